@@ -1,0 +1,1 @@
+//! Load, origins and micro cases.

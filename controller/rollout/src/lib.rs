@@ -1,0 +1,1 @@
+//! The deciding part: plan, state, step, analysis. No I/O and no clock.

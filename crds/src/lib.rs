@@ -1,0 +1,1 @@
+//! The rollout API as Rust types.

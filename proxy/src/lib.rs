@@ -1,0 +1,1 @@
+//! The data plane: listeners, forwarding, pools, metrics. Knows hyper, knows no Kubernetes.

@@ -1,0 +1,1 @@
+//! Route table, matching, split, statistics, and the seam between proxy and controller. Pure.
