@@ -1,1 +1,31 @@
-//! Route table, matching, split, statistics, and the seam between proxy and controller. Pure.
+//! The shared vocabulary of proxy and controller, and the seam between them.
+//!
+//! The controller compiles a [`RouteTable`] and publishes it through [`Routes`]; each worker of the proxy reads it
+//! through its own [`Reader`], matches and splits requests with it, and counts their outcomes in its own shard of
+//! [`Series`]. The controller reads the counters as [`Snapshot`]s.
+//!
+//! This crate is pure: it knows no runtime, no socket, no HTTP implementation, no Kubernetes, and it reads no clock.
+//! Time comes in as an offset from an epoch that the process chose, randomness as a number.
+
+pub mod handle;
+pub mod histogram;
+pub mod matches;
+pub mod name;
+pub mod request;
+pub mod route;
+pub mod snapshot;
+pub mod split;
+pub mod stats;
+pub mod sticky;
+pub mod weight;
+
+pub use handle::{Generation, Reader, Routes, View};
+pub use histogram::{Bucket, Histogram};
+pub use name::{BackendId, Role, RolloutId};
+pub use request::Head;
+pub use route::{Backend, Route, RouteTable, Target};
+pub use snapshot::{Counts, Snapshot};
+pub use split::{Choice, Split, SplitRule};
+pub use stats::{Failure, Outcome, Series, Stats};
+pub use sticky::{Sticky, StickyKey};
+pub use weight::Weight;

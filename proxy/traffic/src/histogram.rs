@@ -1,0 +1,212 @@
+//! Latency histogram with exponential buckets.
+//!
+//! The buckets are those of a Prometheus native histogram of schema 4: sixteen to an octave, each 2^(1/16) (4.4 %)
+//! wider than the one below, upper bound inclusive. One layout serves recording, the scrape (classic and native) and
+//! the latency test, which moves bounds by whole buckets.
+
+use std::{
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+/// Buckets to an octave.
+pub const PER_OCTAVE: i32 = 16;
+/// The native-histogram schema that [`PER_OCTAVE`] stands for: growth 2^(2^-schema).
+pub const SCHEMA: i32 = 4;
+/// The octave of the lowest bucket: everything up to 2^-20 s (about 1 µs) falls into bucket 0.
+const LOWEST_OCTAVE: i32 = -20;
+/// The octave above the highest bucket: everything over 2^10 s (about 17 min) falls into the last bucket.
+const HIGHEST_OCTAVE: i32 = 10;
+/// How many buckets there are; the last one has no upper bound.
+pub const BUCKETS: usize = ((HIGHEST_OCTAVE - LOWEST_OCTAVE) * PER_OCTAVE) as usize + 2;
+
+/// 2^(k/16) for k = 0 to 15: the bounds inside one octave.
+static OCTAVE_BOUNDS: LazyLock<[f64; PER_OCTAVE as usize]> =
+    LazyLock::new(|| std::array::from_fn(|k| (k as f64 / f64::from(PER_OCTAVE)).exp2()));
+
+/// A bucket of the histogram, 0 to [`BUCKETS`] - 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Bucket(u16);
+
+impl Bucket {
+    /// The last bucket, which has no upper bound.
+    pub const LAST: Self = Self((BUCKETS - 1) as u16);
+
+    /// The bucket that `latency` falls into.
+    pub fn of(latency: Duration) -> Self {
+        let seconds = latency.as_secs_f64();
+        if seconds <= f64::from(LOWEST_OCTAVE).exp2() {
+            return Self(0);
+        }
+        let bits = seconds.to_bits();
+        let octave = ((bits >> 52) & 0x7ff) as i32 - 1023;
+        if octave >= HIGHEST_OCTAVE {
+            return Self::LAST;
+        }
+        let mantissa = f64::from_bits((bits & ((1 << 52) - 1)) | (1023 << 52));
+        let within = OCTAVE_BOUNDS.partition_point(|bound| *bound < mantissa) as i32;
+        Self(((octave - LOWEST_OCTAVE) * PER_OCTAVE + within) as u16)
+    }
+
+    /// The bucket at `index`, or nothing when there is none.
+    pub fn at(index: usize) -> Option<Self> {
+        (index < BUCKETS).then_some(Self(index as u16))
+    }
+
+    /// This bucket's place, 0 to [`BUCKETS`] - 1.
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+
+    /// The largest latency that still falls into this bucket, in seconds; infinite for the last.
+    pub fn upper_bound(self) -> f64 {
+        if self == Self::LAST {
+            f64::INFINITY
+        } else {
+            (f64::from(self.native_index()) / f64::from(PER_OCTAVE)).exp2()
+        }
+    }
+
+    /// This bucket's index in a Prometheus native histogram of schema [`SCHEMA`].
+    pub fn native_index(self) -> i32 {
+        i32::from(self.0) + LOWEST_OCTAVE * PER_OCTAVE
+    }
+
+    /// The bucket whose bound is `factor` times this one's or the next above it: the bound of "slower by so much".
+    ///
+    /// `factor` is at least 1; smaller values count as 1.
+    pub fn times(self, factor: f64) -> Self {
+        // The tolerance keeps an exact power, such as 2.0, from being rounded up by one bucket.
+        let buckets = (factor.max(1.0).log2() * f64::from(PER_OCTAVE) - 1e-9)
+            .ceil()
+            .min(BUCKETS as f64) as u16;
+        Self((self.0 + buckets).min(Self::LAST.0))
+    }
+}
+
+/// How many requests fell into each bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Histogram(Box<[u64]>);
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self(vec![0; BUCKETS].into_boxed_slice())
+    }
+}
+
+impl Histogram {
+    /// Counts `requests` in `bucket`.
+    pub fn add(&mut self, bucket: Bucket, requests: u64) {
+        self.0[bucket.index()] += requests;
+    }
+
+    /// The counts, by bucket.
+    pub fn buckets(&self) -> &[u64] {
+        &self.0
+    }
+
+    /// How many requests there are.
+    pub fn count(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// How many requests were slower than `bucket`'s upper bound.
+    pub fn above(&self, bucket: Bucket) -> u64 {
+        self.0[bucket.index() + 1..].iter().sum()
+    }
+
+    /// The lowest bucket below whose upper bound at least the share `quantile` (0 to 1) of the requests lies, or
+    /// nothing when there are no requests.
+    pub fn quantile(&self, quantile: f64) -> Option<Bucket> {
+        let count = self.count();
+        let rank = (quantile.clamp(0.0, 1.0) * count as f64).ceil().max(1.0) as u64;
+        let mut below = 0;
+        let index = self.0.iter().position(|n| {
+            below += n;
+            below >= rank
+        })?;
+        Bucket::at(index)
+    }
+}
+
+/// A histogram that one thread writes and others read.
+#[derive(Debug)]
+pub(crate) struct Recorder(Box<[AtomicU64]>);
+
+impl Default for Recorder {
+    fn default() -> Self {
+        Self((0..BUCKETS).map(|_| AtomicU64::new(0)).collect())
+    }
+}
+
+impl Recorder {
+    pub(crate) fn record(&self, latency: Duration) {
+        let cell = &self.0[Bucket::of(latency).index()];
+        cell.store(cell.load(Relaxed) + 1, Relaxed);
+    }
+
+    pub(crate) fn add_to(&self, total: &mut Histogram) {
+        for (sum, cell) in total.0.iter_mut().zip(&self.0) {
+            *sum += cell.load(Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn bounds_are_inclusive_powers_of_two() {
+        for (seconds, native) in [(1.0, 0), (2.0, 16), (0.5, -16), (0.25, -32)] {
+            assert_eq!(
+                Bucket::of(Duration::from_secs_f64(seconds)).native_index(),
+                native,
+                "{seconds} s"
+            );
+        }
+        assert_eq!(Bucket::of(Duration::ZERO), Bucket(0));
+        assert_eq!(Bucket::of(Duration::from_secs(3600)), Bucket::LAST);
+        assert_eq!(
+            Bucket::of(Duration::from_secs(1024)),
+            Bucket(Bucket::LAST.0 - 1 + 1)
+        );
+    }
+
+    #[test]
+    fn forty_per_cent_slower_is_eight_buckets() {
+        let bucket = Bucket::of(Duration::from_millis(100));
+        assert_eq!(bucket.times(1.4).index() - bucket.index(), 8);
+        assert_eq!(bucket.times(2.0).index() - bucket.index(), 16);
+        assert_eq!(bucket.times(1.0), bucket);
+        assert_eq!(Bucket::LAST.times(2.0), Bucket::LAST);
+    }
+
+    #[test]
+    fn quantiles_count_from_below() {
+        let mut histogram = Histogram::default();
+        assert_eq!(histogram.quantile(0.5), None);
+        histogram.add(Bucket(10), 90);
+        histogram.add(Bucket(20), 10);
+        assert_eq!(histogram.quantile(0.5), Some(Bucket(10)));
+        assert_eq!(histogram.quantile(0.9), Some(Bucket(10)));
+        assert_eq!(histogram.quantile(0.91), Some(Bucket(20)));
+        assert_eq!(histogram.above(Bucket(10)), 10);
+        assert_eq!(histogram.above(Bucket::LAST), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn a_latency_lies_between_its_buckets_bounds(micros in 2u64..1_000_000_000) {
+            let latency = Duration::from_micros(micros);
+            let bucket = Bucket::of(latency);
+            let below = Bucket::at(bucket.index() - 1).unwrap();
+            prop_assert!(latency.as_secs_f64() <= bucket.upper_bound());
+            prop_assert!(latency.as_secs_f64() > below.upper_bound());
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What routing looks at in a request.
+
+use http::{HeaderMap, Method, Uri, header::COOKIE};
+use std::{borrow::Cow, net::IpAddr};
+
+/// The parts of a request that decide where it goes, borrowed from it.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'a> {
+    /// The method.
+    pub method: &'a Method,
+    /// The request target.
+    pub uri: &'a Uri,
+    /// The headers.
+    pub headers: &'a HeaderMap,
+    /// The address that the client connected from.
+    pub client: IpAddr,
+}
+
+impl<'a> Head<'a> {
+    /// The host that is asked for, without its port: the request target's authority where it has one
+    /// (RFC 9112 section 3.2.2), else the `Host` header. Empty when there is neither.
+    pub fn host(&self) -> &'a str {
+        let authority = self.uri.authority().map(http::uri::Authority::as_str);
+        let header = || {
+            self.headers
+                .get(http::header::HOST)
+                .and_then(|host| host.to_str().ok())
+        };
+        without_port(authority.or_else(header).unwrap_or_default())
+    }
+
+    /// The path, never empty.
+    pub fn path(&self) -> &'a str {
+        match self.uri.path() {
+            "" => "/",
+            path => path,
+        }
+    }
+
+    /// The value of the first cookie named `name` (RFC 6265 section 5.4).
+    pub fn cookie(&self, name: &str) -> Option<&'a str> {
+        let lines = self
+            .headers
+            .get_all(COOKIE)
+            .into_iter()
+            .filter_map(|line| line.to_str().ok());
+        lines.flat_map(|line| line.split(';')).find_map(|pair| {
+            let (key, value) = pair.trim().split_once('=')?;
+            (key == name).then_some(value.trim_matches('"'))
+        })
+    }
+
+    /// The value of the first query parameter named `name`, percent-decoded.
+    pub fn query(&self, name: &str) -> Option<Cow<'a, str>> {
+        let query = self.uri.query()?;
+        form_urlencoded::parse(query.as_bytes())
+            .find_map(|(key, value)| (key == name).then_some(value))
+    }
+}
+
+/// `authority` without user information and port. An IPv6 address keeps its brackets.
+fn without_port(authority: &str) -> &str {
+    let host = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
+    match host.rsplit_once(':') {
+        Some((name, port))
+            if port.bytes().all(|b| b.is_ascii_digit())
+                && (!name.contains(':') || name.ends_with(']')) =>
+        {
+            name
+        }
+        _ => host,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Request;
+
+    fn check<T>(request: &Request<()>, look: impl FnOnce(Head<'_>) -> T) -> T {
+        let head = Head {
+            method: request.method(),
+            uri: request.uri(),
+            headers: request.headers(),
+            client: IpAddr::from([127, 0, 0, 1]),
+        };
+        look(head)
+    }
+
+    #[test]
+    fn the_port_is_no_part_of_the_host() {
+        for (host, expected) in [
+            ("shop.example", "shop.example"),
+            ("shop.example:8080", "shop.example"),
+            ("[::1]:8080", "[::1]"),
+            ("[::1]", "[::1]"),
+            ("shop.example:", "shop.example"),
+        ] {
+            let request = Request::get("/").header("host", host).body(()).unwrap();
+            assert_eq!(check(&request, |head| head.host().to_owned()), expected);
+        }
+        let absolute = Request::get("http://a.example:80/x")
+            .header("host", "b.example")
+            .body(())
+            .unwrap();
+        assert_eq!(check(&absolute, |head| head.host().to_owned()), "a.example");
+    }
+
+    #[test]
+    fn cookies_are_found_among_others_and_over_several_lines() {
+        let request = Request::get("/")
+            .header("cookie", "a=1; b=\"2\"")
+            .header("cookie", "c=3=4")
+            .body(())
+            .unwrap();
+        for (name, expected) in [
+            ("a", Some("1")),
+            ("b", Some("2")),
+            ("c", Some("3=4")),
+            ("d", None),
+        ] {
+            assert_eq!(
+                check(&request, |head| head.cookie(name).map(str::to_owned)),
+                expected.map(str::to_owned)
+            );
+        }
+    }
+
+    #[test]
+    fn query_parameters_are_decoded() {
+        let request = Request::get("/?x=a%20b&y&x=2").body(()).unwrap();
+        for (name, expected) in [("x", Some("a b")), ("y", Some("")), ("z", None)] {
+            assert_eq!(
+                check(&request, |head| head.query(name).map(Cow::into_owned)),
+                expected.map(str::to_owned)
+            );
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! The route table: which requests go to which Service or split.
+
+use crate::{
+    BackendId, Head, RolloutId, Series, Split,
+    matches::{HostMatch, RequestMatch},
+};
+use std::{cmp::Reverse, net::SocketAddr, sync::Arc};
+
+/// One version's place to send requests to, with the counters for it.
+#[derive(Clone, Debug)]
+pub struct Backend {
+    /// The Service.
+    pub id: BackendId,
+    /// Its endpoints; may be empty.
+    pub endpoints: Arc<[SocketAddr]>,
+    /// What is counted for requests that go here.
+    pub series: Arc<Series>,
+}
+
+/// Where a route leads.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// To a Service that no rollout splits.
+    Backend(Backend),
+    /// To a rollout's split, by its place in [`RouteTable::splits`].
+    Split(usize),
+}
+
+/// A set of conditions and where a request goes that meets them.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The hosts, of which one must be asked for.
+    pub hosts: Vec<HostMatch>,
+    /// The conditions, of which one must hold.
+    pub matches: Vec<RequestMatch>,
+    /// Where the request goes.
+    pub target: Target,
+}
+
+/// Everything that a request needs to find its way. Immutable: a change is a new table, swapped in whole.
+#[derive(Clone, Debug, Default)]
+pub struct RouteTable {
+    targets: Vec<Target>,
+    splits: Vec<Split>,
+    /// Every pair of host and conditions, in the order in which they are tried.
+    entries: Vec<Entry>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    host: HostMatch,
+    condition: RequestMatch,
+    target: usize,
+}
+
+impl RouteTable {
+    /// Compiles `routes` over `splits`, in the Gateway API's order of precedence: the more specific host, then the
+    /// more specific conditions ([`RequestMatch::rank`]), then the earlier route. Routes whose target is a split that
+    /// does not exist are refused.
+    ///
+    /// # Errors
+    /// The place in `routes` of the first route that leads to no split.
+    pub fn new(routes: Vec<Route>, splits: Vec<Split>) -> Result<Self, NoSuchSplit> {
+        let mut table = Self {
+            targets: Vec::with_capacity(routes.len()),
+            splits,
+            entries: Vec::new(),
+        };
+        for (at, route) in routes.into_iter().enumerate() {
+            if matches!(route.target, Target::Split(split) if split >= table.splits.len()) {
+                return Err(NoSuchSplit { route: at });
+            }
+            for host in route.hosts {
+                let entry = |condition: &RequestMatch| Entry {
+                    host: host.clone(),
+                    condition: condition.clone(),
+                    target: at,
+                };
+                table.entries.extend(route.matches.iter().map(entry));
+            }
+            table.targets.push(route.target);
+        }
+        // A stable sort keeps the order of the routes among equals.
+        table
+            .entries
+            .sort_by_cached_key(|entry| Reverse((entry.host.rank(), entry.condition.rank())));
+        Ok(table)
+    }
+
+    /// Where `head` goes, or nothing when no route is for it.
+    pub fn find(&self, head: &Head<'_>) -> Option<&Target> {
+        let host = head.host();
+        let entry = self
+            .entries
+            .iter()
+            .find(|entry| entry.host.admits(host) && entry.condition.admits(head))?;
+        self.targets.get(entry.target)
+    }
+
+    /// The splits, by the place that [`Target::Split`] names.
+    pub fn splits(&self) -> &[Split] {
+        &self.splits
+    }
+
+    /// The split of `rollout`.
+    pub fn split_of(&self, rollout: &RolloutId) -> Option<&Split> {
+        self.splits.iter().find(|split| split.rollout == *rollout)
+    }
+}
+
+/// A route leads to a split that the table does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoSuchSplit {
+    /// The route's place among those given.
+    pub route: usize,
+}
+
+impl std::fmt::Display for NoSuchSplit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "route {} leads to a split that is not in the table",
+            self.route
+        )
+    }
+}
+
+impl std::error::Error for NoSuchSplit {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Role, Stats,
+        matches::{FieldMatch, PathMatch, ValueMatch, whole},
+    };
+    use http::{HeaderMap, Method, Request};
+
+    fn route(stats: &Stats, name: &str, hosts: &[&str], condition: RequestMatch) -> Route {
+        Route {
+            hosts: hosts.iter().map(|host| HostMatch::parse(host)).collect(),
+            matches: vec![condition],
+            target: Target::Backend(Backend {
+                id: BackendId::new("default", name),
+                endpoints: Arc::new([]),
+                series: stats.series(&RolloutId::new("default", name), Role::Active),
+            }),
+        }
+    }
+
+    fn path(path: PathMatch) -> RequestMatch {
+        RequestMatch {
+            path,
+            ..RequestMatch::any()
+        }
+    }
+
+    fn found(table: &RouteTable, method: Method, uri: &str, headers: &HeaderMap) -> Option<String> {
+        let request = Request::builder().method(method).uri(uri).body(()).unwrap();
+        let head = Head {
+            method: request.method(),
+            uri: request.uri(),
+            headers,
+            client: std::net::IpAddr::from([127, 0, 0, 1]),
+        };
+        table.find(&head).map(|target| match target {
+            Target::Backend(backend) => backend.id.name.to_string(),
+            Target::Split(split) => format!("split {split}"),
+        })
+    }
+
+    #[test]
+    fn the_more_specific_goes_first() {
+        let stats = Stats::new(1);
+        let header = FieldMatch {
+            headers: vec![("x-beta".parse().unwrap(), ValueMatch::Present)],
+            ..FieldMatch::default()
+        };
+        let routes = vec![
+            route(&stats, "any", &["*"], RequestMatch::any()),
+            route(&stats, "wild", &["*.example"], RequestMatch::any()),
+            route(&stats, "host", &["a.example"], RequestMatch::any()),
+            route(
+                &stats,
+                "prefix",
+                &["a.example"],
+                path(PathMatch::Prefix("/shop".into())),
+            ),
+            route(
+                &stats,
+                "longer",
+                &["a.example"],
+                path(PathMatch::Prefix("/shop/cart".into())),
+            ),
+            route(
+                &stats,
+                "regex",
+                &["a.example"],
+                path(PathMatch::Regex(whole("/shop/v[0-9]").unwrap())),
+            ),
+            route(
+                &stats,
+                "exact",
+                &["a.example"],
+                path(PathMatch::Exact("/shop/v1".into())),
+            ),
+            route(
+                &stats,
+                "post",
+                &["a.example"],
+                RequestMatch {
+                    method: Some(Method::POST),
+                    ..RequestMatch::any()
+                },
+            ),
+            route(
+                &stats,
+                "beta",
+                &["a.example"],
+                RequestMatch {
+                    fields: header,
+                    ..RequestMatch::any()
+                },
+            ),
+            route(&stats, "second", &["a.example"], RequestMatch::any()),
+        ];
+        let table = RouteTable::new(routes, Vec::new()).unwrap();
+        let none = HeaderMap::new();
+        let beta = HeaderMap::from_iter([("x-beta".parse().unwrap(), "1".parse().unwrap())]);
+        for (method, uri, headers, expected) in [
+            (Method::GET, "http://b.other/", &none, "any"),
+            (Method::GET, "http://b.example/", &none, "wild"),
+            (Method::GET, "http://A.example/", &none, "host"),
+            (Method::GET, "http://a.example/shop", &none, "prefix"),
+            (Method::GET, "http://a.example/shop/cart/1", &none, "longer"),
+            (Method::GET, "http://a.example/shop/v2", &none, "regex"),
+            (Method::GET, "http://a.example/shop/v1", &none, "exact"),
+            (Method::POST, "http://a.example/", &none, "post"),
+            (Method::GET, "http://a.example/", &beta, "beta"),
+        ] {
+            assert_eq!(
+                found(&table, method, uri, headers).as_deref(),
+                Some(expected),
+                "{uri}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_request_without_a_route_finds_nothing() {
+        let stats = Stats::new(1);
+        let routes = vec![route(&stats, "host", &["a.example"], RequestMatch::any())];
+        let table = RouteTable::new(routes, Vec::new()).unwrap();
+        assert_eq!(
+            found(&table, Method::GET, "http://b.example/", &HeaderMap::new()),
+            None
+        );
+    }
+
+    #[test]
+    fn a_route_to_no_split_is_refused() {
+        let route = Route {
+            hosts: vec![HostMatch::Any],
+            matches: vec![RequestMatch::any()],
+            target: Target::Split(0),
+        };
+        assert_eq!(
+            RouteTable::new(vec![route], Vec::new()).unwrap_err(),
+            NoSuchSplit { route: 0 }
+        );
+    }
+}

@@ -1,0 +1,53 @@
+//! Plain values read out of the counters.
+
+use crate::{Bucket, Generation, Histogram};
+use std::time::Duration;
+
+/// What one version's requests came to, since the process began. Every number only grows, except `waiting`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Requests sent to the version, counted when they left.
+    pub dispatched: u64,
+    /// Requests that failed, counted when they ended: answers of 500 and above, transport errors, timeouts.
+    pub failed: u64,
+    /// Requests that the client gave up before they were answered in full. Neither success nor failure.
+    pub cancelled: u64,
+    /// Latency of the requests that ended, cancelled ones left out.
+    pub latency: Histogram,
+    /// The requests under way, by the bucket that their age has passed into. Bucket ascending.
+    pub waiting: Vec<(Bucket, u64)>,
+}
+
+impl Counts {
+    /// How many requests have taken longer than `bucket`'s upper bound, those still under way included.
+    ///
+    /// A request that hangs counts as soon as its age passes the bound, not when it ends at last.
+    pub fn slower_than(&self, bucket: Bucket) -> u64 {
+        let waiting: u64 = self
+            .waiting
+            .iter()
+            .filter(|(age, _)| *age > bucket)
+            .map(|(_, n)| n)
+            .sum();
+        self.latency.above(bucket) + waiting
+    }
+
+    /// Requests under way.
+    pub fn in_flight(&self) -> u64 {
+        self.waiting.iter().map(|(_, n)| n).sum()
+    }
+}
+
+/// The counts of both sides of a rollout at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// When it was taken, from the process's epoch.
+    pub at: Duration,
+    /// The generation of the route table that every worker had acknowledged, or nothing while workers still differ.
+    /// What was counted between two snapshots of the same generation was dispatched under that table's weights.
+    pub generation: Option<Generation>,
+    /// The stable version.
+    pub stable: Counts,
+    /// The canary.
+    pub canary: Counts,
+}

@@ -1,0 +1,114 @@
+//! Which version a request goes to.
+
+use crate::{
+    Backend, Head, RolloutId, Sticky, Weight, matches::FieldMatch, stats::Tickets,
+    sticky::NewBucket,
+};
+use std::sync::Arc;
+
+/// The two sides of a split.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The version that users had before.
+    Stable,
+    /// The version under judgement.
+    Canary,
+}
+
+/// A rule that comes before the weight (an A/B test, a header route of a step).
+#[derive(Clone, Debug)]
+pub struct SplitRule {
+    /// The rule's name, for people.
+    pub name: Box<str>,
+    /// The conditions, of which one must hold.
+    pub matches: Vec<FieldMatch>,
+    /// Where a request goes that meets one.
+    pub to: Side,
+}
+
+/// How one rollout's requests are shared between its versions. Both weights sum to 10,000 by construction: only the
+/// canary's is kept.
+#[derive(Clone, Debug)]
+pub struct Split {
+    /// The rollout.
+    pub rollout: RolloutId,
+    /// The stable version.
+    pub stable: Backend,
+    /// The canary. A rollout with nothing to judge has none; then all requests go to stable.
+    pub canary: Option<Backend>,
+    /// The canary's weight.
+    pub weight: Weight,
+    /// The rules that come before the weight; the first that a request meets decides.
+    pub rules: Vec<SplitRule>,
+    /// How users are kept on one version; none splits every request by itself.
+    pub sticky: Option<Sticky>,
+    /// The workers' places in the sequence that splits requests without a key.
+    pub tickets: Arc<Tickets>,
+}
+
+/// What a split decided for a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice<'a> {
+    /// The side.
+    pub side: Side,
+    /// Whether the weight decided, and not a rule.
+    pub by_weight: bool,
+    /// The cookie that the response must set.
+    pub new_bucket: Option<NewBucket<'a>>,
+}
+
+impl Split {
+    /// The side for `head`: rules first, then the user's point, then the worker's next ticket. `worker` must be the
+    /// calling worker; `random` is drawn only for a new cookie.
+    pub fn choose(
+        &self,
+        head: &Head<'_>,
+        worker: usize,
+        random: impl FnOnce() -> u64,
+    ) -> Choice<'_> {
+        if self.canary.is_none() {
+            return Choice {
+                side: Side::Stable,
+                by_weight: true,
+                new_bucket: None,
+            };
+        }
+        if let Some(rule) = self
+            .rules
+            .iter()
+            .find(|rule| rule.matches.iter().any(|m| m.admits(head)))
+        {
+            return Choice {
+                side: rule.to,
+                by_weight: false,
+                new_bucket: None,
+            };
+        }
+        let (point, new_bucket) = self
+            .sticky
+            .as_ref()
+            .and_then(|sticky| sticky.point(head, random))
+            .unwrap_or_else(|| (self.tickets.next(worker), None));
+        let side = if self.weight.admits(point) {
+            Side::Canary
+        } else {
+            Side::Stable
+        };
+        Choice {
+            side,
+            by_weight: true,
+            new_bucket,
+        }
+    }
+
+    /// The version on `side`; stable where there is no canary.
+    pub fn backend(&self, side: Side) -> &Backend {
+        match (side, &self.canary) {
+            (Side::Canary, Some(canary)) => canary,
+            _ => &self.stable,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
