@@ -75,7 +75,11 @@ fn one_part(text: &str) -> Option<(u64, &str)> {
         .unwrap_or(rest.len());
     let (unit, after) = rest.split_at(end);
     let (_, scale) = NANOSECONDS.iter().find(|(name, _)| *name == unit)?;
-    let whole = if whole.is_empty() { 0 } else { whole.parse::<u64>().ok()? };
+    let whole = if whole.is_empty() {
+        0
+    } else {
+        whole.parse::<u64>().ok()?
+    };
     let part = whole
         .checked_mul(*scale)?
         .checked_add(fraction_of(fraction, *scale))?;
@@ -163,7 +167,10 @@ impl Visitor<'_> for Text {
     fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<GoDuration, E> {
         match number {
             0 => Ok(GoDuration(Duration::ZERO)),
-            _ => Err(E::invalid_type(serde::de::Unexpected::Unsigned(number), &self)),
+            _ => Err(E::invalid_type(
+                serde::de::Unexpected::Unsigned(number),
+                &self,
+            )),
         }
     }
 }
@@ -199,8 +206,21 @@ mod tests {
     #[test]
     fn refuses_what_go_refuses_and_negative_durations() {
         for text in [
-            "", "5", "-5s", "s", ".s", "1d", "1 s", "1h ", "1s2", "ten", "1e3s", "9223372036854775808ns",
-            "3000000h", "+-5s", "--5s",
+            "",
+            "5",
+            "-5s",
+            "s",
+            ".s",
+            "1d",
+            "1 s",
+            "1h ",
+            "1s2",
+            "ten",
+            "1e3s",
+            "9223372036854775808ns",
+            "3000000h",
+            "+-5s",
+            "--5s",
         ] {
             let error = parse(text).unwrap_err().to_string();
             assert_eq!(
@@ -212,7 +232,9 @@ mod tests {
 
     #[test]
     fn is_written_with_the_largest_units_that_fit() {
-        for text in ["300ms", "2s", "5m", "1h30m", "1m30s", "1s500ms", "0s", "24h"] {
+        for text in [
+            "300ms", "2s", "5m", "1h30m", "1m30s", "1s500ms", "0s", "24h",
+        ] {
             assert_eq!(format(parse(text).unwrap()), text);
         }
     }

@@ -148,7 +148,14 @@ mod tests {
     #[test]
     fn what_is_no_path_counts_until_there() {
         let spec = FieldPath::root().key("spec");
-        for text in ["spec[", "spec[x]", "spec..", "spec[\"a", "spec[\"a\"", "spec[-1]"] {
+        for text in [
+            "spec[",
+            "spec[x]",
+            "spec..",
+            "spec[\"a",
+            "spec[\"a\"",
+            "spec[-1]",
+        ] {
             assert_eq!(FieldPath::parse(text), spec, "{text}");
         }
     }

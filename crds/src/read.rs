@@ -7,7 +7,10 @@ use serde_json::Value;
 
 use crate::path::{FieldPath, Segment};
 
+mod strict;
 mod words;
+
+use strict::Strict;
 
 /// A document with more faults than this is not helped by one more of them.
 const MAX_FAULTS: usize = 100;
@@ -37,34 +40,25 @@ pub struct Fault {
 /// serde stops at the first fault. To tell all of them, a faulty field is taken out of a copy of
 /// the value and reading starts again, until it succeeds or nothing is left to take out.
 pub fn read<T: DeserializeOwned>(value: &Value) -> Read<T> {
-    let mut unknown = BTreeSet::new();
-    let first = attempt(value, |path| {
-        unknown.insert(path);
-    });
-    let fault = match first {
-        Ok(value) => {
-            return Read {
-                value: Some(value),
-                faults: Vec::new(),
-                unknown: unknown.into_iter().collect(),
-            };
-        }
-        Err(fault) => fault,
-    };
     let mut rest = Remainder::new(value.clone());
     let mut faults = Vec::new();
-    let mut next = Some(fault);
-    while let Some(fault) = next {
-        if !rest.take_out(fault, &mut faults) || faults.len() >= MAX_FAULTS {
-            break;
-        }
-        next = attempt::<T>(&rest.value, |path| {
+    let mut unknown = BTreeSet::new();
+    let value = loop {
+        let attempt = attempt(&rest.value, |path| {
             unknown.insert(rest.original(&path));
-        })
-        .err();
-    }
+        });
+        match attempt {
+            Ok(value) => break faults.is_empty().then_some(value),
+            Err(failure) => {
+                faults.extend(rest.fault(&failure));
+                if faults.len() >= MAX_FAULTS || !rest.take_out(&failure.path) {
+                    break None;
+                }
+            }
+        }
+    };
     Read {
-        value: None,
+        value,
         faults,
         unknown: unknown.into_iter().collect(),
     }
@@ -80,7 +74,7 @@ fn attempt<T: DeserializeOwned>(
     mut unknown: impl FnMut(FieldPath),
 ) -> Result<T, Failure> {
     let mut on_ignored = |path: serde_ignored::Path<'_>| unknown(from_ignored(&path));
-    let ignoring = serde_ignored::Deserializer::new(value, &mut on_ignored);
+    let ignoring = serde_ignored::Deserializer::new(Strict(value), &mut on_ignored);
     serde_path_to_error::deserialize(ignoring).map_err(|error| Failure {
         path: from_tracked(error.path()),
         message: error.inner().to_string(),
@@ -105,30 +99,28 @@ impl Remainder {
         }
     }
 
-    /// Notes a failure and takes its field out. `false` when there is nothing more to take out.
-    fn take_out(&mut self, failure: Failure, faults: &mut Vec<Fault>) -> bool {
+    /// What to tell of a failure; nothing when it is only that a field was taken out.
+    fn fault(&self, failure: &Failure) -> Option<Fault> {
         let path = self.original(&failure.path);
-        let missing = words::missing_field(&failure.message).map(|field| path.key(field));
-        match &missing {
-            // The field was there, and its fault is told already.
-            Some(field) if self.taken.contains(field) => {}
-            Some(field) => faults.push(Fault {
-                path: field.clone(),
-                message: "is missing".to_owned(),
-            }),
-            None => faults.push(Fault {
-                path: path.clone(),
+        let Some(missing) = words::missing_field(&failure.message) else {
+            return Some(Fault {
+                path,
                 message: words::rewrite(&failure.message),
-            }),
-        }
-        self.taken.insert(path);
-        self.remove(&failure.path)
+            });
+        };
+        let path = path.key(missing);
+        (!self.taken.contains(&path)).then(|| Fault {
+            path,
+            message: "is missing".to_owned(),
+        })
     }
 
-    fn remove(&mut self, path: &FieldPath) -> bool {
+    /// Takes a field out. `false` when there is nothing to take out.
+    fn take_out(&mut self, path: &FieldPath) -> bool {
         let Some((parent, last)) = path.split_last() else {
             return false;
         };
+        self.taken.insert(self.original(path));
         let list = self.original(&parent);
         match (follow(&mut self.value, &parent), last) {
             (Some(Value::Object(fields)), Segment::Key(key)) => fields.remove(key).is_some(),

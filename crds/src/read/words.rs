@@ -13,7 +13,11 @@ pub(super) fn rewrite(message: &str) -> String {
         .strip_prefix("invalid type: ")
         .or_else(|| message.strip_prefix("invalid value: "));
     if let Some((found, wanted)) = mismatch.and_then(|rest| rest.rsplit_once(", expected ")) {
-        return format!("found {}, allowed {}", found_words(found), wanted_words(wanted));
+        return format!(
+            "found {}, allowed {}",
+            found_words(found),
+            wanted_words(wanted)
+        );
     }
     let variant = message.strip_prefix("unknown variant `");
     if let Some((found, wanted)) = variant.and_then(|rest| rest.split_once("`, expected ")) {
@@ -27,12 +31,18 @@ fn found_words(found: &str) -> String {
         "null" | "Option value" | "unit value" => "nothing".to_owned(),
         "map" => "a mapping".to_owned(),
         "sequence" => "a list".to_owned(),
-        _ => ["boolean ", "integer ", "floating point ", "number ", "string "]
-            .iter()
-            .find_map(|kind| found.strip_prefix(kind))
-            .unwrap_or(found)
-            .trim_matches('`')
-            .to_owned(),
+        _ => [
+            "boolean ",
+            "integer ",
+            "floating point ",
+            "number ",
+            "string ",
+        ]
+        .iter()
+        .find_map(|kind| found.strip_prefix(kind))
+        .unwrap_or(found)
+        .trim_matches('`')
+        .to_owned(),
     }
 }
 
@@ -50,7 +60,6 @@ fn wanted_words(wanted: &str) -> String {
         "a boolean" => "true or false".to_owned(),
         "a sequence" => "a list".to_owned(),
         "a map" | "map" => "a mapping".to_owned(),
-        "string or map" => "a string".to_owned(),
         _ if wanted.starts_with("struct ") => "a mapping".to_owned(),
         _ => wanted.to_owned(),
     }
@@ -77,11 +86,26 @@ mod tests {
                 r#"invalid type: string "ten", expected i32"#,
                 r#"found "ten", allowed a whole number from -2147483648 to 2147483647"#,
             ),
-            ("invalid type: integer `5`, expected a string", "found 5, allowed a string"),
-            ("invalid type: null, expected a sequence", "found nothing, allowed a list"),
-            ("invalid type: map, expected a sequence", "found a mapping, allowed a list"),
-            ("invalid type: sequence, expected struct Canary", "found a list, allowed a mapping"),
-            ("invalid type: boolean `true`, expected f64", "found true, allowed a number"),
+            (
+                "invalid type: integer `5`, expected a string",
+                "found 5, allowed a string",
+            ),
+            (
+                "invalid type: null, expected a sequence",
+                "found nothing, allowed a list",
+            ),
+            (
+                "invalid type: map, expected a sequence",
+                "found a mapping, allowed a list",
+            ),
+            (
+                "invalid type: sequence, expected struct Canary",
+                "found a list, allowed a mapping",
+            ),
+            (
+                "invalid type: boolean `true`, expected f64",
+                "found true, allowed a number",
+            ),
             (
                 r#"invalid type: string "a, expected b", expected a boolean"#,
                 r#"found "a, expected b", allowed true or false"#,

@@ -1,0 +1,173 @@
+//! The ranges of the guard's options and of the evidence step's.
+
+use std::fmt;
+use std::time::Duration;
+
+use crds::GoDuration;
+use crds::sluice::{Evidence, Guard, LatencyOptions, Switch};
+
+use super::duration;
+use crate::document::report::Report;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// How long an evidence step lasts at most when nothing else is said.
+const LONGEST_EVIDENCE: GoDuration = GoDuration(Duration::from_secs(15 * 60));
+
+/// From where a number may be, and up to where, which is included.
+#[derive(Clone, Copy)]
+enum Range {
+    Above(f64, f64),
+    From(f64, f64),
+}
+
+/// A chance of error: a test that errs more often than not is none.
+const CHANCE: Range = Range::Above(0.0, 0.5);
+/// A share of the traffic that may fail.
+const BUDGET: Range = Range::Above(0.0, 0.5);
+
+impl Range {
+    fn contains(self, number: f64) -> bool {
+        match self {
+            Self::Above(least, most) => number > least && number <= most,
+            Self::From(least, most) => number >= least && number <= most,
+        }
+    }
+}
+
+impl fmt::Display for Range {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Above(least, most) => write!(f, "a number above {least}, at most {most}"),
+            Self::From(least, most) => write!(f, "{least} to {most}"),
+        }
+    }
+}
+
+fn number(written: Option<f64>, path: String, range: Range, report: &mut Report<'_>) {
+    if let Some(number) = written
+        && !range.contains(number)
+    {
+        report.error(path, format!("found {number}, allowed {range}"));
+    }
+}
+
+pub(super) fn guard(guard: &Guard, path: &str, report: &mut Report<'_>) {
+    let Switch::On(options) = guard else { return };
+    let numbers = [
+        ("alpha", options.alpha, CHANCE),
+        ("beta", options.beta, CHANCE),
+        (
+            "relativeMargin",
+            options.relative_margin,
+            Range::From(1.0, 10.0),
+        ),
+        (
+            "absoluteMargin",
+            options.absolute_margin,
+            Range::From(0.0, 0.5),
+        ),
+        ("harmBudget", options.harm_budget, BUDGET),
+        ("harmSlack", options.harm_slack, Range::From(0.0, 10.0)),
+        (
+            "baselineUnhealthyAbove",
+            options.baseline_unhealthy_above,
+            Range::Above(0.0, 1.0),
+        ),
+    ];
+    for (field, written, range) in numbers {
+        number(written, format!("{path}.{field}"), range, report);
+    }
+    if let Some(failures) = options.min_canary_failures
+        && !(1..=1_000_000).contains(&failures)
+    {
+        let path = format!("{path}.minCanaryFailures");
+        report.error(path, format!("found {failures}, allowed 1 to 1000000"));
+    }
+    let durations = [
+        ("horizon", options.horizon, (SECOND, DAY)),
+        ("warmUp", options.warm_up, (Duration::ZERO, HOUR)),
+        (
+            "burstWindow",
+            options.burst_window,
+            (Duration::from_millis(100), MINUTE),
+        ),
+        ("stableHalfLife", options.stable_half_life, (SECOND, DAY)),
+    ];
+    for (field, written, range) in durations {
+        duration(written, format!("{path}.{field}"), range, report);
+    }
+    if let Some(Switch::On(options)) = &options.latency {
+        latency(options, &format!("{path}.latency"), report);
+    }
+}
+
+fn latency(options: &LatencyOptions, path: &str, report: &mut Report<'_>) {
+    number(
+        options.increase,
+        format!("{path}.increase"),
+        Range::Above(0.0, 100.0),
+        report,
+    );
+    let Some(quantiles) = &options.quantiles else {
+        return;
+    };
+    let path = format!("{path}.quantiles");
+    if !(1..=8).contains(&quantiles.len()) {
+        report.error(
+            &path,
+            format!("found {} of them, allowed 1 to 8", quantiles.len()),
+        );
+    }
+    let mut before = 0.0;
+    for (index, &quantile) in quantiles.iter().enumerate() {
+        if quantile <= before || quantile >= 1.0 {
+            let path = format!("{path}[{index}]");
+            report.error(
+                path,
+                format!("found {quantile}, allowed a number between {before} and 1"),
+            );
+        }
+        before = f64::max(before, quantile);
+    }
+}
+
+pub(super) fn evidence(evidence: &Evidence, path: &str, report: &mut Report<'_>) {
+    number(
+        evidence.harm_budget,
+        format!("{path}.harmBudget"),
+        BUDGET,
+        report,
+    );
+    number(
+        evidence.confidence,
+        format!("{path}.confidence"),
+        CHANCE,
+        report,
+    );
+    duration(
+        evidence.min_duration,
+        format!("{path}.minDuration"),
+        (Duration::ZERO, 7 * DAY),
+        report,
+    );
+    duration(
+        evidence.max_duration,
+        format!("{path}.maxDuration"),
+        (SECOND, 7 * DAY),
+        report,
+    );
+    let longest = evidence.max_duration.unwrap_or(LONGEST_EVIDENCE);
+    if let Some(least) = evidence.min_duration
+        && least > longest
+    {
+        let path = format!("{path}.minDuration");
+        report.error(
+            path,
+            format!("found {least}, allowed at most maxDuration, which is {longest}"),
+        );
+    }
+}

@@ -1,0 +1,65 @@
+//! What names may look like.
+
+use crate::document::report::Report;
+
+/// Refuses what is no object's name: names become labels of metrics and parts of addresses.
+pub(super) fn object(name: Option<&str>, path: &str, report: &mut Report<'_>) {
+    let Some(name) = name else {
+        report.error(path, "is missing");
+        return;
+    };
+    if !is_object_name(name) {
+        report.error(
+            path,
+            format!(
+                "found {name:?}, allowed at most 253 small letters, digits, dashes and dots, with a \
+                 letter or digit at each end of each part"
+            ),
+        );
+    }
+}
+
+/// As [`object`], for a name that may be absent.
+pub(super) fn optional_object(name: Option<&str>, path: &str, report: &mut Report<'_>) {
+    if name.is_some() {
+        object(name, path, report);
+    }
+}
+
+/// Refuses what is no host of a route.
+pub(super) fn host(host: &str, path: String, report: &mut Report<'_>) {
+    if !is_object_name(host.strip_prefix("*.").unwrap_or(host)) {
+        report.error(
+            path,
+            format!(
+                "found {host:?}, allowed a host name in small letters without a port, such as \
+                 shop.example or *.shop.example"
+            ),
+        );
+    }
+}
+
+/// Refuses what is no header's or cookie's name.
+pub(super) fn token(name: &str, path: String, report: &mut Report<'_>) {
+    // The names of headers and cookies are tokens alike (RFC 9110, RFC 6265).
+    if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
+        report.error(
+            path,
+            format!("found {name:?}, allowed a name of letters, digits and !#$%&'*+-.^_`|~"),
+        );
+    }
+}
+
+/// Whether `name` is a DNS subdomain as RFC 1123 has it, which is what the API asks of names.
+fn is_object_name(name: &str) -> bool {
+    let is_alphanumeric = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let is_part = |part: &str| {
+        let bytes = part.as_bytes();
+        bytes.first().is_some_and(is_alphanumeric)
+            && bytes.last().is_some_and(is_alphanumeric)
+            && bytes
+                .iter()
+                .all(|byte| is_alphanumeric(byte) || *byte == b'-')
+    };
+    name.len() <= 253 && name.split('.').all(is_part)
+}

@@ -1,0 +1,135 @@
+//! Rules of the rollout API.
+
+use crds::sluice::{PROXY, ProxyOptions};
+use crds::{Canary, FieldPath, Rollout, RolloutSpec};
+use serde_json::Value;
+
+use super::{name, options, repeated, step};
+use crate::document::report::Report;
+use crate::document::{Strictness, inert, read_typed};
+
+/// Where the canary strategy is set.
+pub(in crate::document) const CANARY: &str = "spec.strategy.canary";
+/// Where traffic routing is set.
+pub(super) const ROUTING: &str = "spec.strategy.canary.trafficRouting";
+
+/// Checks a Rollout. `document` is what it was read from.
+pub(in crate::document) fn rollout(
+    rollout: &Rollout,
+    document: &Value,
+    strictness: Strictness,
+    report: &mut Report<'_>,
+) {
+    name::object(rollout.metadata.name.as_deref(), "metadata.name", report);
+    name::optional_object(
+        rollout.metadata.namespace.as_deref(),
+        "metadata.namespace",
+        report,
+    );
+    template(&rollout.spec, report);
+    let strategy = rollout.spec.strategy.as_ref();
+    let canary = strategy.and_then(|strategy| strategy.canary.as_ref());
+    let blue_green = strategy.and_then(|strategy| strategy.blue_green.as_ref());
+    match (canary, blue_green) {
+        (None, None) => report.error("spec.strategy", "is missing: one of canary, blueGreen"),
+        (Some(_), Some(_)) => report.error(
+            "spec.strategy",
+            "found canary and blueGreen, allowed exactly one of canary, blueGreen",
+        ),
+        _ => {}
+    }
+    if let Some(canary) = canary {
+        services(canary, report);
+        routing(canary, strictness, report);
+        step::steps(canary, strictness, report);
+    }
+    inert::check(document, report);
+}
+
+fn template(spec: &RolloutSpec, report: &mut Report<'_>) {
+    match (&spec.template, &spec.workload_ref) {
+        (None, None) => {
+            report.error("spec.template", "is missing: one of template, workloadRef");
+        }
+        (Some(_), Some(_)) => report.error(
+            "spec.workloadRef",
+            "found template and workloadRef, allowed exactly one of template, workloadRef",
+        ),
+        (Some(template), None) if !template.0.is_object() => {
+            report.error("spec.template", "allowed a mapping");
+        }
+        _ => {}
+    }
+}
+
+fn services(canary: &Canary, report: &mut Report<'_>) {
+    let pair = [
+        ("stableService", canary.stable_service.as_deref()),
+        ("canaryService", canary.canary_service.as_deref()),
+    ];
+    for (field, service) in pair {
+        name::optional_object(service, &format!("{CANARY}.{field}"), report);
+    }
+    let Some(ping_pong) = &canary.ping_pong else {
+        let given = pair.map(|(field, service)| Some((service?, format!("{CANARY}.{field}"))));
+        repeated(given.into_iter().flatten(), report);
+        return;
+    };
+    for (field, service) in pair {
+        if service.is_some() {
+            let path = format!("{CANARY}.{field}");
+            report.warning(
+                path,
+                "has no effect beside pingPong, whose Services take turns",
+            );
+        }
+    }
+    let pair = [
+        (
+            ping_pong.ping_service.as_str(),
+            format!("{CANARY}.pingPong.pingService"),
+        ),
+        (
+            ping_pong.pong_service.as_str(),
+            format!("{CANARY}.pingPong.pongService"),
+        ),
+    ];
+    for (service, path) in &pair {
+        name::object(Some(service), path, report);
+    }
+    repeated(pair, report);
+}
+
+fn routing(canary: &Canary, strictness: Strictness, report: &mut Report<'_>) {
+    let Some(routing) = &canary.traffic_routing else {
+        return;
+    };
+    if let Some(most) = routing.max_traffic_weight
+        && most != 100
+    {
+        let path = format!("{ROUTING}.maxTrafficWeight");
+        report.error(
+            path,
+            format!("found {most}, allowed 100: other scales do not act yet"),
+        );
+    }
+    let routes = routing.managed_routes.iter().enumerate();
+    repeated(
+        routes.map(|(index, route)| {
+            (
+                route.name.as_str(),
+                format!("{ROUTING}.managedRoutes[{index}].name"),
+            )
+        }),
+        report,
+    );
+    if let Some(written) = routing.plugins.get(PROXY) {
+        let path = FieldPath::parse(ROUTING)
+            .key("plugins")
+            .key(PROXY)
+            .to_string();
+        if let Some(read) = read_typed::<ProxyOptions>(written, &path, strictness, report) {
+            options::options(&read, &path, report);
+        }
+    }
+}

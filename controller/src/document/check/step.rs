@@ -1,0 +1,93 @@
+//! Rules of a canary's steps.
+
+use crds::sluice::{EVIDENCE, Evidence};
+use crds::step::{PluginStep, SetHeaderRoute, StepAction};
+use crds::{Canary, CanaryStep};
+use serde_json::{Value, json};
+
+use super::rollout::{CANARY, ROUTING};
+use super::{condition, guard, name};
+use crate::document::report::Report;
+use crate::document::{Strictness, read_typed};
+
+pub(super) fn steps(canary: &Canary, strictness: Strictness, report: &mut Report<'_>) {
+    let routing = canary.traffic_routing.as_ref();
+    let routes: Vec<&str> = routing
+        .into_iter()
+        .flat_map(|routing| &routing.managed_routes)
+        .map(|route| route.name.as_str())
+        .collect();
+    let most = routing
+        .and_then(|routing| routing.max_traffic_weight)
+        .unwrap_or(100);
+    for (index, written) in canary.steps.iter().enumerate() {
+        let path = format!("{CANARY}.steps[{index}]");
+        match written.action() {
+            Err(error) => report.error(&path, error.to_string()),
+            Ok(StepAction::Plugin(plugin)) => self::plugin(plugin, &path, strictness, report),
+            Ok(_) => {}
+        }
+        step(written, &path, most, &routes, report);
+    }
+}
+
+/// Checks each field that is set, so that all is told of a step that sets too many.
+fn step(step: &CanaryStep, path: &str, most: i32, routes: &[&str], report: &mut Report<'_>) {
+    if let Some(weight) = step.set_weight
+        && !(0..=most).contains(&weight)
+    {
+        let path = format!("{path}.setWeight");
+        report.error(path, format!("found {weight}, allowed 0 to {most}"));
+    }
+    if let Some(Err(error)) = step.pause.as_ref().map(|pause| pause.duration()) {
+        report.error(format!("{path}.pause.duration"), error.to_string());
+    }
+    if let Some(route) = &step.set_header_route {
+        header_route(route, &format!("{path}.setHeaderRoute"), routes, report);
+    }
+}
+
+fn header_route(route: &SetHeaderRoute, path: &str, routes: &[&str], report: &mut Report<'_>) {
+    match route.name.as_deref() {
+        None => report.error(format!("{path}.name"), "is missing"),
+        Some(name) if !routes.contains(&name) => {
+            let allowed = match routes {
+                [] => format!("a name of {ROUTING}.managedRoutes, which has none"),
+                _ => format!("a name of {ROUTING}.managedRoutes: {}", routes.join(", ")),
+            };
+            report.error(
+                format!("{path}.name"),
+                format!("found {name:?}, allowed {allowed}"),
+            );
+        }
+        Some(_) => {}
+    }
+    for (index, matched) in route.matches.iter().enumerate() {
+        let path = format!("{path}.match[{index}]");
+        name::token(&matched.header_name, format!("{path}.headerName"), report);
+        let value = matched.header_value.as_ref();
+        condition::string_match(value, &format!("{path}.headerValue"), report);
+    }
+}
+
+fn plugin(plugin: &PluginStep, path: &str, strictness: Strictness, report: &mut Report<'_>) {
+    if plugin.name != EVIDENCE {
+        let found = &plugin.name;
+        let path = format!("{path}.plugin.name");
+        report.error(
+            path,
+            format!("found {found:?}, allowed {EVIDENCE}: no other plugin acts here"),
+        );
+        return;
+    }
+    let path = format!("{path}.plugin.config");
+    let absent = json!({});
+    let config = plugin
+        .config
+        .as_ref()
+        .filter(|config| **config != Value::Null);
+    if let Some(read) = read_typed::<Evidence>(config.unwrap_or(&absent), &path, strictness, report)
+    {
+        guard::evidence(&read, &path, report);
+    }
+}

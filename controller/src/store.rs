@@ -1,0 +1,233 @@
+//! The state file: rollout state that survives the process, whenever it ends.
+//!
+//! A write goes to a new file beside the old one, is flushed to the disk and then renamed over it, so that the file is
+//! always one whole state, old or new. A thread of its own does the writing: the disk can take long, and a verdict
+//! must not wait for it. When states come faster than the disk takes them, the newest is written and the others are
+//! passed over.
+
+use std::{
+    fs, io,
+    io::Write as _,
+    path::{Path, PathBuf},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+};
+
+/// How often a state was handed to the store, which numbers it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version(u64);
+
+/// A state file and the thread that writes it. Dropping the store waits for the last write.
+#[derive(Debug)]
+pub struct Store {
+    mailbox: Arc<Mailbox>,
+    writer: Option<thread::JoinHandle<()>>,
+}
+
+/// Waits for writes of a [`Store`] on another thread's behalf.
+#[derive(Clone, Debug)]
+pub struct Durability(Arc<Mailbox>);
+
+#[derive(Debug, Default)]
+struct Mailbox {
+    state: Mutex<Pending>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Pending {
+    newest: Version,
+    next: Option<(Version, Vec<u8>)>,
+    /// The newest version that a write was tried of, and of those that succeeded.
+    tried: Version,
+    written: Version,
+    /// What the last write failed with.
+    failure: Option<String>,
+    closed: bool,
+}
+
+impl Mailbox {
+    fn lock(&self) -> MutexGuard<'_, Pending> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, guard: MutexGuard<'a, Pending>) -> MutexGuard<'a, Pending> {
+        self.changed.wait(guard).unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store {
+    /// A store that writes to `path`.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn open(path: PathBuf) -> io::Result<Self> {
+        let mailbox = Arc::new(Mailbox::default());
+        let theirs = Arc::clone(&mailbox);
+        let writer = thread::Builder::new().name("state-file".into()).spawn(move || write_all(&theirs, &path))?;
+        Ok(Self { mailbox, writer: Some(writer) })
+    }
+
+    /// Hands over a state to be written; returns at once.
+    pub fn save(&self, state: Vec<u8>) -> Version {
+        let mut pending = self.mailbox.lock();
+        pending.newest.0 += 1;
+        let version = pending.newest;
+        pending.next = Some((version, state));
+        self.mailbox.changed.notify_all();
+        version
+    }
+
+    /// What the last write failed with, if it did.
+    pub fn failure(&self) -> Option<String> {
+        self.mailbox.lock().failure.clone()
+    }
+
+    /// A way to wait for writes that other threads can keep.
+    pub fn durability(&self) -> Durability {
+        Durability(Arc::clone(&self.mailbox))
+    }
+}
+
+impl Durability {
+    /// Waits until `version` or a newer one is on the disk.
+    ///
+    /// # Errors
+    /// What the write failed with. The state lives on in memory and is written again with the next change.
+    pub fn wait(&self, version: Version) -> Result<(), String> {
+        let mut pending = self.0.lock();
+        while pending.tried < version {
+            pending = self.0.wait(pending);
+        }
+        match &pending.failure {
+            Some(failure) if pending.written < version => Err(failure.clone()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.mailbox.lock().closed = true;
+        self.mailbox.changed.notify_all();
+        if let Some(writer) = self.writer.take() {
+            // A writer that panicked has printed why; there is nothing left to wait for.
+            let _ = writer.join();
+        }
+    }
+}
+
+fn write_all(mailbox: &Mailbox, path: &Path) {
+    loop {
+        let mut pending = mailbox.lock();
+        let (version, state) = loop {
+            if let Some(next) = pending.next.take() {
+                break next;
+            }
+            if pending.closed {
+                return;
+            }
+            pending = mailbox.wait(pending);
+        };
+        drop(pending);
+        let result = write(path, &state);
+        let mut pending = mailbox.lock();
+        pending.tried = version;
+        match result {
+            Ok(()) => {
+                pending.written = version;
+                pending.failure = None;
+            }
+            Err(error) => {
+                let failure = format!("state file {}: {error}", path.display());
+                tracing::error!("{failure}; the state is kept in memory and written again with the next change");
+                pending.failure = Some(failure);
+            }
+        }
+        mailbox.changed.notify_all();
+    }
+}
+
+/// Replaces the file at `path` by `state`, whole or not at all.
+///
+/// # Errors
+/// Those of the file system.
+pub fn write(path: &Path, state: &[u8]) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut beside = path.as_os_str().to_owned();
+    // One fixed name, so that a process killed here leaves nothing that piles up.
+    beside.push(".new");
+    let mut file = fs::File::create(&beside)?;
+    file.write_all(state)?;
+    file.sync_all()?;
+    fs::rename(&beside, path)?;
+    // The rename itself is on the disk only when the folder is.
+    fs::File::open(folder)?.sync_all()
+}
+
+/// Reads the file at `path`; nothing when there is none.
+///
+/// # Errors
+/// Those of the file system.
+pub fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Ok(state) => Ok(Some(state)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_state_is_on_the_disk_when_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.json");
+        let store = Store::open(path.clone()).unwrap();
+        let mut last = Version::default();
+        for i in 0..50 {
+            last = store.save(format!("state {i}").into_bytes());
+        }
+        store.durability().wait(last).unwrap();
+        assert_eq!(read(&path).unwrap().unwrap(), b"state 49");
+    }
+
+    #[test]
+    fn dropping_the_store_writes_what_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.json");
+        let store = Store::open(path.clone()).unwrap();
+        store.save(b"last".to_vec());
+        drop(store);
+        assert_eq!(read(&path).unwrap().unwrap(), b"last");
+        let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(left, ["state.json"], "no temporary file is left behind");
+    }
+
+    #[test]
+    fn a_failed_write_is_told_and_the_next_one_heals_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("missing");
+        let path = missing.join("state.json");
+        let store = Store::open(path.clone()).unwrap();
+        let failed = store.save(b"first".to_vec());
+        let error = store.durability().wait(failed).unwrap_err();
+        assert!(error.contains("state.json"), "{error}");
+        fs::create_dir(&missing).unwrap();
+        let healed = store.save(b"second".to_vec());
+        store.durability().wait(healed).unwrap();
+        assert_eq!(store.failure(), None);
+        assert_eq!(read(&path).unwrap().unwrap(), b"second");
+    }
+
+    #[test]
+    fn there_is_no_state_before_the_first_write() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(read(&folder.path().join("state.json")).unwrap(), None);
+    }
+}

@@ -1,0 +1,60 @@
+//! Sluice's own options, in the places the API keeps free for such things.
+//!
+//! ```yaml
+//! strategy:
+//!   canary:
+//!     trafficRouting:
+//!       plugins:
+//!         sluice/proxy:                # ProxyOptions
+//!           sticky: [{header: x-user}]
+//!           guard: {alpha: 0.01}
+//!     steps:
+//!     - plugin:
+//!         name: sluice/evidence        # Evidence
+//!         config: {maxDuration: 15m}
+//! ```
+
+use serde::{Deserialize, Serialize};
+
+use crate::lenient;
+
+mod condition;
+mod evidence;
+mod guard;
+mod rule;
+mod sticky;
+mod switch;
+
+pub use condition::{Condition, MatchType};
+pub use evidence::{Evidence, OnInconclusive};
+pub use guard::{Guard, GuardOptions, LatencyOptions};
+pub use rule::{Rule, RuleMatch, Side};
+pub use sticky::{ClientAddress, NotOneKey, StickyCookie, StickyKey, StickyKind};
+pub use switch::Switch;
+
+/// The name of the traffic routing plugin whose options are [`ProxyOptions`].
+pub const PROXY: &str = "sluice/proxy";
+
+/// The name of the step plugin whose config is [`Evidence`].
+pub const EVIDENCE: &str = "sluice/evidence";
+
+/// How Sluice splits a rollout's traffic and watches over it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProxyOptions {
+    /// What keeps a user with a version, in order of preference: the first key that a request
+    /// carries counts. None means that each request is split for itself.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sticky: Vec<StickyKey>,
+    /// Requests that go to one version whatever the weight is. The first rule that matches counts.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Rule>,
+    /// The test that takes the traffic away from a bad canary. Absent means on, with defaults.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub guard: Guard,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,286 @@
+//! Every field survives being read and written, and whatever is no field is told.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its own functions too")]
+
+use crds::sluice::{Evidence, ProxyOptions};
+use crds::{FieldPath, Proxy, Rollout, Segment, read};
+use proptest::prelude::*;
+use proptest::sample::Index;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+const CANARY: &str = include_str!("fields/canary.json");
+const BLUE_GREEN: &str = include_str!("fields/blue-green.json");
+const PROXY: &str = include_str!("fields/proxy.json");
+const OPTIONS: &str = include_str!("fields/options.json");
+const EVIDENCE: &str = include_str!("fields/evidence.json");
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+/// Reading keeps every field; what was written reads as the same again.
+fn check_lossless<T: DeserializeOwned + Serialize + PartialEq + std::fmt::Debug>(text: &str) {
+    let value = json(text);
+    let first = read::<T>(&value);
+    assert_eq!(first.faults, []);
+    assert_eq!(first.unknown, []);
+    let written = serde_json::to_value(first.value.as_ref().unwrap()).unwrap();
+    assert_eq!(written, value);
+    assert_eq!(read::<T>(&written).value, first.value);
+}
+
+#[test]
+fn every_field_survives() {
+    check_lossless::<Rollout>(CANARY);
+    check_lossless::<Rollout>(BLUE_GREEN);
+    check_lossless::<Proxy>(PROXY);
+    check_lossless::<ProxyOptions>(OPTIONS);
+    check_lossless::<Evidence>(EVIDENCE);
+}
+
+#[test]
+fn a_field_set_to_null_counts_as_absent() {
+    let mut value = json(CANARY);
+    let canary = value.pointer_mut("/spec/strategy/canary").unwrap();
+    for field in [
+        "steps",
+        "trafficRouting",
+        "dynamicStableScale",
+        "maxSurge",
+        "canaryService",
+    ] {
+        canary[field] = Value::Null;
+    }
+    let rollout = read::<Rollout>(&value).value.unwrap();
+    let canary = rollout.spec.strategy.unwrap().canary.unwrap();
+    assert!(canary.steps.is_empty());
+    assert_eq!(canary.traffic_routing, None);
+    assert_eq!(canary.dynamic_stable_scale, None);
+    assert_eq!(canary.max_surge, None);
+    assert_eq!(canary.canary_service, None);
+}
+
+#[test]
+fn the_words_of_yaml_1_1_are_booleans_where_a_boolean_is_wanted() {
+    let mut value = json(CANARY);
+    value["spec"]["paused"] = json!("yes");
+    value["spec"]["progressDeadlineAbort"] = json!("Off");
+    let spec = read::<Rollout>(&value).value.unwrap().spec;
+    assert_eq!(spec.paused, Some(true));
+    assert_eq!(spec.progress_deadline_abort, Some(false));
+}
+
+#[test]
+fn every_fault_is_told_with_its_path() {
+    let mut value = json(CANARY);
+    value["spec"]["replicas"] = json!("three");
+    value["spec"]["paused"] = json!("perhaps");
+    value["spec"]["strategy"]["canary"]["steps"] = json!([
+        {"setWeight": "ten"},
+        7,
+        {"setHeaderRoute": {"name": "r", "match": [{"headerValue": {}}, {"headerName": 1}]}},
+        "x",
+        {"plugin": {"config": {}}},
+        {"setWeigth": 1},
+        {"setWeight": 3_000_000_000_u32},
+    ]);
+    let read = read::<Rollout>(&value);
+    let faults: Vec<_> = read
+        .faults
+        .iter()
+        .map(|fault| format!("{}: {}", fault.path, fault.message))
+        .collect();
+    let whole = "a whole number from -2147483648 to 2147483647";
+    assert_eq!(
+        faults,
+        [
+            "spec.paused: found \"perhaps\", allowed true or false".to_owned(),
+            format!("spec.replicas: found \"three\", allowed {whole}"),
+            format!("spec.strategy.canary.steps[0].setWeight: found \"ten\", allowed {whole}"),
+            "spec.strategy.canary.steps[1]: found 7, allowed a mapping".to_owned(),
+            "spec.strategy.canary.steps[2].setHeaderRoute.match[0].headerName: is missing".to_owned(),
+            "spec.strategy.canary.steps[2].setHeaderRoute.match[1].headerName: found 1, allowed a string"
+                .to_owned(),
+            "spec.strategy.canary.steps[3]: found \"x\", allowed a mapping".to_owned(),
+            "spec.strategy.canary.steps[4].plugin.name: is missing".to_owned(),
+            format!("spec.strategy.canary.steps[6].setWeight: found 3000000000, allowed {whole}"),
+        ]
+    );
+    let unknown: Vec<_> = read.unknown.iter().map(ToString::to_string).collect();
+    assert_eq!(unknown, ["spec.strategy.canary.steps[5].setWeigth"]);
+}
+
+#[test]
+fn a_value_that_is_no_document_is_one_fault() {
+    for (value, found) in [
+        (json!(null), "nothing"),
+        (json!([1]), "a list"),
+        (json!("x"), "\"x\""),
+    ] {
+        let read = read::<Rollout>(&value);
+        assert_eq!(read.faults.len(), 1, "{value}");
+        assert_eq!(read.faults[0].path, FieldPath::root());
+        assert!(
+            read.faults[0]
+                .message
+                .starts_with(&format!("found {found}, ")),
+            "{value}"
+        );
+    }
+}
+
+#[test]
+fn a_list_never_passes_for_a_mapping() {
+    let mut value = json(CANARY);
+    value["spec"]["strategy"]["canary"]["trafficRouting"]["managedRoutes"] = json!([["beta"]]);
+    value["spec"]["rollbackWindow"] = json!([3]);
+    let faults: Vec<_> = read::<Rollout>(&value)
+        .faults
+        .iter()
+        .map(|fault| format!("{}: {}", fault.path, fault.message))
+        .collect();
+    assert_eq!(
+        faults,
+        [
+            "spec.rollbackWindow: found a list, allowed a mapping",
+            "spec.strategy.canary.trafficRouting.managedRoutes[0]: found a list, allowed a mapping",
+        ]
+    );
+}
+
+/// Keys below which everything is free-form, or whose own keys are names.
+const FREE: [&str; 11] = [
+    "template",
+    "plugins",
+    "config",
+    "status",
+    "ownerReferences",
+    "managedFields",
+    "labels",
+    "annotations",
+    "matchLabels",
+    "additionalIngressAnnotations",
+    "canaryIngressAnnotations",
+];
+
+/// The paths of all mappings in which an unknown field must be told.
+fn typed_mappings(value: &Value, path: &FieldPath, found: &mut Vec<FieldPath>) {
+    match value {
+        Value::Object(fields) => {
+            // The keys of a mirror route's headers are names of headers.
+            let names = path.segments().last() == Some(&Segment::Key("headers".to_owned()));
+            if !names {
+                found.push(path.clone());
+            }
+            for (key, field) in fields {
+                if !FREE.contains(&key.as_str()) || key == "template" && field.is_string() {
+                    typed_mappings(field, &path.key(key), found);
+                }
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                typed_mappings(item, &path.index(index), found);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn at<'v>(value: &'v mut Value, path: &FieldPath) -> &'v mut Value {
+    path.segments()
+        .iter()
+        .fold(value, |value, segment| match segment {
+            Segment::Key(key) => &mut value[key.as_str()],
+            Segment::Index(index) => &mut value[*index],
+        })
+}
+
+fn check_unknown<T: DeserializeOwned>(text: &str, content: &Value) {
+    let whole = json(text);
+    let mut places = Vec::new();
+    typed_mappings(&whole, &FieldPath::root(), &mut places);
+    assert!(!places.is_empty());
+    for place in places {
+        let mut value = whole.clone();
+        at(&mut value, &place)["noSuchField"] = content.clone();
+        let read = read::<T>(&value);
+        assert_eq!(read.unknown, [place.key("noSuchField")]);
+        assert!(
+            read.value.is_some(),
+            "an unknown field is no fault at {place}"
+        );
+    }
+}
+
+#[test]
+fn an_unknown_field_is_told_wherever_it_is() {
+    for content in [
+        json!(1),
+        json!(null),
+        json!({}),
+        json!([]),
+        json!({"a": [1]}),
+    ] {
+        check_unknown::<Rollout>(CANARY, &content);
+        check_unknown::<Rollout>(BLUE_GREEN, &content);
+        check_unknown::<Proxy>(PROXY, &content);
+        check_unknown::<ProxyOptions>(OPTIONS, &content);
+        check_unknown::<Evidence>(EVIDENCE, &content);
+    }
+}
+
+#[test]
+fn free_form_parts_have_no_unknown_fields() {
+    let mut value = json(CANARY);
+    for place in [
+        "/spec/template",
+        "/spec/template/spec",
+        "/status",
+        "/metadata/labels",
+        "/spec/strategy/canary/canaryMetadata/labels",
+        "/spec/strategy/canary/trafficRouting/plugins/sluice~1proxy",
+        "/spec/strategy/canary/steps/11/plugin/config",
+    ] {
+        value.pointer_mut(place).unwrap()["noSuchField"] = json!("x");
+    }
+    let read = read::<Rollout>(&value);
+    assert_eq!((read.unknown, read.faults), (vec![], vec![]));
+}
+
+/// Takes fields out of mappings, one for each choice.
+fn prune(value: &mut Value, choices: &[Index]) {
+    for choice in choices {
+        let mut places = Vec::new();
+        typed_mappings(value, &FieldPath::root(), &mut places);
+        let fields = at(value, choice.get(&places)).as_object_mut().unwrap();
+        let keys: Vec<_> = fields.keys().cloned().collect();
+        if !keys.is_empty() {
+            fields.remove(choice.get(&keys));
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_part_of_a_document_survives(choices in prop::collection::vec(any::<Index>(), 0..20)) {
+        let mut value = json(CANARY);
+        prune(&mut value, &choices);
+        let first = read::<Rollout>(&value);
+        prop_assert_eq!(&first.unknown, &[]);
+        if let Some(rollout) = first.value {
+            let mut written = serde_json::to_value(&rollout).unwrap();
+            prop_assert_eq!(&read::<Rollout>(&written).value, &Some(rollout));
+            // Metadata and an experiment's templates are always written.
+            if value.get("metadata").is_none() {
+                written.as_object_mut().unwrap().remove("metadata");
+            }
+            prop_assert_eq!(written, value);
+        } else {
+            prop_assert!(!first.faults.is_empty());
+            prop_assert!(first.faults.iter().all(|fault| fault.message == "is missing"));
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! What the admin API speaks.
+
+pub(crate) use controller::view::*;
