@@ -1,0 +1,51 @@
+//! The guard: is the canary worse than the stable, and is it good enough to get more traffic?
+//!
+//! Every tick of about 100 ms is a block of requests of both versions. A block yields an e-variable against "the canary
+//! is no worse than the margins allow" ([`block`]); a mixture of their products over sizes and start times
+//! ([`mixture`], [`onset`]) is evidence that may be looked at after every tick: the chance that it *ever* reaches
+//! `1/alpha` for a canary that keeps within the margins is at most alpha. The same engine runs
+//!
+//! - the error test, on failed requests;
+//! - the latency tests, on requests slower than the stable's usual quantiles;
+//! - the acceptance test ([`acceptance`]), from the other side: the canary is *better* than what the next weight can
+//!   bear.
+//!
+//! Alpha is shared out: half of it to the error test, the other half in equal parts to the latency tests. Without
+//! latency tests the error test has all of it.
+//!
+//! Requests count when they are sent and failures when they end, so that neither fast failures nor slow ones of a fresh
+//! canary distort its ratio; a request that hangs counts as slow as soon as it is overdue. Guesses about the stable
+//! come from earlier ticks only ([`baseline`]). A stable that fails by itself holds a rollout and convicts nobody.
+//!
+//! What the bound takes for granted is that the outcomes within one tick are independent given the version. A failure
+//! that hits one endpoint for a moment breaks that, and is bounded by the burst window instead.
+//!
+//! [`Judge`] is the one entry: [`Judge::observe`] takes counters, [`Judge::reading`] tells all that follows from them.
+
+pub mod acceptance;
+pub mod baseline;
+pub mod block;
+pub mod confidence;
+pub mod config;
+pub mod distribution;
+mod errors;
+pub mod eta;
+mod interval;
+pub mod judge;
+mod latency;
+pub mod mixture;
+pub mod onset;
+pub mod reading;
+mod side;
+mod trial;
+mod watch;
+
+pub use acceptance::Target;
+pub use baseline::Baseline;
+pub use block::Margin;
+pub use config::{Config, LatencyConfig, OutOfRange, Parameters};
+pub use judge::Judge;
+pub use reading::{Acceptance, Judgement, Limit, Reading, Reason, Side, Test, TestReading};
+
+#[cfg(test)]
+mod simulation;

@@ -1,0 +1,223 @@
+//! The harm bound: may the canary go from its weight to the next?
+//!
+//! It may when "at the new weight `w'` more than `harm_budget` of all traffic fails because of it" is refuted, that is
+//! `H0: p_c >= (1 + slack/w') p_s + budget/w'`, with this step's requests only: a defect may show under load first.
+//! The first step that is wrongly left must itself be a false rejection, so a budget that is broken already is
+//! exceeded with a chance of at most beta; one that a later step breaks is the rollback tests' to find.
+
+use super::{
+    baseline::Baseline,
+    block::{Block, Margin},
+    confidence,
+    config::Parameters,
+    eta,
+    interval::Interval,
+    mixture::{BELOW, Mixture},
+    reading::{self, Reason},
+    watch::{Carry, Tally, gains, ln_s},
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use traffic::Weight;
+
+/// What the current evidence step asks.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Target {
+    /// The step's place in the plan.
+    pub step: usize,
+    /// The canary's weight now.
+    #[serde(with = "crate::basis_points")]
+    pub from: Weight,
+    /// The weight that it is to go to.
+    #[serde(with = "crate::basis_points")]
+    pub to: Weight,
+    /// The share of all traffic that the canary may make fail at that weight, above 0.
+    pub harm_budget: f64,
+    /// The chance of going on wrongly, above 0 and below 1.
+    pub beta: f64,
+}
+
+impl Target {
+    /// The chance of going on wrongly; what is no chance asks for as much evidence as can be.
+    fn chance(&self) -> f64 {
+        if self.beta > 0.0 { self.beta.min(0.5) } else { f64::MIN_POSITIVE }
+    }
+
+    /// The margin to stay under; without a budget there is none.
+    fn margin(&self, slack: f64) -> Margin {
+        let budget = if self.harm_budget > 0.0 { self.harm_budget } else { 0.0 };
+        eta::margin(self.to, budget, slack)
+    }
+}
+
+/// The test of one step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct AcceptanceTest {
+    target: Target,
+    since: Timestamp,
+    mixture: Mixture,
+    canary_carry: Carry,
+    stable_carry: Carry,
+    canary: Tally,
+    stable: Tally,
+    /// Requests under way at the end of the last tick, canary's and stable's.
+    under_way: (u64, u64),
+}
+
+/// What an [`AcceptanceTest`] is judged with besides its own counts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Circumstances<'a> {
+    pub(super) now: Timestamp,
+    pub(super) rolled_back: bool,
+    pub(super) unhealthy: bool,
+    pub(super) baseline: &'a Baseline,
+    pub(super) parameters: &'a Parameters,
+    /// Requests a second, canary's and stable's.
+    pub(super) rps: (f64, f64),
+}
+
+impl AcceptanceTest {
+    pub(super) fn new(target: Target, now: Timestamp) -> Self {
+        let mut mixture = Mixture::new(BELOW.len());
+        mixture.open_window(1.0);
+        Self {
+            target,
+            since: now,
+            mixture,
+            canary_carry: Carry::default(),
+            stable_carry: Carry::default(),
+            canary: Tally::default(),
+            stable: Tally::default(),
+            under_way: (0, 0),
+        }
+    }
+
+    pub(super) fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Takes one tick's counts, when all of them were dispatched under one route table.
+    pub(super) fn observe(
+        &mut self,
+        interval: &Interval<'_>,
+        baseline: &Baseline,
+        parameters: &Parameters,
+    ) {
+        if !interval.is_of_one_generation() {
+            return;
+        }
+        let (canary, stable) = (interval.canary(), interval.stable());
+        let block = Block {
+            canary: canary.requests(),
+            canary_bad: self.canary_carry.fit(canary.failures(), canary.requests()),
+            stable: stable.requests(),
+            stable_bad: self.stable_carry.fit(stable.failures(), stable.requests()),
+        };
+        self.canary.add(block.canary, block.canary_bad);
+        self.stable.add(block.stable, block.stable_bad);
+        self.under_way = (canary.after.in_flight(), stable.after.in_flight());
+        let margin = self.target.margin(parameters.harm_slack);
+        let ln_s = ln_s(&BELOW, margin, baseline.failure_ratio(), block);
+        self.mixture.add(ln_s, f64::INFINITY);
+    }
+
+    fn ln_threshold(&self) -> f64 {
+        -self.target.chance().ln()
+    }
+
+    /// Why the step may not be left, or nothing when it may.
+    pub(super) fn waits_for(&self, circumstances: &Circumstances<'_>) -> Option<Reason> {
+        let parameters = circumstances.parameters;
+        let dwell_left = self.dwell_left(circumstances);
+        if circumstances.rolled_back {
+            Some(Reason::RolledBack)
+        } else if circumstances.unhealthy {
+            Some(Reason::BaselineUnhealthy)
+        } else if self.canary.requests == 0 {
+            Some(Reason::NoCanaryRequests)
+        } else if self.mixture.ln_e() < self.ln_threshold() {
+            Some(Reason::Evidence)
+        } else if self.leaves_requests_unanswered(parameters) {
+            Some(Reason::RequestsUnderWay)
+        } else {
+            (dwell_left > 0.0).then_some(Reason::Dwell)
+        }
+    }
+
+    fn dwell_left(&self, circumstances: &Circumstances<'_>) -> f64 {
+        let spent = circumstances.now.duration_since(self.since).as_secs_f64();
+        circumstances.parameters.dwell.as_secs_f64() - spent
+    }
+
+    /// Whether the canary has more requests under way than the stable would have with the same traffic, by so many
+    /// that the margin would be broken if they failed. A failure that takes its time, such as a timeout, must not come
+    /// after the promotion.
+    fn leaves_requests_unanswered(&self, parameters: &Parameters) -> bool {
+        let (canary, stable) = self.under_way;
+        let share = self.canary.requests as f64 / self.stable.requests.max(1) as f64;
+        let usual = stable as f64 * share;
+        // Three standard deviations of a Poisson count, so that chance alone does not hold a step up.
+        let chance = 3.0 * usual.sqrt() + 3.0;
+        let harmless = self.target.margin(parameters.harm_slack).absolute * self.canary.requests as f64;
+        canary as f64 > usual + chance + harmless
+    }
+
+    /// The seconds until the step may be left, if the canary is as good as the stable.
+    fn eta(&self, circumstances: &Circumstances<'_>) -> Option<f64> {
+        let (canary_rps, stable_rps) = circumstances.rps;
+        let dwell = self.dwell_left(circumstances).max(0.0);
+        let goal = self.ln_threshold();
+        if self.mixture.ln_e() >= goal && self.canary.requests > 0 {
+            return Some(dwell);
+        }
+        let ratio = circumstances.baseline.failure_ratio();
+        let margin = self.target.margin(circumstances.parameters.harm_slack);
+        let in_a_second = gains(&BELOW, margin, ratio, canary_rps, stable_rps).map(|gains| {
+            gains.expected(
+                canary_rps * ratio,
+                canary_rps * (1.0 - ratio),
+                stable_rps * ratio,
+                stable_rps * (1.0 - ratio),
+            )
+        });
+        let evidence = eta::until(goal, self.mixture.ln_weights().zip(in_a_second))?;
+        Some(evidence.max(dwell))
+    }
+
+    /// The largest difference of the failure ratios that the step's requests leave possible, with a chance of error
+    /// of at most beta.
+    fn excludable(&self) -> Option<f64> {
+        if self.canary.requests == 0 {
+            return None;
+        }
+        let interval =
+            |side: Tally| confidence::interval(side.bad, side.requests, self.target.chance());
+        let (_, highest) = interval(self.canary);
+        let (lowest, _) = interval(self.stable);
+        Some((highest - lowest).max(0.0))
+    }
+
+    pub(super) fn reading(&self, circumstances: &Circumstances<'_>) -> reading::Acceptance {
+        let waits_for = self.waits_for(circumstances);
+        let can_be_met = !matches!(
+            waits_for,
+            Some(Reason::RolledBack | Reason::BaselineUnhealthy | Reason::RequestsUnderWay)
+        );
+        reading::Acceptance {
+            step: self.target.step,
+            from: self.target.from,
+            to: self.target.to,
+            met: waits_for.is_none(),
+            ln_e: self.mixture.ln_e(),
+            ln_threshold: self.ln_threshold(),
+            margin: self.target.margin(circumstances.parameters.harm_slack),
+            canary_requests: self.canary.requests,
+            canary_failures: self.canary.bad,
+            stable_requests: self.stable.requests,
+            stable_failures: self.stable.bad,
+            eta: can_be_met.then(|| self.eta(circumstances)).flatten(),
+            excludable: self.excludable(),
+            waits_for,
+        }
+    }
+}

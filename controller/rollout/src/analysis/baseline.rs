@@ -1,0 +1,161 @@
+//! What is known of the stable: its usual failure ratio and latency, and whether it is well right now.
+
+use super::{
+    config::Parameters,
+    distribution::Distribution,
+    interval::Interval,
+    mixture::{ABOVE, alternative, ln_add},
+};
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+
+/// The usual failure ratio is pulled towards this as if so many requests had shown it.
+const PRIOR_RATIO: f64 = 1e-3;
+const PRIOR_REQUESTS: f64 = 10.0;
+
+/// The stable's past, faded by its age. Made of earlier ticks only when a tick is judged, as the test demands.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Baseline {
+    requests: f64,
+    failures: f64,
+    latency: Distribution,
+    health: Health,
+}
+
+impl Baseline {
+    /// Adds what the stable did in `interval`, which ended `second` seconds after 1970.
+    pub(super) fn learn(&mut self, interval: &Interval<'_>, second: i64, parameters: &Parameters) {
+        let half_lives = interval.seconds() / parameters.stable_half_life.as_secs_f64();
+        let kept = (-half_lives).exp2();
+        let stable = interval.stable();
+        self.requests = self.requests * kept + stable.requests() as f64;
+        self.failures = self.failures * kept + stable.failures() as f64;
+        self.latency.fade(kept);
+        self.latency
+            .learn(&stable.before.latency, &stable.after.latency);
+        self.health
+            .learn(second, stable.requests(), stable.failures());
+    }
+
+    /// The usual failure ratio.
+    pub fn failure_ratio(&self) -> f64 {
+        let ratio = (self.failures + PRIOR_REQUESTS * PRIOR_RATIO) / (self.requests + PRIOR_REQUESTS);
+        ratio.clamp(1e-5, 0.95)
+    }
+
+    /// The usual latencies.
+    pub fn latency(&self) -> &Distribution {
+        &self.latency
+    }
+
+    /// The usual share of requests above a bucket that `above` faded requests out of `total` were above; at first
+    /// taken to be what the `quantile` promises.
+    pub(super) fn slow_ratio(quantile: f64, above: f64, total: f64) -> f64 {
+        let ratio = (above + PRIOR_REQUESTS * (1.0 - quantile)) / (total + PRIOR_REQUESTS);
+        ratio.clamp(1e-5, 0.95)
+    }
+
+    /// Whether the stable fails by itself.
+    pub fn health(&self) -> &Health {
+        &self.health
+    }
+}
+
+/// The stable's last minute, by seconds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Health {
+    /// Second, requests, failures.
+    seconds: VecDeque<(i64, u64, u64)>,
+}
+
+/// How far back [`Health`] looks, in seconds.
+const WINDOW: i64 = 60;
+/// The evidence at which the stable counts as unhealthy, 1 in 100. It holds a rollout but convicts nobody, so it is
+/// looked at afresh each tick, and ends when the window no longer shows it.
+const LN_UNHEALTHY: f64 = 4.605170185988091;
+
+impl Health {
+    fn learn(&mut self, second: i64, requests: u64, failures: u64) {
+        // Clocks may be set back; what was counted then stays with the last second.
+        match self.seconds.back_mut() {
+            Some((last, n, e)) if *last >= second => {
+                *n += requests;
+                *e += failures;
+            }
+            _ => self.seconds.push_back((second, requests, failures)),
+        }
+        while let Some((first, ..)) = self.seconds.front()
+            && *first <= second - WINDOW
+        {
+            self.seconds.pop_front();
+        }
+    }
+
+    /// Requests and failures of the last minute.
+    pub fn counts(&self) -> (u64, u64) {
+        self.seconds
+            .iter()
+            .fold((0, 0), |(n, e), (_, more, bad)| (n + more, e + bad))
+    }
+
+    /// Whether the last minute speaks against a failure ratio of at most `allowed`: an even mixture over alternatives
+    /// `theta` of `(theta/p0)^e ((1-theta)/(1-p0))^(n-e)` reaches 100.
+    pub fn is_unhealthy(&self, allowed: f64) -> bool {
+        let (requests, failures) = self.counts();
+        let bad = failures.min(requests) as f64;
+        if bad <= allowed * requests as f64 {
+            return false;
+        }
+        let good = requests as f64 - bad;
+        let ln_e = ABOVE
+            .iter()
+            .map(|offset| {
+                let ratio = alternative(allowed, *offset).max(allowed);
+                bad * (ratio / allowed).ln() + good * ((-ratio).ln_1p() - (-allowed).ln_1p())
+            })
+            .reduce(ln_add)
+            .unwrap_or(0.0);
+        ln_e - (ABOVE.len() as f64).ln() >= LN_UNHEALTHY
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn health_needs_evidence_and_not_only_a_ratio() {
+        let check = |requests, failures, wanted| {
+            let mut health = Health::default();
+            health.learn(0, requests, failures);
+            assert_eq!(health.is_unhealthy(0.05), wanted, "{failures} of {requests}");
+        };
+        check(0, 0, false);
+        check(1, 1, false);
+        check(3, 3, true);
+        check(1000, 50, false);
+        check(1000, 60, false);
+        check(1000, 100, true);
+        check(100_000, 20_000, true);
+        // More failures than requests were sent meanwhile: the requests are older than the window.
+        check(2, 9, false);
+    }
+
+    #[test]
+    fn health_looks_back_a_minute() {
+        let mut health = Health::default();
+        health.learn(100, 50, 50);
+        for second in 101..160 {
+            health.learn(second, 1, 0);
+            assert!(health.is_unhealthy(0.05), "{second}");
+        }
+        health.learn(160, 1, 0);
+        assert_eq!(health.counts(), (60, 0));
+        assert!(!health.is_unhealthy(0.05));
+    }
+
+    #[test]
+    fn nothing_known_is_one_in_a_thousand() {
+        assert_eq!(Baseline::default().failure_ratio(), 1e-3);
+    }
+}

@@ -1,0 +1,143 @@
+//! Latencies as weights of the histogram's buckets, which may fade.
+
+use serde::{Deserialize, Serialize};
+use traffic::{Bucket, Histogram, histogram::BUCKETS};
+
+/// A bucket that has faded to less than this is empty.
+const NEGLIGIBLE: f64 = 1e-6;
+
+/// How many requests (not always whole) fell into each bucket. Stored as the buckets that are not empty.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Vec<(usize, f64)>", into = "Vec<(usize, f64)>")]
+pub struct Distribution {
+    buckets: Box<[f64]>,
+}
+
+impl Default for Distribution {
+    fn default() -> Self {
+        Self {
+            buckets: vec![0.0; BUCKETS].into(),
+        }
+    }
+}
+
+impl From<Vec<(usize, f64)>> for Distribution {
+    /// Buckets that do not exist and weights that are no weights are left out.
+    fn from(filled: Vec<(usize, f64)>) -> Self {
+        let mut distribution = Self::default();
+        for (index, weight) in filled {
+            if let Some(bucket) = distribution.buckets.get_mut(index)
+                && weight.is_finite()
+                && weight > 0.0
+            {
+                *bucket = weight;
+            }
+        }
+        distribution
+    }
+}
+
+impl From<Distribution> for Vec<(usize, f64)> {
+    fn from(distribution: Distribution) -> Self {
+        distribution
+            .buckets
+            .iter()
+            .copied()
+            .enumerate()
+            .filter(|(_, weight)| *weight > 0.0)
+            .collect()
+    }
+}
+
+impl Distribution {
+    /// Adds what `after` has more than `before`.
+    pub fn learn(&mut self, before: &Histogram, after: &Histogram) {
+        let grown = before.buckets().iter().zip(after.buckets());
+        for (weight, (before, after)) in self.buckets.iter_mut().zip(grown) {
+            *weight += after.saturating_sub(*before) as f64;
+        }
+    }
+
+    /// Keeps the share `kept` of every bucket.
+    pub fn fade(&mut self, kept: f64) {
+        for weight in &mut self.buckets {
+            *weight *= kept;
+            if *weight < NEGLIGIBLE {
+                *weight = 0.0;
+            }
+        }
+    }
+
+    /// All requests.
+    pub fn total(&self) -> f64 {
+        self.buckets.iter().sum()
+    }
+
+    /// The lowest bucket at or below which the share `quantile` of the requests lies, and how many lie above it.
+    /// `total` is [`Distribution::total`], passed in as several quantiles are asked for at once.
+    pub fn quantile(&self, quantile: f64, total: f64) -> Option<(Bucket, f64)> {
+        if total <= 0.0 {
+            return None;
+        }
+        // Sums of faded weights differ in their last digits by the order of adding.
+        let rank = quantile * total * (1.0 - 1e-12);
+        let mut below = 0.0;
+        let index = self.buckets.iter().position(|weight| {
+            below += weight;
+            below >= rank && *weight > 0.0
+        })?;
+        Some((Bucket::at(index)?, (total - below).max(0.0)))
+    }
+
+    /// The upper bound of the bucket at `quantile` in seconds; nothing without requests or when there is no bound.
+    pub fn seconds(&self, quantile: f64, total: f64) -> Option<f64> {
+        let (bucket, _) = self.quantile(quantile, total)?;
+        Some(bucket.upper_bound()).filter(|bound| bound.is_finite())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn histogram(latencies: &[(u64, u64)]) -> Histogram {
+        let mut histogram = Histogram::default();
+        for (millis, requests) in latencies {
+            histogram.add(Bucket::of(Duration::from_millis(*millis)), *requests);
+        }
+        histogram
+    }
+
+    #[test]
+    fn quantiles_agree_with_the_histogram() {
+        let counted = histogram(&[(10, 500), (20, 300), (100, 190), (1000, 10)]);
+        let mut distribution = Distribution::default();
+        distribution.learn(&Histogram::default(), &counted);
+        distribution.fade(0.3);
+        let total = distribution.total();
+        for quantile in [0.01, 0.5, 0.51, 0.8, 0.9, 0.99, 0.999] {
+            let (bucket, above) = distribution.quantile(quantile, total).unwrap();
+            assert_eq!(Some(bucket), counted.quantile(quantile), "{quantile}");
+            assert!((above - 0.3 * counted.above(bucket) as f64).abs() < 1e-9);
+        }
+    }
+
+    #[test]
+    fn it_forgets_in_the_end_and_round_trips() {
+        let mut distribution = Distribution::default();
+        distribution.learn(&Histogram::default(), &histogram(&[(10, 5), (3, 100_000)]));
+        distribution.fade(1.0 / 3.0);
+        let json = serde_json::to_string(&distribution).unwrap();
+        assert_eq!(serde_json::from_str::<Distribution>(&json).unwrap(), distribution);
+        distribution.fade(1e-12);
+        assert_eq!(distribution, Distribution::default());
+        assert_eq!(distribution.quantile(0.5, distribution.total()), None);
+    }
+
+    #[test]
+    fn a_bucket_that_does_not_exist_is_left_out() {
+        let read: Distribution = serde_json::from_str("[[7, 2.0], [100000, 1.0], [3, -1.0]]").unwrap();
+        assert_eq!(read.total(), 2.0);
+    }
+}

@@ -1,0 +1,38 @@
+//! The error test: is the canary's failure ratio above `relative_margin` times the stable's plus `absolute_margin`?
+
+use super::{
+    baseline::Baseline,
+    block::{Block, Margin},
+    config::Parameters,
+    interval::Interval,
+    watch::Tick,
+};
+
+/// The error test's margin.
+pub(super) fn margin(parameters: &Parameters) -> Margin {
+    Margin {
+        relative: parameters.relative_margin,
+        absolute: parameters.absolute_margin,
+    }
+}
+
+/// The failures of `interval`, of which the canary's last `forgiven` are an earlier canary's.
+pub(super) fn tick(
+    start: f64,
+    interval: &Interval<'_>,
+    forgiven: u64,
+    baseline: &Baseline,
+    parameters: &Parameters,
+) -> Tick {
+    Tick {
+        start,
+        seen: Block {
+            canary: interval.canary().requests(),
+            canary_bad: interval.canary().failures().saturating_sub(forgiven),
+            stable: interval.stable().requests(),
+            stable_bad: interval.stable().failures(),
+        },
+        stable_ratio: baseline.failure_ratio(),
+        margin: margin(parameters),
+    }
+}

@@ -1,0 +1,110 @@
+//! What happened between two snapshots.
+
+use std::time::Duration;
+use traffic::{Bucket, Counts, Snapshot};
+
+/// Two snapshots further apart than this tell too little of what lay between them to be one block.
+const LONGEST: Duration = Duration::from_secs(10);
+
+/// Two successive snapshots of the same counters.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Interval<'a> {
+    before: &'a Snapshot,
+    after: &'a Snapshot,
+}
+
+/// One version's part of an [`Interval`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Grown<'a> {
+    pub(super) before: &'a Counts,
+    pub(super) after: &'a Counts,
+}
+
+impl<'a> Interval<'a> {
+    /// Nothing when `after` does not continue `before`: the process restarted, or there is a gap.
+    pub(super) fn between(before: &'a Snapshot, after: &'a Snapshot) -> Option<Self> {
+        let interval = Self { before, after };
+        let apart = after.at.checked_sub(before.at)?;
+        (apart <= LONGEST && interval.stable().is_growth() && interval.canary().is_growth())
+            .then_some(interval)
+    }
+
+    pub(super) fn seconds(&self) -> f64 {
+        self.after.at.saturating_sub(self.before.at).as_secs_f64()
+    }
+
+    /// Whether all of it was dispatched under one route table.
+    pub(super) fn is_of_one_generation(&self) -> bool {
+        self.after.generation.is_some() && self.before.generation == self.after.generation
+    }
+
+    pub(super) fn stable(&self) -> Grown<'a> {
+        Grown {
+            before: &self.before.stable,
+            after: &self.after.stable,
+        }
+    }
+
+    pub(super) fn canary(&self) -> Grown<'a> {
+        Grown {
+            before: &self.before.canary,
+            after: &self.after.canary,
+        }
+    }
+}
+
+impl Grown<'_> {
+    fn is_growth(&self) -> bool {
+        self.before.dispatched <= self.after.dispatched
+            && self.before.failed <= self.after.failed
+            && self.before.cancelled <= self.after.cancelled
+    }
+
+    /// Requests that were sent.
+    pub(super) fn requests(&self) -> u64 {
+        self.after.dispatched.saturating_sub(self.before.dispatched)
+    }
+
+    /// Requests that failed, whenever they were sent.
+    pub(super) fn failures(&self) -> u64 {
+        self.after.failed.saturating_sub(self.before.failed)
+    }
+
+    /// Requests that became slower than `bound`. One that was slow and is now given up by its client is not taken
+    /// back.
+    pub(super) fn slower_than(&self, bound: Bucket) -> u64 {
+        self.after
+            .slower_than(bound)
+            .saturating_sub(self.before.slower_than(bound))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn snapshot(millis: u64, dispatched: u64) -> Snapshot {
+        let mut snapshot = Snapshot {
+            at: Duration::from_millis(millis),
+            ..Snapshot::default()
+        };
+        snapshot.canary.dispatched = dispatched;
+        snapshot
+    }
+
+    #[test]
+    fn only_growing_counters_without_a_gap_make_an_interval() {
+        let check = |before: (u64, u64), after: (u64, u64), wanted: bool| {
+            let before = snapshot(before.0, before.1);
+            let after = snapshot(after.0, after.1);
+            let interval = Interval::between(&before, &after);
+            assert_eq!(interval.is_some(), wanted, "{before:?} {after:?}");
+        };
+        check((1000, 5), (1100, 9), true);
+        check((1000, 5), (1000, 5), true);
+        check((1000, 5), (900, 9), false);
+        check((1000, 5), (1100, 4), false);
+        check((1000, 5), (11_000, 9), true);
+        check((1000, 5), (11_001, 9), false);
+    }
+}

@@ -1,0 +1,216 @@
+//! The guard of one rollout: counts in, judgement out.
+
+use super::{
+    acceptance::Target,
+    baseline::Baseline,
+    config::Config,
+    interval::Interval,
+    reading::{Judgement, Reading, Side},
+    trial::Trial,
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use traffic::Snapshot;
+
+/// Judges a rollout's canaries, one after the other, by the counts of the requests that were forwarded.
+///
+/// All that it knows is in its serialised form, except the last snapshot, which means nothing to another process: after
+/// a restart the first snapshot is only the base for the next, and the evidence goes on from where it was.
+///
+/// ```
+/// use rollout::analysis::{Config, Judge, Judgement};
+/// use jiff::{SignedDuration, Timestamp};
+/// use std::time::Duration;
+///
+/// let (mut judge, mut now) = (Judge::new(Config::default()), Timestamp::UNIX_EPOCH);
+/// judge.begin(now, 1);
+/// let mut snapshot = traffic::Snapshot::default();
+/// judge.observe(&snapshot, None, now);
+/// // A canary that fails every request, at 10 % of 100 requests a second.
+/// while judge.judgement() == Judgement::Undecided {
+///     now += SignedDuration::from_millis(100);
+///     snapshot.at += Duration::from_millis(100);
+///     snapshot.stable.dispatched += 9;
+///     snapshot.canary.dispatched += 1;
+///     snapshot.canary.failed += 1;
+///     judge.observe(&snapshot, None, now);
+/// }
+/// assert!(snapshot.canary.failed <= 4);
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Judge {
+    config: Config,
+    /// For the next canary: what bounds the chance of error of a canary must not change under way.
+    next_config: Option<Config>,
+    baseline: Baseline,
+    at: Timestamp,
+    trial: Option<Trial>,
+    /// What convicted the canary, as it stood then.
+    conviction: Option<Box<Reading>>,
+    #[serde(skip)]
+    base: Option<Snapshot>,
+}
+
+impl Judge {
+    /// A guard that knows nothing yet, and has no canary to judge.
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            next_config: None,
+            baseline: Baseline::default(),
+            at: Timestamp::UNIX_EPOCH,
+            trial: None,
+            conviction: None,
+            base: None,
+        }
+    }
+
+    /// A canary of a new revision begins: what was found about an earlier one is forgotten. To be called right after
+    /// [`Judge::observe`], so that no request of the earlier one is in the next interval.
+    ///
+    /// `step_starts` tells how many times a step will begin to send more traffic, counting this begin and every
+    /// [`Judge::start_step`] and change of [`Target::step`] after it. The guard is most attentive at that many of them;
+    /// a wrong number costs a little speed and no correctness.
+    pub fn begin(&mut self, now: Timestamp, step_starts: usize) {
+        if let Some(config) = self.next_config.take() {
+            self.config = config;
+        }
+        let leftover = self.base.as_ref().map_or(0, |base| base.canary.in_flight());
+        self.trial = Some(Trial::new(&self.config, now, step_starts, leftover));
+        self.conviction = None;
+        self.at = now;
+    }
+
+    /// A step without a [`Target`] begins to send more traffic to the canary. A changed `Target::step` tells it by
+    /// itself.
+    pub fn start_step(&mut self) {
+        if let Some(trial) = &mut self.trial {
+            trial.start_step();
+        }
+    }
+
+    /// There is no canary any more. The stable is still learnt from.
+    pub fn end(&mut self) {
+        self.trial = None;
+        self.conviction = None;
+        if let Some(config) = self.next_config.take() {
+            self.config = config;
+        }
+    }
+
+    /// The guard's parameters were edited. They hold from the next canary on.
+    pub fn reconfigure(&mut self, config: Config) {
+        if self.trial.is_none() {
+            self.config = config;
+            self.next_config = None;
+        } else {
+            self.next_config = (config != self.config).then_some(config);
+        }
+    }
+
+    /// The parameters that hold now.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Takes the counters as they stand at `now`: to be called every 100 ms and right before each publish. `target` is
+    /// what the current step asks, if it is one that waits for evidence.
+    pub fn observe(&mut self, snapshot: &Snapshot, target: Option<Target>, now: Timestamp) {
+        self.at = now;
+        if self.conviction.is_none()
+            && let Some(trial) = &mut self.trial
+        {
+            trial.aim(target, now);
+        }
+        if let Some(base) = self.base.take()
+            && let Some(interval) = Interval::between(&base, snapshot)
+        {
+            self.take(&interval, now);
+        }
+        self.base = Some(snapshot.clone());
+    }
+
+    /// Judges by what was known before the interval, then learns from it.
+    fn take(&mut self, interval: &Interval<'_>, now: Timestamp) {
+        if self.conviction.is_none()
+            && let Some(trial) = &mut self.trial
+        {
+            trial.observe(interval, &self.baseline, &self.config, now);
+        }
+        self.baseline
+            .learn(interval, now.as_second(), self.config.parameters());
+        if self.conviction.is_none() && self.judgement_of_trial().is_some() {
+            self.conviction = Some(Box::new(self.reading()));
+        }
+    }
+
+    fn judgement_of_trial(&self) -> Option<Judgement> {
+        let test = self.trial.as_ref()?.conviction(&self.config)?;
+        Some(Judgement::RollBack { test })
+    }
+
+    /// What is to be done now. A rollback stays until the next [`Judge::begin`] or [`Judge::end`].
+    pub fn judgement(&self) -> Judgement {
+        if let Some(conviction) = &self.conviction {
+            return conviction.judgement;
+        }
+        self.judgement_of_trial()
+            .or_else(|| self.hold())
+            .unwrap_or(Judgement::Undecided)
+    }
+
+    fn hold(&self) -> Option<Judgement> {
+        let health = self.baseline.health();
+        let allowed = self.config.parameters().baseline_unhealthy_above;
+        let (stable_requests, stable_failures) = health.counts();
+        health.is_unhealthy(allowed).then_some(Judgement::Hold {
+            stable_requests,
+            stable_failures,
+            allowed,
+        })
+    }
+
+    /// Whether the current target is met: the short form of [`Reading::acceptance`].
+    pub fn is_accepted(&self) -> bool {
+        self.conviction.is_none()
+            && self
+                .trial
+                .as_ref()
+                .is_some_and(|trial| trial.is_accepted(&self.baseline, &self.config, self.at))
+    }
+
+    /// Requests sent to the canary since it began.
+    pub fn canary_requests(&self) -> u64 {
+        self.trial
+            .as_ref()
+            .map_or(0, |trial| trial.canary().requests())
+    }
+
+    /// What the stable is known for.
+    pub fn baseline(&self) -> &Baseline {
+        &self.baseline
+    }
+
+    /// The judgement and all that went into it. After a rollback, as things stood when it was found.
+    pub fn reading(&self) -> Reading {
+        if let Some(conviction) = &self.conviction {
+            return Reading::clone(conviction);
+        }
+        let judgement = self.judgement();
+        let trial = self.trial.as_ref();
+        let rolled_back = matches!(judgement, Judgement::RollBack { .. });
+        Reading {
+            at: self.at,
+            judgement,
+            acceptance: trial.and_then(|trial| {
+                trial.acceptance(&self.baseline, &self.config, self.at, rolled_back)
+            }),
+            tests: trial.map_or_else(Vec::new, |trial| trial.tests(&self.config)),
+            canary: trial.map_or_else(Side::default, |trial| trial.canary().reading()),
+            stable: trial.map_or_else(Side::default, |trial| trial.stable().reading()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

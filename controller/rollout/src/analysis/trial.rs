@@ -1,0 +1,253 @@
+//! The judging of one canary, from its begin to its end.
+
+use super::{
+    acceptance::{AcceptanceTest, Circumstances, Target},
+    baseline::Baseline,
+    config::{Config, LatencyConfig},
+    errors,
+    interval::Interval,
+    latency::LatencyWatch,
+    reading::{Acceptance, Limit, Test, TestReading},
+    side::Account,
+    watch::Watch,
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use traffic::{Bucket, Counts};
+
+/// Ages of requests under way are told in cells of 64 ms and rounded down, so they may be short by so much.
+const AGE_ERROR: f64 = 0.128;
+/// An earlier canary's requests are forgiven for no longer than this: ages above a minute are not told apart.
+const LONGEST_FORGIVEN: f64 = 60.0;
+
+/// One canary's evidence and counts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Trial {
+    begun: Timestamp,
+    errors: Watch,
+    latency: Vec<LatencyWatch>,
+    acceptance: Option<AcceptanceTest>,
+    /// The step of the last target.
+    last_step: Option<usize>,
+    canary: Account,
+    stable: Account,
+    /// When the canary got its first request, in seconds since it began.
+    first_request: Option<f64>,
+    /// Requests of an earlier canary that are still under way. Their failures are not this canary's.
+    leftover: u64,
+}
+
+impl Trial {
+    pub(super) fn new(config: &Config, begun: Timestamp, step_starts: usize, leftover: u64) -> Self {
+        let quantiles = config.parameters().latency.iter().flat_map(|l| &l.quantiles);
+        let latency = quantiles
+            .map(|quantile| LatencyWatch::new(*quantile, config.latency_alpha(), step_starts));
+        let mut trial = Self {
+            begun,
+            errors: Watch::new(config.errors_alpha(), step_starts),
+            latency: latency.collect(),
+            acceptance: None,
+            last_step: None,
+            canary: Account::default(),
+            stable: Account::default(),
+            first_request: None,
+            leftover,
+        };
+        trial.start_step();
+        trial
+    }
+
+    /// A step begins to send traffic.
+    pub(super) fn start_step(&mut self) {
+        self.errors.start_step();
+        for latency in &mut self.latency {
+            latency.watch.start_step();
+        }
+        self.canary.forget_rate();
+        self.stable.forget_rate();
+    }
+
+    /// Takes over what the step asks; another target begins without evidence.
+    pub(super) fn aim(&mut self, target: Option<Target>, now: Timestamp) {
+        let current = self.acceptance.as_ref().map(|test| *test.target());
+        if current == target {
+            return;
+        }
+        if let Some(Target { step, .. }) = target {
+            // The first step began with the canary.
+            if self.last_step.is_some_and(|last| last != step) {
+                self.start_step();
+            }
+            self.last_step = Some(step);
+        }
+        self.acceptance = target.map(|target| AcceptanceTest::new(target, now));
+    }
+
+    /// Takes the counts of an interval that ended at `now`.
+    pub(super) fn observe(
+        &mut self,
+        interval: &Interval<'_>,
+        baseline: &Baseline,
+        config: &Config,
+        now: Timestamp,
+    ) {
+        let end = now.duration_since(self.begun).as_secs_f64().max(0.0);
+        let start = (end - interval.seconds()).max(0.0);
+        let forgiven = self.forgive(interval.canary().after, end);
+        let parameters = config.parameters();
+        let errors = errors::tick(start, interval, forgiven, baseline, parameters);
+        self.errors.observe(&errors, parameters);
+        if let Some(latency) = &parameters.latency
+            && self.is_warm(interval, start, parameters.warm_up)
+        {
+            self.observe_latency(start, interval, baseline, (config, latency));
+        }
+        if let Some(acceptance) = &mut self.acceptance {
+            acceptance.observe(interval, baseline, parameters);
+        }
+        let (canary, stable) = (interval.canary(), interval.stable());
+        self.canary
+            .add(&canary, errors.seen.canary_bad, interval.seconds());
+        self.stable
+            .add(&stable, errors.seen.stable_bad, interval.seconds());
+    }
+
+    fn observe_latency(
+        &mut self,
+        start: f64,
+        interval: &Interval<'_>,
+        baseline: &Baseline,
+        (config, latency): (&Config, &LatencyConfig),
+    ) {
+        let total = baseline.latency().total();
+        for test in &mut self.latency {
+            if let Some(tick) = test.tick(start, interval, (baseline, total), latency) {
+                test.watch.observe(&tick, config.parameters());
+            }
+        }
+    }
+
+    /// Whether latency is judged: the canary's caches are warm, and no earlier canary's requests are in the counts.
+    fn is_warm(&mut self, interval: &Interval<'_>, start: f64, warm_up: Duration) -> bool {
+        if self.first_request.is_none() && interval.canary().requests() > 0 {
+            self.first_request = Some(start);
+        }
+        let warm = self
+            .first_request
+            .is_some_and(|first| start >= first + warm_up.as_secs_f64());
+        warm && self.leftover == 0
+    }
+
+    /// How many of an earlier canary's requests ended by now. Any of them may have failed.
+    fn forgive(&mut self, canary: &Counts, elapsed: f64) -> u64 {
+        if self.leftover == 0 {
+            return 0;
+        }
+        let oldest_of_ours = Duration::from_secs_f64((elapsed - AGE_ERROR).max(0.0));
+        let old = if elapsed > LONGEST_FORGIVEN {
+            0
+        } else {
+            older_than(canary, Bucket::of(oldest_of_ours)).min(self.leftover)
+        };
+        let ended = self.leftover - old;
+        self.leftover = old;
+        ended
+    }
+
+    /// The first test that convicts the canary.
+    pub(super) fn conviction(&self, config: &Config) -> Option<Test> {
+        let min_bad = config.parameters().min_canary_failures;
+        if self.errors.convicts(min_bad) {
+            return Some(Test::Errors);
+        }
+        self.latency
+            .iter()
+            .find(|latency| latency.watch.convicts(min_bad))
+            .map(|latency| Test::Latency {
+                quantile: latency.quantile,
+            })
+    }
+
+    fn circumstances<'a>(
+        &self,
+        baseline: &'a Baseline,
+        config: &'a Config,
+        now: Timestamp,
+        rolled_back: bool,
+    ) -> Circumstances<'a> {
+        let parameters = config.parameters();
+        Circumstances {
+            now,
+            rolled_back,
+            unhealthy: baseline
+                .health()
+                .is_unhealthy(parameters.baseline_unhealthy_above),
+            baseline,
+            parameters,
+            rps: (self.canary.rps(), self.stable.rps()),
+        }
+    }
+
+    pub(super) fn is_accepted(&self, baseline: &Baseline, config: &Config, now: Timestamp) -> bool {
+        self.acceptance.as_ref().is_some_and(|test| {
+            let circumstances = self.circumstances(baseline, config, now, false);
+            test.waits_for(&circumstances).is_none()
+        })
+    }
+
+    pub(super) fn acceptance(
+        &self,
+        baseline: &Baseline,
+        config: &Config,
+        now: Timestamp,
+        rolled_back: bool,
+    ) -> Option<Acceptance> {
+        let circumstances = self.circumstances(baseline, config, now, rolled_back);
+        Some(self.acceptance.as_ref()?.reading(&circumstances))
+    }
+
+    pub(super) fn tests(&self, config: &Config) -> Vec<TestReading> {
+        let limit = Limit::Ratio(errors::margin(config.parameters()));
+        let errors = test_reading(Test::Errors, &self.errors, limit);
+        let increase = config.parameters().latency.as_ref().map(|l| l.increase);
+        let latency = self.latency.iter().map(|latency| {
+            let limit = Limit::Latency {
+                stable: latency.bounds.map(|(stable, _)| stable),
+                canary: latency.bounds.map(|(_, canary)| canary),
+                increase: increase.unwrap_or_default(),
+            };
+            let test = Test::Latency {
+                quantile: latency.quantile,
+            };
+            test_reading(test, &latency.watch, limit)
+        });
+        std::iter::once(errors).chain(latency).collect()
+    }
+
+    pub(super) fn canary(&self) -> &Account {
+        &self.canary
+    }
+
+    pub(super) fn stable(&self) -> &Account {
+        &self.stable
+    }
+}
+
+fn older_than(counts: &Counts, age: Bucket) -> u64 {
+    let older = counts.waiting.iter().filter(|(waiting, _)| *waiting >= age);
+    older.map(|(_, requests)| requests).sum()
+}
+
+fn test_reading(test: Test, watch: &Watch, limit: Limit) -> TestReading {
+    TestReading {
+        test,
+        ln_e: watch.ln_e(),
+        ln_threshold: watch.ln_threshold(),
+        canary_requests: watch.canary().requests,
+        canary_events: watch.canary().bad,
+        stable_requests: watch.stable().requests,
+        stable_events: watch.stable().bad,
+        limit,
+    }
+}

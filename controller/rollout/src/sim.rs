@@ -1,0 +1,217 @@
+//! Traffic under virtual time, for tests: the counters that a proxy would show if two versions behaved so.
+//!
+//! Every request is drawn: when it comes, which version gets it, how long it takes and whether it fails. The same seed
+//! draws the same requests.
+//!
+//! ```
+//! use rollout::sim::Traffic;
+//! use traffic::Weight;
+//! let mut traffic = Traffic::new(1_000.0, Weight::from_percent(10).unwrap(), 1);
+//! traffic.canary.failure_ratio = 1.0;
+//! let snapshot = (0..10).map(|_| traffic.tick()).last().unwrap();
+//! assert!(snapshot.canary.failed > 30 && snapshot.stable.failed < 10);
+//! ```
+
+mod random;
+
+pub use random::Random;
+
+use jiff::{SignedDuration, Timestamp};
+use std::{collections::VecDeque, time::Duration};
+use traffic::{Bucket, Counts, Generation, RouteTable, Routes, Snapshot, Weight};
+
+/// How often [`Traffic`] is looked at.
+pub const TICK: Duration = Duration::from_millis(100);
+
+/// How a version answers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Behaviour {
+    /// The share of requests that fail.
+    pub failure_ratio: f64,
+    /// The share of requests that are never answered.
+    pub hang_ratio: f64,
+    /// The median latency.
+    pub latency: Duration,
+    /// The spread of the latency, log-normal: the standard deviation of its logarithm.
+    pub spread: f64,
+    /// How long a failed request takes, if it is not as long as any other.
+    pub failure_latency: Option<Duration>,
+}
+
+impl Default for Behaviour {
+    /// One failure in a thousand, 50 ms, two thirds of the requests within a factor of 1.6.
+    fn default() -> Self {
+        Self {
+            failure_ratio: 0.001,
+            hang_ratio: 0.0,
+            latency: Duration::from_millis(50),
+            spread: 0.5,
+            failure_latency: None,
+        }
+    }
+}
+
+/// Requests that come at random moments, at a constant rate, to a stable and a canary. Rate and behaviours may be
+/// changed between ticks.
+#[derive(Debug)]
+pub struct Traffic {
+    /// Requests a second.
+    pub rps: f64,
+    /// How the stable answers.
+    pub stable: Behaviour,
+    /// How the canary answers.
+    pub canary: Behaviour,
+    weight: Weight,
+    routes: Routes,
+    generation: Generation,
+    random: Random,
+    at: Duration,
+    next_arrival: Duration,
+    versions: [Version; 2],
+}
+
+#[derive(Debug, Default)]
+struct Version {
+    counts: Counts,
+    under_way: VecDeque<Request>,
+}
+
+#[derive(Debug)]
+struct Request {
+    began: Duration,
+    /// Nothing when it hangs.
+    ends: Option<Duration>,
+    fails: bool,
+}
+
+impl Traffic {
+    /// Two versions that behave alike, with the canary at `weight`.
+    pub fn new(rps: f64, weight: Weight, seed: u64) -> Self {
+        let routes = Routes::default();
+        let generation = routes.publish(RouteTable::default());
+        Self {
+            rps,
+            stable: Behaviour::default(),
+            canary: Behaviour::default(),
+            weight,
+            routes,
+            generation,
+            random: Random::new(seed),
+            at: Duration::ZERO,
+            next_arrival: Duration::ZERO,
+            versions: Default::default(),
+        }
+    }
+
+    /// Publishes another weight: the next request is split by it, and the snapshots carry another generation.
+    pub fn set_weight(&mut self, weight: Weight) {
+        if self.weight != weight {
+            self.weight = weight;
+            self.generation = self.routes.publish(RouteTable::default());
+        }
+    }
+
+    /// The canary's weight.
+    pub fn weight(&self) -> Weight {
+        self.weight
+    }
+
+    /// The time of the simulation: 1970 and what has passed since it began.
+    pub fn now(&self) -> Timestamp {
+        let passed = SignedDuration::try_from(self.at).unwrap_or(SignedDuration::MAX);
+        Timestamp::UNIX_EPOCH
+            .saturating_add(passed)
+            .unwrap_or(Timestamp::MAX)
+    }
+
+    /// The proxy restarts: every counter begins at 0 again, and what is under way is lost.
+    pub fn restart(&mut self) {
+        self.versions = Default::default();
+    }
+
+    /// Lets [`TICK`] pass and tells what the counters show then.
+    pub fn tick(&mut self) -> Snapshot {
+        let end = self.at + TICK;
+        if self.next_arrival < self.at {
+            self.next_arrival = self.at;
+        }
+        while self.rps > 0.0 && self.next_arrival < end {
+            self.arrive();
+            let gap = self.random.exponential() / self.rps;
+            self.next_arrival += Duration::try_from_secs_f64(gap).unwrap_or(TICK);
+        }
+        self.at = end;
+        for version in &mut self.versions {
+            version.finish(end);
+        }
+        self.snapshot()
+    }
+
+    /// The counters as they stand.
+    pub fn snapshot(&self) -> Snapshot {
+        let [stable, canary] = &self.versions;
+        Snapshot {
+            at: self.at,
+            generation: Some(self.generation),
+            stable: stable.counts.clone(),
+            canary: canary.counts.clone(),
+        }
+    }
+
+    fn arrive(&mut self) {
+        let to_canary = self.random.chance(self.weight.fraction());
+        let behaviour = if to_canary { self.canary } else { self.stable };
+        let request = Request::draw(&behaviour, self.next_arrival, &mut self.random);
+        let version = &mut self.versions[usize::from(to_canary)];
+        version.counts.dispatched += 1;
+        version.under_way.push_back(request);
+    }
+}
+
+impl Request {
+    fn draw(behaviour: &Behaviour, began: Duration, random: &mut Random) -> Self {
+        let fails = random.chance(behaviour.failure_ratio);
+        let latency = match behaviour.failure_latency {
+            Some(latency) if fails => latency,
+            _ => {
+                let factor = (behaviour.spread * random.normal()).exp();
+                Duration::try_from_secs_f64(behaviour.latency.as_secs_f64() * factor)
+                    .unwrap_or(behaviour.latency)
+            }
+        };
+        let hangs = random.chance(behaviour.hang_ratio);
+        Self {
+            began,
+            ends: (!hangs).then(|| began.saturating_add(latency)),
+            fails,
+        }
+    }
+}
+
+impl Version {
+    /// Counts what has ended by `now`.
+    fn finish(&mut self, now: Duration) {
+        let counts = &mut self.counts;
+        self.under_way.retain(|request| match request.ends {
+            Some(ends) if ends <= now => {
+                counts.failed += u64::from(request.fails);
+                let latency = ends.saturating_sub(request.began);
+                counts.latency.add(Bucket::of(latency), 1);
+                false
+            }
+            Some(_) | None => true,
+        });
+        counts.waiting.clear();
+        // The youngest came last.
+        for request in self.under_way.iter().rev() {
+            let age = Bucket::of(now.saturating_sub(request.began));
+            match counts.waiting.last_mut() {
+                Some((last, requests)) if *last == age => *requests += 1,
+                _ => counts.waiting.push((age, 1)),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,178 @@
+//! What people tell a rollout to do.
+
+use std::fmt;
+
+use jiff::Timestamp;
+
+use crate::plan::{Place, Plan};
+use crate::state::{Cause, Flight, Pause, State};
+
+/// What a person, or another program, tells a rollout to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Go on with the next step: ends what the present one waits for, and a pause.
+    Promote,
+    /// Skip all remaining steps. Only the guard can still stop the canary.
+    PromoteFull,
+    /// Stay at the present step until resumed.
+    Pause,
+    /// End the pause. A pause by a person first, else the step's own; after inconclusive evidence the step is tried
+    /// again with its full time.
+    Resume,
+    /// Take all traffic from the canary.
+    Abort {
+        /// Who says so.
+        by: String,
+    },
+    /// Start an aborted canary again at the first step.
+    Retry,
+}
+
+impl fmt::Display for Verb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Promote => "promote",
+            Self::PromoteFull => "promote --full",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Abort { .. } => "abort",
+            Self::Retry => "retry",
+        })
+    }
+}
+
+/// A verb that means nothing in the state that the rollout is in.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cannot {verb}: {why}; {}", Allowed(.allowed))]
+pub struct Refused {
+    /// The verb.
+    pub verb: Verb,
+    /// The state that the rollout is in.
+    pub why: String,
+    /// The verbs that would change something.
+    pub allowed: Vec<Verb>,
+}
+
+struct Allowed<'a>(&'a [Verb]);
+
+impl fmt::Display for Allowed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("a new revision starts a canary");
+        }
+        f.write_str("allowed: ")?;
+        for (n, verb) in self.0.iter().enumerate() {
+            write!(f, "{}{verb}", if n == 0 { "" } else { ", " })?;
+        }
+        Ok(())
+    }
+}
+
+/// The state after `verb`. A verb that asks for what is already so changes nothing.
+///
+/// The effects are those of the next [`step`](crate::step()), which is to be called at once.
+///
+/// # Errors
+/// When the verb means nothing in this state; nothing changes then.
+pub fn apply(plan: &Plan, state: State, verb: Verb, now: Timestamp) -> Result<State, Refused> {
+    let kept = state.clone();
+    attempt(plan, state, &verb, now).map_err(|why| {
+        let all = [
+            Verb::Promote,
+            Verb::PromoteFull,
+            Verb::Pause,
+            Verb::Resume,
+            Verb::Abort { by: String::new() },
+            Verb::Retry,
+        ];
+        let changes =
+            |verb: &Verb| attempt(plan, kept.clone(), verb, now).is_ok_and(|after| after != kept);
+        Refused {
+            allowed: all.into_iter().filter(changes).collect(),
+            verb,
+            why,
+        }
+    })
+}
+
+fn attempt(plan: &Plan, state: State, verb: &Verb, now: Timestamp) -> Result<State, String> {
+    match state {
+        State::Empty => Err("no revision was seen yet".to_owned()),
+        State::Healthy(healthy) => Err(format!(
+            "revision {} is stable and there is no canary",
+            healthy.stable.revision
+        )),
+        State::Aborted(aborted) => match verb {
+            Verb::Abort { .. } => Ok(State::Aborted(aborted)),
+            Verb::Retry if plan.revision == aborted.canary => {
+                Ok(State::Progressing(Flight::begin(plan, aborted.stable, now)))
+            }
+            Verb::Retry | Verb::Promote | Verb::PromoteFull | Verb::Pause | Verb::Resume => {
+                Err(format!("revision {} is aborted", aborted.canary))
+            }
+        },
+        State::Progressing(flight) => in_flight(plan, flight, None, verb, now),
+        State::Paused { flight, pause } => in_flight(plan, flight, Some(pause), verb, now),
+    }
+}
+
+fn in_flight(
+    plan: &Plan,
+    flight: Flight,
+    pause: Option<Pause>,
+    verb: &Verb,
+    now: Timestamp,
+) -> Result<State, String> {
+    match verb {
+        Verb::Abort { by } => Ok(State::Aborted(
+            flight.abort(Cause::Verb { by: by.clone() }, now),
+        )),
+        Verb::Pause => Ok(State::Paused {
+            flight,
+            pause: Pause::Manual,
+        }),
+        Verb::Retry => Err(format!("revision {} is not aborted", flight.canary)),
+        Verb::Promote | Verb::PromoteFull | Verb::Resume if plan.paused => {
+            Err("the spec says paused: true, and goes before verbs".to_owned())
+        }
+        Verb::Promote => promote(plan, flight, now).map(State::Progressing),
+        Verb::PromoteFull => Ok(State::Progressing(promote_full(plan, flight, now))),
+        Verb::Resume => Ok(State::Progressing(match pause {
+            Some(Pause::Step) => {
+                let next = flight.next(plan);
+                flight.at(next, plan, now)
+            }
+            Some(Pause::Inconclusive) => Flight {
+                entered_at: now,
+                ..flight
+            },
+            Some(Pause::Manual | Pause::Spec) | None => flight,
+        })),
+    }
+}
+
+fn promote(plan: &Plan, flight: Flight, now: Timestamp) -> Result<Flight, String> {
+    match flight.place {
+        Place::Start => Err(format!(
+            "the first step of revision {} has not begun",
+            flight.canary
+        )),
+        Place::Step(_) => {
+            let next = flight.next(plan);
+            Ok(flight.at(next, plan, now))
+        }
+        Place::End => Ok(flight),
+    }
+}
+
+/// A canary that has not begun is promoted when it does.
+fn promote_full(plan: &Plan, flight: Flight, now: Timestamp) -> Flight {
+    let full = Flight {
+        full: true,
+        ..flight
+    };
+    match full.place {
+        Place::Start => full,
+        Place::Step(_) | Place::End => full.at(Place::End, plan, now),
+    }
+}
