@@ -22,6 +22,8 @@ pub struct Version(u64);
 pub struct Store {
     mailbox: Arc<Mailbox>,
     writer: Option<thread::JoinHandle<()>>,
+    /// Held while the store lives, so that no second process takes the same rollouts in hand.
+    _lock: fs::File,
 }
 
 /// Waits for writes of a [`Store`] on another thread's behalf.
@@ -60,12 +62,13 @@ impl Store {
     /// A store that writes to `path`.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// When another process has the file in use, its lock file cannot be made, or the system gives no thread.
     pub fn open(path: PathBuf) -> io::Result<Self> {
+        let lock = lock(&path)?;
         let mailbox = Arc::new(Mailbox::default());
         let theirs = Arc::clone(&mailbox);
         let writer = thread::Builder::new().name("state-file".into()).spawn(move || write_all(&theirs, &path))?;
-        Ok(Self { mailbox, writer: Some(writer) })
+        Ok(Self { mailbox, writer: Some(writer), _lock: lock })
     }
 
     /// Hands over a state to be written; returns at once.
@@ -148,6 +151,28 @@ fn write_all(mailbox: &Mailbox, path: &Path) {
     }
 }
 
+/// Takes the lock file beside `path`. The system gives it back when the process ends, however it ends.
+fn lock(path: &Path) -> io::Result<fs::File> {
+    let beside = beside(path, ".lock");
+    let told = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", beside.display()));
+    let file = fs::File::create(&beside).map_err(told)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => {
+            let why = format!("{} is in use by another process", path.display());
+            Err(io::Error::new(io::ErrorKind::ResourceBusy, why))
+        }
+        Err(fs::TryLockError::Error(error)) => Err(told(error)),
+    }
+}
+
+/// The file that is called like the one at `path`, with `ending` behind it.
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
 /// Replaces the file at `path` by `state`, whole or not at all.
 ///
 /// # Errors
@@ -157,9 +182,8 @@ pub fn write(path: &Path, state: &[u8]) -> io::Result<()> {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    let mut beside = path.as_os_str().to_owned();
     // One fixed name, so that a process killed here leaves nothing that piles up.
-    beside.push(".new");
+    let beside = beside(path, ".new");
     let mut file = fs::File::create(&beside)?;
     file.write_all(state)?;
     file.sync_all()?;
@@ -205,24 +229,38 @@ mod tests {
         store.save(b"last".to_vec());
         drop(store);
         assert_eq!(read(&path).unwrap().unwrap(), b"last");
-        let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
-        assert_eq!(left, ["state.json"], "no temporary file is left behind");
+        let mut left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["state.json", "state.json.lock"], "no temporary file is left behind");
     }
 
     #[test]
     fn a_failed_write_is_told_and_the_next_one_heals_it() {
         let folder = tempfile::tempdir().unwrap();
-        let missing = folder.path().join("missing");
-        let path = missing.join("state.json");
+        let path = folder.path().join("state.json");
         let store = Store::open(path.clone()).unwrap();
+        // A folder in the way of the new file.
+        let blocked = folder.path().join("state.json.new");
+        fs::create_dir(&blocked).unwrap();
         let failed = store.save(b"first".to_vec());
         let error = store.durability().wait(failed).unwrap_err();
         assert!(error.contains("state.json"), "{error}");
-        fs::create_dir(&missing).unwrap();
+        fs::remove_dir(&blocked).unwrap();
         let healed = store.save(b"second".to_vec());
         store.durability().wait(healed).unwrap();
         assert_eq!(store.failure(), None);
         assert_eq!(read(&path).unwrap().unwrap(), b"second");
+    }
+
+    #[test]
+    fn a_state_file_has_one_owner() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.json");
+        let first = Store::open(path.clone()).unwrap();
+        let error = Store::open(path.clone()).unwrap_err().to_string();
+        assert!(error.ends_with("is in use by another process"), "{error}");
+        drop(first);
+        Store::open(path).unwrap();
     }
 
     #[test]

@@ -119,6 +119,11 @@ impl Routes {
         self.current.load().generation
     }
 
+    /// Looks at the table last published.
+    pub fn look<T>(&self, look: impl FnOnce(&RouteTable) -> T) -> T {
+        look(&self.current.load().table)
+    }
+
     /// What each worker serves, by worker; nothing for one that has stopped.
     pub fn served(&self) -> Vec<Option<Generation>> {
         let readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);

@@ -103,6 +103,13 @@ impl Histogram {
         self.0[bucket.index()] += requests;
     }
 
+    /// Takes out what an `earlier` reading of the same counters had already counted.
+    pub fn subtract(&mut self, earlier: &Self) {
+        for (now, then) in self.0.iter_mut().zip(&earlier.0) {
+            *now = now.saturating_sub(*then);
+        }
+    }
+
     /// The counts, by bucket.
     pub fn buckets(&self) -> &[u64] {
         &self.0

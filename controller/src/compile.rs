@@ -1,0 +1,98 @@
+//! From what is asked for and where the rollouts are to the table that requests follow. Pure.
+
+use crate::spec::{RolloutSpec, RouteTarget, Spec, header_route_matches};
+use rollout::plan::{HeaderRoute, Revision};
+use rollout::state::Slot;
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
+use traffic::{
+    Backend, BackendId, Role, RolloutId, Route, RouteTable, Split, SplitRule, Stats, Sticky, Target, Weight,
+    route::NoSuchSplit,
+    split::Side,
+};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// How a rollout's requests are to be shared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shares {
+    /// The slot of the stable version.
+    pub stable: Slot,
+    /// The revision under judgement; none where nothing may reach a canary.
+    pub canary: Option<Revision>,
+    /// The canary's weight.
+    pub weight: Weight,
+    /// The header routes of the rollout's steps.
+    pub header_routes: Vec<HeaderRoute>,
+}
+
+/// The table for `spec` with the rollouts sharing their requests as `shares` say. A rollout without shares gets all its
+/// requests to its first slot.
+///
+/// # Errors
+/// A route leads to a rollout that `spec` does not have.
+pub fn compile(spec: &Spec, shares: &BTreeMap<RolloutId, Shares>, stats: &Stats) -> Result<RouteTable, NoSuchSplit> {
+    let split = |(id, rollout)| split(spec, id, rollout, shares.get(id), stats);
+    let splits: Vec<Split> = spec.rollouts.iter().map(split).collect();
+    let place = |rollout: &RolloutId| splits.iter().position(|split| split.rollout == *rollout);
+    let target = |target: &RouteTarget| match target {
+        RouteTarget::Rollout(rollout) => Target::Split(place(rollout).unwrap_or(usize::MAX)),
+        RouteTarget::Service(service) => Target::Backend(backend(spec, service, service_series(service), Role::Active, stats)),
+    };
+    let route = |route: &crate::spec::RouteSpec| Route {
+        hosts: route.hosts.clone(),
+        matches: route.matches.clone(),
+        target: target(&route.target),
+    };
+    let routes = spec.routes.iter().map(route).collect();
+    RouteTable::new(routes, splits)
+}
+
+/// A Service that no rollout splits is counted under its own name, as a rollout whose one version is active.
+fn service_series(service: &BackendId) -> RolloutId {
+    RolloutId { namespace: Arc::clone(&service.namespace), name: Arc::clone(&service.name) }
+}
+
+fn backend(spec: &Spec, service: &BackendId, counted: RolloutId, role: Role, stats: &Stats) -> Backend {
+    Backend {
+        id: service.clone(),
+        endpoints: endpoints(spec, service),
+        series: stats.series(&counted, role),
+    }
+}
+
+/// The endpoints of `service`; none where it is not known.
+pub fn endpoints(spec: &Spec, service: &BackendId) -> Arc<[SocketAddr]> {
+    spec.services.get(service).cloned().unwrap_or_default()
+}
+
+fn split(spec: &Spec, id: &RolloutId, rollout: &RolloutSpec, shares: Option<&Shares>, stats: &Stats) -> Split {
+    let stable = shares.map_or(Slot::First, |shares| shares.stable);
+    let version = |slot, role| backend(spec, rollout.slots.get(slot), id.clone(), role, stats);
+    let canary = shares.and_then(|shares| shares.canary.as_ref());
+    let mut rules = Vec::new();
+    if let (Some(shares), true) = (shares, canary.is_some()) {
+        rules.extend(shares.header_routes.iter().map(header_rule));
+        rules.extend(rollout.rules.iter().cloned());
+    }
+    Split {
+        rollout: id.clone(),
+        stable: version(stable, Role::Stable),
+        canary: canary.map(|_| version(stable.other(), Role::Canary)),
+        weight: shares.map_or(Weight::ZERO, |shares| shares.weight),
+        rules,
+        sticky: (!rollout.sticky.is_empty()).then(|| Sticky {
+            keys: rollout.sticky.clone(),
+            salt: salt(id, canary),
+        }),
+        tickets: stats.tickets(id),
+    }
+}
+
+/// The same for all proxies and all weights of one canary, another one for the next.
+fn salt(id: &RolloutId, canary: Option<&Revision>) -> u64 {
+    let canary = canary.map(Revision::as_str).unwrap_or_default();
+    xxh3_64(format!("{id}\n{canary}").as_bytes())
+}
+
+fn header_rule(route: &HeaderRoute) -> SplitRule {
+    SplitRule { name: route.name.as_str().into(), matches: header_route_matches(route), to: Side::Canary }
+}

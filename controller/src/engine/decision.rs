@@ -1,0 +1,108 @@
+//! What was decided, told from the states before and after. Pure.
+
+use rollout::{
+    Plan, State,
+    plan::{Place, Step},
+    state::{Cause, Flight, Outcome, Pause},
+};
+
+/// A decision in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Decision {
+    /// What, as one word.
+    pub(super) what: &'static str,
+    /// Who: `guard`, `plan` or `operator`.
+    pub(super) by: &'static str,
+    /// Why, in one line.
+    pub(super) why: String,
+    /// The revision that it is about.
+    pub(super) revision: String,
+}
+
+fn decision(what: &'static str, by: &'static str, why: String, revision: impl ToString) -> Option<Decision> {
+    Some(Decision { what, by, why, revision: revision.to_string() })
+}
+
+/// The decision that led from `before` to `after`, if one did.
+pub(super) fn between(plan: &Plan, before: &State, after: &State) -> Option<Decision> {
+    match (before.flight(), after) {
+        (Some(old), State::Progressing(new) | State::Paused { flight: new, .. }) if old.trial() == new.trial() => {
+            within(plan, before, old, after, new)
+        }
+        (_, State::Progressing(new) | State::Paused { flight: new, .. }) => started(before, new),
+        (Some(old), State::Aborted(aborted)) => match &aborted.cause {
+            Cause::Verdict { why } => decision("rolled-back", "guard", why.clone(), &old.canary),
+            Cause::Verb { by } => decision("aborted", "operator", format!("aborted by {by}"), &old.canary),
+            Cause::Inconclusive { .. } => decision("aborted", "plan", aborted.cause.to_string(), &old.canary),
+        },
+        (Some(old), State::Healthy(healthy)) => match healthy.outcome {
+            Outcome::Returned => {
+                let why = format!("the template of revision {} was asked for again", healthy.stable.revision);
+                decision("returned", "operator", why, &old.canary)
+            }
+            Outcome::Promoted | Outcome::PromotedInFull | Outcome::Deployed => {
+                let by = if healthy.outcome == Outcome::PromotedInFull { "operator" } else { "plan" };
+                decision("promoted", by, "all traffic went to it".to_owned(), &old.canary)
+            }
+        },
+        (None, State::Healthy(healthy)) if matches!(before, State::Empty) => {
+            let why = "the first revision serves without steps".to_owned();
+            decision("deployed", "plan", why, &healthy.stable.revision)
+        }
+        (None, State::Healthy(_)) if matches!(before, State::Aborted(_)) => {
+            let why = "the stable template was asked for again".to_owned();
+            decision("returned", "operator", why, after.stable()?.revision.clone())
+        }
+        (_, State::Empty | State::Healthy(_) | State::Aborted(_)) => None,
+    }
+}
+
+fn started(before: &State, new: &Flight) -> Option<Decision> {
+    let retried = matches!(before, State::Aborted(aborted) if aborted.canary == new.canary);
+    let what = if retried { "retried" } else { "started" };
+    let by = if retried { "operator" } else { "plan" };
+    decision(what, by, format!("to replace revision {}", new.stable.revision), &new.canary)
+}
+
+/// A decision while one canary goes on.
+fn within(plan: &Plan, before: &State, old: &Flight, after: &State, new: &Flight) -> Option<Decision> {
+    let paused = |state: &State| match state {
+        State::Paused { pause, .. } => Some(*pause),
+        State::Progressing(_) | State::Empty | State::Healthy(_) | State::Aborted(_) => None,
+    };
+    match (paused(before), paused(after)) {
+        (None, Some(Pause::Manual)) => return decision("paused", "operator", "paused by hand".to_owned(), &new.canary),
+        (None, Some(Pause::Spec)) => return decision("paused", "operator", "spec.paused is set".to_owned(), &new.canary),
+        (None | Some(Pause::Step), Some(Pause::Inconclusive)) => {
+            let why = "the evidence of the step stayed inconclusive".to_owned();
+            return decision("held", "plan", why, &new.canary);
+        }
+        (Some(Pause::Manual | Pause::Spec), None) if old.place == new.place => {
+            return decision("resumed", "operator", "resumed".to_owned(), &new.canary);
+        }
+        _ => {}
+    }
+    let weight_changed = old.share != new.share;
+    if old.place == new.place && !weight_changed {
+        return None;
+    }
+    let (by, why) = advanced(plan, old.place, new.place);
+    // Passing a step that changes nothing for users is no news.
+    (weight_changed || by == "guard").then(|| decision("advanced", by, why, &new.canary)).flatten()
+}
+
+fn advanced(plan: &Plan, old: Place, new: Place) -> (&'static str, String) {
+    let title = |place: Place| match place {
+        Place::Start => "start".to_owned(),
+        Place::Step(index) => plan.steps.get(index).map(ToString::to_string).unwrap_or_default(),
+        Place::End => "all traffic".to_owned(),
+    };
+    let left = match old {
+        Place::Step(index) => plan.steps.get(index),
+        Place::Start | Place::End => None,
+    };
+    match left {
+        Some(Step::Evidence(_)) => ("guard", format!("the evidence is there; next: {}", title(new))),
+        _ => ("plan", title(new)),
+    }
+}

@@ -1,0 +1,297 @@
+//! One rollout of the engine: its state, its judge, and what operators see of it.
+
+mod shown;
+
+use super::{
+    decision::{self, Decision},
+    saved::SavedRollout,
+};
+use crate::{
+    compile::Shares,
+    spec::RolloutSpec,
+    view::{DecisionView, RolloutView},
+    window::{Sample, Window},
+};
+use jiff::Timestamp;
+use rollout::{
+    Effects, Observation, Reason, Refused, State, Verb, Verdict, acceptance_target,
+    analysis::{self, Judge, Target},
+    state::{Slot, Trial},
+};
+use std::{collections::BTreeMap, time::Duration};
+use traffic::{Generation, Role, RolloutId, Stats, Weight};
+
+/// How many decisions are kept for one rollout.
+const DECISIONS: usize = 50;
+
+/// What the engine's turn is about, the same for all rollouts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Traffic<'a> {
+    /// The counters.
+    pub(super) stats: &'a Stats,
+    /// The generation that all workers serve.
+    pub(super) acknowledged: Option<Generation>,
+    /// The offset from the process's epoch.
+    pub(super) elapsed: Duration,
+    /// Whether the generation that all workers serve is the last one published.
+    pub(super) settled: bool,
+}
+
+impl Traffic<'_> {
+    fn snapshot(&self, rollout: &RolloutId) -> traffic::Snapshot {
+        self.stats.snapshot(rollout, self.acknowledged, self.elapsed)
+    }
+
+    fn sample(&self, rollout: &RolloutId) -> Sample {
+        let totals = |role| self.stats.series(rollout, role).totals();
+        Sample { at: self.elapsed, stable: totals(Role::Stable), canary: totals(Role::Canary) }
+    }
+}
+
+/// One rollout.
+#[derive(Debug)]
+pub(super) struct Entry {
+    id: RolloutId,
+    state: State,
+    judge: Judge,
+    /// What the machine asked for last; nothing before the first turn.
+    wanted: Option<(Effects, Reason)>,
+    /// The counters when the canary began (or the process, while there is none).
+    base: Option<Sample>,
+    window: Window,
+    decisions: Vec<DecisionView>,
+    /// How often each decision was taken since the process began, by what and who.
+    decided: BTreeMap<(&'static str, &'static str), u64>,
+    /// When, from the process's epoch, the last decision's weight was wanted, until every worker serves it.
+    swapping: Option<Duration>,
+}
+
+impl Entry {
+    /// A rollout that goes on where `saved` left off, or begins.
+    pub(super) fn new(spec: &RolloutSpec, saved: Option<SavedRollout>) -> Self {
+        let id = spec.plan.rollout.clone();
+        let new = || SavedRollout { state: State::Empty, judge: Judge::new(spec.guard.clone()), decisions: Vec::new() };
+        let SavedRollout { state, judge, decisions } = saved.unwrap_or_else(new);
+        let mut entry = Self {
+            id,
+            state,
+            judge,
+            wanted: None,
+            base: None,
+            window: Window::default(),
+            decisions,
+            decided: BTreeMap::new(),
+            swapping: None,
+        };
+        entry.reconfigure(spec);
+        entry
+    }
+
+    /// Takes over what a changed document says of the guard. The machine sees the plan at each turn.
+    pub(super) fn reconfigure(&mut self, spec: &RolloutSpec) {
+        self.judge.reconfigure(spec.guard.clone());
+    }
+
+    pub(super) fn save(&self) -> SavedRollout {
+        let (state, judge, decisions) = (self.state.clone(), self.judge.clone(), self.decisions.clone());
+        SavedRollout { state, judge, decisions }
+    }
+
+    pub(super) fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// How often each decision was taken since the process began, by what and who.
+    pub(super) fn decided(&self) -> impl Iterator<Item = ((&'static str, &'static str), &u64)> {
+        self.decided.iter().map(|(key, n)| (*key, n))
+    }
+
+    /// Observes, decides, and tells whether anything changed.
+    pub(super) fn turn(
+        &mut self,
+        spec: &RolloutSpec,
+        traffic: &Traffic<'_>,
+        serving: Option<Weight>,
+        endpoints: &dyn Fn(Slot) -> usize,
+        now: Timestamp,
+    ) -> bool {
+        self.observe(spec, traffic, now);
+        let seen = self.observation(spec, serving, endpoints);
+        let before = self.state.clone();
+        let transition = rollout::step(&spec.plan, before.clone(), &seen, now);
+        let decided = decision::between(&spec.plan, &before, &transition.state);
+        let weight = self.weight();
+        let moved = before != transition.state;
+        let wanted = Some((transition.effects, transition.reason));
+        let changed = moved || wanted != self.wanted;
+        self.state = transition.state;
+        self.wanted = wanted;
+        if let Some(decision) = decided {
+            self.record(decision, weight, traffic, now);
+        }
+        if before.trial() != self.state.trial() {
+            self.change_trial(spec, traffic, now);
+        } else if before.flight().map(|f| f.share.weight) != self.state.flight().map(|f| f.share.weight) {
+            self.judge.start_step();
+        }
+        if let (Some(since), true) = (self.swapping, traffic.settled) {
+            self.swapping = None;
+            if let Some(last) = self.decisions.last_mut() {
+                last.served_after_ms = Some(traffic.elapsed.saturating_sub(since).as_secs_f64() * 1e3);
+            }
+        }
+        changed
+    }
+
+    /// Gives the judge the counts up to now.
+    fn observe(&mut self, spec: &RolloutSpec, traffic: &Traffic<'_>, now: Timestamp) {
+        let target = acceptance_target(&spec.plan, &self.state).map(|target| Target {
+            step: target.step,
+            from: target.from,
+            to: target.to,
+            harm_budget: target.evidence.harm_budget,
+            beta: target.evidence.beta,
+        });
+        self.judge.observe(&traffic.snapshot(&self.id), target, now);
+        if self.window.due(traffic.elapsed) {
+            self.window.push(traffic.sample(&self.id));
+        }
+        if self.base.is_none() {
+            self.base = Some(traffic.sample(&self.id));
+        }
+    }
+
+    /// Gives the judge the counts up to a change of weights.
+    pub(super) fn close_block(&mut self, traffic: &Traffic<'_>, now: Timestamp) {
+        self.judge.observe(&traffic.snapshot(&self.id), None, now);
+        self.window.clear();
+        self.window.push(traffic.sample(&self.id));
+    }
+
+    fn observation(
+        &self,
+        spec: &RolloutSpec,
+        serving: Option<Weight>,
+        endpoints: &dyn Fn(Slot) -> usize,
+    ) -> Observation {
+        let stable = self.state.stable().map_or(Slot::First, |stable| stable.slot);
+        let reading = self.judge.reading();
+        let verdict = self.state.trial().map(|trial| Verdict {
+            trial,
+            judgement: shown::judgement(&reading, spec.plan.guard),
+            acceptance: reading.acceptance.as_ref().map(|acceptance| match acceptance.met {
+                true => rollout::Acceptance::Met,
+                false => rollout::Acceptance::Pending,
+            }),
+        });
+        Observation {
+            serving,
+            canary_endpoints: endpoints(stable.other()),
+            stable_endpoints: endpoints(stable),
+            verdict,
+        }
+    }
+
+    /// Judging begins anew with a canary, or ends with it.
+    fn change_trial(&mut self, spec: &RolloutSpec, traffic: &Traffic<'_>, now: Timestamp) {
+        let trial: Option<Trial> = self.state.trial();
+        if trial.is_none() {
+            return self.judge.end();
+        }
+        self.judge.begin(now, spec.plan.steps.len().max(1));
+        self.base = Some(traffic.sample(&self.id));
+        self.window.clear();
+    }
+
+    /// Carries out a verb; the next turn acts on it.
+    pub(super) fn act(
+        &mut self,
+        spec: &RolloutSpec,
+        traffic: &Traffic<'_>,
+        verb: Verb,
+        now: Timestamp,
+    ) -> Result<(), Refused> {
+        let before = self.state.clone();
+        let weight = self.weight();
+        self.state = rollout::apply(&spec.plan, before.clone(), verb.clone(), now)?;
+        if self.state == before {
+            return Ok(());
+        }
+        let by_hand = |decision| Decision { by: "operator", ..decision };
+        let told = decision::between(&spec.plan, &before, &self.state).map(by_hand);
+        let decision = told.unwrap_or_else(|| Decision {
+            what: "advanced",
+            by: "operator",
+            why: verb.to_string(),
+            revision: spec.plan.revision.to_string(),
+        });
+        self.record(decision, weight, traffic, now);
+        if before.trial() != self.state.trial() {
+            self.change_trial(spec, traffic, now);
+        }
+        Ok(())
+    }
+
+    /// The canary's weight as wanted now.
+    fn weight(&self) -> Weight {
+        self.state.flight().map_or(Weight::ZERO, |flight| flight.share.weight)
+    }
+
+    fn record(&mut self, decision: Decision, before: Weight, traffic: &Traffic<'_>, now: Timestamp) {
+        let after = match &self.state {
+            // All requests go to the revision that was the canary's.
+            State::Healthy(_) if matches!(decision.what, "promoted" | "deployed") => Weight::FULL,
+            _ => self.weight(),
+        };
+        let base = self.base.as_ref().map_or(0, |base| base.canary.failed);
+        let failed = traffic.sample(&self.id).canary.failed.saturating_sub(base);
+        let reading = self.judge.reading();
+        tracing::info!(
+            rollout = %self.id, revision = decision.revision, by = decision.by,
+            "{}: weight {before} -> {after}: {}", decision.what, decision.why
+        );
+        *self.decided.entry((decision.what, decision.by)).or_default() += 1;
+        self.decisions.push(DecisionView {
+            at: now,
+            decision: decision.what.to_owned(),
+            by: decision.by.to_owned(),
+            why: decision.why,
+            revision: decision.revision,
+            weight: (before.fraction() * 100.0, after.fraction() * 100.0),
+            served_after_ms: None,
+            failed_requests: failed,
+            evidence: (!reading.tests.is_empty()).then_some(reading),
+        });
+        let surplus = self.decisions.len().saturating_sub(DECISIONS);
+        self.decisions.drain(..surplus);
+        self.swapping = (before != after).then_some(traffic.elapsed);
+    }
+
+    /// How the rollout's requests are to be shared; nothing before the first turn.
+    pub(super) fn shares(&self) -> Option<Shares> {
+        let (effects, _) = self.wanted.as_ref()?;
+        let stable = effects.stable.as_ref()?;
+        let canary = self.state.flight().map(|flight| flight.canary.clone());
+        Some(Shares {
+            stable: stable.slot,
+            canary,
+            weight: effects.weight,
+            header_routes: effects.header_routes.clone(),
+        })
+    }
+
+    /// The rollout as operators see it.
+    pub(super) fn view(
+        &self,
+        spec: &RolloutSpec,
+        traffic: &Traffic<'_>,
+        endpoints: &dyn Fn(Slot) -> usize,
+        now: Timestamp,
+    ) -> RolloutView {
+        shown::view(self, spec, traffic, endpoints, now)
+    }
+
+    fn reading(&self) -> analysis::Reading {
+        self.judge.reading()
+    }
+}
