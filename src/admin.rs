@@ -1,0 +1,206 @@
+//! The admin server: metrics, health, state, verdicts, verbs and events.
+//!
+//! It runs on a thread and runtime of its own, apart from the workers: a scrape or a slow client here never holds a
+//! request up. Beyond loopback it demands a bearer token. On loopback, where a browser could be made to call it, it
+//! answers only to hosts that are loopback names, and verbs only as JSON, which a foreign page cannot send unasked.
+
+mod events;
+mod guard;
+
+use crate::api::{Refusal, VerbRequest};
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode, header},
+    middleware,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use controller::engine::{Engine, Refused};
+use jiff::Timestamp;
+use rollout::Verb;
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+};
+use tokio::sync::oneshot;
+use traffic::{RolloutId, Routes};
+
+/// What the admin server shows and does.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    /// The controller.
+    pub(crate) engine: Arc<Mutex<Engine>>,
+    /// What the workers serve.
+    pub(crate) routes: Arc<Routes>,
+    /// The metrics.
+    pub(crate) exporter: Arc<Mutex<proxy::metrics::Exporter>>,
+    /// The process's clock.
+    pub(crate) clock: proxy::Clock,
+    /// The token that requests must bring, if any.
+    pub(crate) token: Option<Arc<str>>,
+}
+
+impl Shared {
+    fn engine(&self) -> MutexGuard<'_, Engine> {
+        // A tick that panicked leaves whole values behind; looking at them is what an operator needs then.
+        self.engine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A running admin server. Dropping it stops it.
+pub(crate) struct Admin {
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Drop for Admin {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A server that panicked has printed why.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Starts the server on `address`.
+///
+/// # Errors
+/// Those of binding the address and of starting a thread.
+pub(crate) fn start(address: SocketAddr, shared: Shared) -> io::Result<Admin> {
+    let listener = TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let serve = move || {
+        runtime.block_on(async move {
+            let listener = match tokio::net::TcpListener::from_std(listener) {
+                Ok(listener) => listener,
+                Err(error) => return tracing::error!("admin server at {address}: {error}"),
+            };
+            tokio::select! {
+                result = async { axum::serve(listener, router(shared)).await } => {
+                    if let Err(error) = result {
+                        tracing::error!("admin server at {address}: {error}");
+                    }
+                }
+                // Clients that follow events stay connected for ever; nothing here is worth waiting for.
+                _ = stopped => {}
+            }
+        });
+    };
+    let thread = thread::Builder::new().name("admin".into()).spawn(serve)?;
+    Ok(Admin { address, stop: Some(stop), thread: Some(thread) })
+}
+
+fn router(shared: Shared) -> Router {
+    let api = Router::new()
+        .route("/version", get(version))
+        .route("/documents", get(documents))
+        .route("/rollouts", get(list))
+        .route("/rollouts/{namespace}/{name}", get(show))
+        .route("/rollouts/{namespace}/{name}/{verb}", post(act))
+        .route("/events", get(events::follow));
+    Router::new()
+        .nest("/api/v1", api)
+        .route("/metrics", get(metrics))
+        .layer(middleware::from_fn_with_state(shared.clone(), guard::admit))
+        // Health is asked by machines that hold no token, and tells nothing that is secret.
+        .route("/healthz", get(healthy))
+        .route("/readyz", get(ready))
+        .fallback(nothing_here)
+        .with_state(shared)
+}
+
+async fn nothing_here() -> Response {
+    refuse(StatusCode::NOT_FOUND, "no such page: there are /metrics, /healthz, /readyz and /api/v1".to_owned())
+}
+
+fn refuse(status: StatusCode, error: String) -> Response {
+    (status, Json(Refusal { error })).into_response()
+}
+
+async fn version() -> Json<serde_json::Value> {
+    Json(serde_json::json!({ "version": env!("CARGO_PKG_VERSION") }))
+}
+
+async fn documents(State(shared): State<Shared>) -> Json<serde_json::Value> {
+    Json(serde_json::json!({ "problems": shared.engine().problems() }))
+}
+
+async fn list(State(shared): State<Shared>) -> Response {
+    Json(shared.engine().views(Timestamp::now(), shared.clock.elapsed())).into_response()
+}
+
+async fn show(State(shared): State<Shared>, Path((namespace, name)): Path<(String, String)>) -> Response {
+    let rollout = RolloutId::new(&namespace, &name);
+    let view = shared.engine().view(&rollout, Timestamp::now(), shared.clock.elapsed());
+    view.map_or_else(|| unknown(&rollout), |view| Json(view).into_response())
+}
+
+fn unknown(rollout: &RolloutId) -> Response {
+    refuse(StatusCode::NOT_FOUND, format!("no rollout {rollout} here"))
+}
+
+async fn act(
+    State(shared): State<Shared>,
+    Path((namespace, name, verb)): Path<(String, String, String)>,
+    Json(request): Json<VerbRequest>,
+) -> Response {
+    let rollout = RolloutId::new(&namespace, &name);
+    let verb = match verb.as_str() {
+        "promote" if request.full => Verb::PromoteFull,
+        "promote" => Verb::Promote,
+        "pause" => Verb::Pause,
+        "resume" => Verb::Resume,
+        "abort" => Verb::Abort { by: "operator".to_owned() },
+        "retry" => Verb::Retry,
+        other => {
+            let allowed = "promote, pause, resume, abort, retry";
+            return refuse(StatusCode::NOT_FOUND, format!("no verb {other}: allowed are {allowed}"));
+        }
+    };
+    let done = shared.engine().act(&rollout, verb, Timestamp::now(), shared.clock.elapsed());
+    let saved = match done {
+        Ok(saved) => saved,
+        Err(Refused::Unknown) => return unknown(&rollout),
+        Err(Refused::NotNow(why)) => return refuse(StatusCode::CONFLICT, why),
+    };
+    // The answer is given when the decision would survive the process. The disk may be slow, so not on this thread.
+    let durable = tokio::task::spawn_blocking(move || saved.wait()).await;
+    if let Ok(Err(error)) = durable {
+        tracing::error!("{error}: the verb acts, and would be lost with the process");
+    }
+    show(State(shared), Path((namespace, name))).await
+}
+
+async fn metrics(State(shared): State<Shared>, headers: HeaderMap) -> Response {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let rendered = shared.exporter.lock().unwrap_or_else(PoisonError::into_inner).render(accept);
+    ([(header::CONTENT_TYPE, rendered.0)], rendered.1).into_response()
+}
+
+/// Alive: the control loop turns.
+async fn healthy(State(shared): State<Shared>) -> Response {
+    let idle = shared.engine().idle(shared.clock.elapsed());
+    if idle > controller::engine::TICK * 50 {
+        return refuse(StatusCode::SERVICE_UNAVAILABLE, format!("the control loop stands still for {idle:.1?}"));
+    }
+    "ok\n".into_response()
+}
+
+/// Ready: every worker serves a table that was compiled from the documents.
+async fn ready(State(shared): State<Shared>) -> Response {
+    let published = shared.routes.published();
+    let served = shared.routes.served();
+    if published.number() == 0 || served.is_empty() || served.iter().any(Option::is_none) {
+        return refuse(StatusCode::SERVICE_UNAVAILABLE, "not every worker serves requests".to_owned());
+    }
+    "ok\n".into_response()
+}

@@ -1,0 +1,85 @@
+//! From files to what they ask for.
+
+use controller::{
+    document::{self, Document, Finding, Severity, Strictness},
+    files::Files,
+    spec::{self, Spec},
+};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+/// What keeps a set of files from being acted on: one line each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Problems(pub(crate) Vec<String>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("\n"))
+    }
+}
+
+/// Everything that was found in a set of files.
+pub(crate) struct Checked {
+    /// Files that could not be read.
+    pub(crate) unreadable: Vec<String>,
+    /// What was found, in the order of files and lines.
+    pub(crate) findings: Vec<Finding>,
+    /// What the files ask for, when there is no error.
+    pub(crate) spec: Option<Spec>,
+    /// The folder of the file that holds the Proxy document: where its relative paths begin.
+    pub(crate) folder: PathBuf,
+}
+
+/// Reads and checks `files`.
+pub(crate) fn check(files: &mut Files, strictness: Strictness) -> Checked {
+    let mut documents: Vec<Document> = Vec::new();
+    let mut checked =
+        Checked { unreadable: Vec::new(), findings: Vec::new(), spec: None, folder: PathBuf::from(".") };
+    for contents in files.read() {
+        let name = contents.path.display().to_string();
+        match contents.text {
+            Err(error) => checked.unreadable.push(format!("{name}: {error}")),
+            Ok(text) => {
+                let parsed = document::parse(&name, &text, strictness);
+                checked.findings.extend(parsed.findings);
+                if parsed.documents.iter().any(|document| matches!(document.kind, document::Kind::Proxy(_))) {
+                    checked.folder = contents.path.parent().map(Path::to_owned).unwrap_or_default();
+                }
+                documents.extend(parsed.documents);
+            }
+        }
+    }
+    checked.findings.extend(document::check_together(&documents));
+    if checked.unreadable.is_empty() && !has_errors(&checked.findings) {
+        match spec::read(&documents) {
+            Ok(spec) => checked.spec = Some(spec),
+            Err(findings) => checked.findings.extend(findings),
+        }
+    }
+    checked
+}
+
+pub(crate) fn has_errors(findings: &[Finding]) -> bool {
+    findings.iter().any(|finding| finding.severity == Severity::Error)
+}
+
+/// What `files` ask for, and the folder of their Proxy document. What does not stand in the way is logged.
+///
+/// # Errors
+/// Everything that stands in the way.
+pub(crate) fn load(files: &mut Files) -> Result<(Spec, PathBuf), Problems> {
+    let checked = check(files, Strictness::Run);
+    let Some(spec) = checked.spec else {
+        let errors = checked.findings.iter().filter(|finding| finding.severity == Severity::Error);
+        return Err(Problems(checked.unreadable.into_iter().chain(errors.map(ToString::to_string)).collect()));
+    };
+    for finding in checked.findings {
+        match finding.severity {
+            Severity::Error | Severity::Warning => tracing::warn!("{finding}"),
+            Severity::Note => tracing::info!("{finding}"),
+        }
+    }
+    Ok((spec, checked.folder))
+}
