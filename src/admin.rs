@@ -36,7 +36,7 @@ pub(crate) struct Shared {
     /// What the workers serve.
     pub(crate) routes: Arc<Routes>,
     /// The metrics.
-    pub(crate) exporter: Arc<Mutex<proxy::metrics::Exporter>>,
+    pub(crate) exporter: Arc<proxy::metrics::Exporter>,
     /// The process's clock.
     pub(crate) clock: proxy::Clock,
     /// The token that requests must bring, if any.
@@ -181,9 +181,12 @@ async fn act(
 }
 
 async fn metrics(State(shared): State<Shared>, headers: HeaderMap) -> Response {
-    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    let rendered = shared.exporter.lock().unwrap_or_else(PoisonError::into_inner).render(accept);
-    ([(header::CONTENT_TYPE, rendered.0)], rendered.1).into_response()
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default().to_owned();
+    // A scrape of many rollouts takes long, and health must be told meanwhile.
+    match tokio::task::spawn_blocking(move || shared.exporter.render(&accept)).await {
+        Ok((content_type, body)) => ([(header::CONTENT_TYPE, content_type)], body).into_response(),
+        Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+    }
 }
 
 /// Alive: the control loop turns.

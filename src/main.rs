@@ -1,2 +1,34 @@
-//! The `sluice` binary.
-fn main() {}
+//! The `sluice` binary: the command line, and proxy and controller wired into one process.
+
+mod admin;
+mod api;
+mod cli;
+mod demo;
+mod lint;
+mod metrics;
+mod run;
+mod view;
+
+use clap::Parser as _;
+use cli::{Cli, Command};
+use std::{io, process::ExitCode};
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Run(args) => {
+            log();
+            run::run(&args.files)
+        }
+        Command::Lint(args) => lint::lint(&args.files, &mut io::stdout().lock()).unwrap_or(ExitCode::FAILURE),
+        Command::Demo(args) => demo::run(&args),
+        Command::Client(command) => cli::client::execute(command, &mut io::stdout().lock()),
+    }
+}
+
+/// Logs to standard error, from `info` on unless `SLUICE_LOG` says otherwise.
+fn log() {
+    let filter = EnvFilter::builder().with_env_var("SLUICE_LOG").from_env_lossy();
+    let filter = if std::env::var_os("SLUICE_LOG").is_some() { filter } else { EnvFilter::new("info") };
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+}

@@ -1,16 +1,15 @@
 //! `sluice run`: proxy, controller and admin server, wired into one process.
 
 mod control;
-mod documents;
+pub(crate) mod documents;
 mod ending;
 
-pub(crate) use documents::{Problems, load};
 
 use crate::admin::{self, Admin};
 use controller::{
     engine::{Engine, Saved},
     files::Files,
-    spec::{Edge, Spec, Timeouts},
+    spec::{Edge, Timeouts},
     store::{self, Store},
 };
 use std::{
@@ -45,7 +44,7 @@ pub(crate) struct Running {
 pub(crate) enum StartError {
     /// The documents cannot be acted on.
     #[error("{0}")]
-    Documents(Problems),
+    Documents(documents::Problems),
     /// The state file cannot be used.
     #[error("state file {path}: {why}")]
     State {
@@ -104,7 +103,7 @@ pub(crate) fn start(files: &[PathBuf]) -> Result<Running, StartError> {
     exporter.add_connections(proxy.counters());
     let engine = Arc::new(Mutex::new(engine));
     crate::metrics::register(exporter.registry_mut(), &engine);
-    let exporter = Arc::new(Mutex::new(exporter));
+    let exporter = Arc::new(exporter);
     let shared = admin::Shared {
         engine: Arc::clone(&engine),
         routes: Arc::clone(&routes),

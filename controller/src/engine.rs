@@ -189,7 +189,7 @@ impl Engine {
         if changed {
             self.changes += 1;
         }
-        let flying = self.entries.values().any(|entry| entry.state().flight().is_some());
+        let flying = self.entries.values().any(|entry| entry.state().canary().is_some());
         if changed || (flying && elapsed.saturating_sub(self.last_saved) >= CHECKPOINT) {
             self.keep(elapsed);
         }

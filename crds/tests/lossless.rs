@@ -1,6 +1,9 @@
 //! Every field survives being read and written, and whatever is no field is told.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its own functions too")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, its own functions too"
+)]
 
 use crds::sluice::{Evidence, ProxyOptions};
 use crds::{FieldPath, Proxy, Rollout, Segment, read};
@@ -175,7 +178,7 @@ fn typed_mappings(value: &Value, path: &FieldPath, found: &mut Vec<FieldPath>) {
                 found.push(path.clone());
             }
             for (key, field) in fields {
-                if !FREE.contains(&key.as_str()) || key == "template" && field.is_string() {
+                if !FREE.contains(&key.as_str()) {
                     typed_mappings(field, &path.key(key), found);
                 }
             }

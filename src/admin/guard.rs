@@ -3,7 +3,7 @@
 use super::{Shared, refuse};
 use axum::{
     extract::{Request, State},
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     middleware::Next,
     response::Response,
 };
@@ -11,24 +11,24 @@ use std::net::IpAddr;
 
 /// Lets a request through that may be here.
 pub(super) async fn admit(State(shared): State<Shared>, request: Request, next: Next) -> Response {
-    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
-    match &shared.token {
-        Some(token) => {
-            let shown = header(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
-            if !shown.is_some_and(|shown| same(shown.trim().as_bytes(), token.as_bytes())) {
-                let why = "this server wants the token of its tokenFile as `Authorization: Bearer ...`";
-                return refuse(StatusCode::UNAUTHORIZED, why.to_owned());
-            }
-        }
-        None => {
-            let host = header(header::HOST).unwrap_or_default();
-            if !is_loopback(host) {
-                let why = format!("host {host:?} is not a name of this machine's loopback; call it by 127.0.0.1");
-                return refuse(StatusCode::FORBIDDEN, why);
-            }
-        }
+    match objection(shared.token.as_deref(), request.headers()) {
+        Some((status, why)) => refuse(status, why),
+        None => next.run(request).await,
     }
-    next.run(request).await
+}
+
+/// What is to be said against a request with these headers.
+fn objection(token: Option<&str>, headers: &HeaderMap) -> Option<(StatusCode, String)> {
+    let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let Some(token) = token else {
+        let host = header(header::HOST).unwrap_or_default();
+        let why = || format!("host {host:?} is not a name of this machine's loopback; call it by 127.0.0.1");
+        return (!is_loopback(host)).then(|| (StatusCode::FORBIDDEN, why()));
+    };
+    let shown = header(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
+    let why = "this server wants the token of its tokenFile as `Authorization: Bearer ...`";
+    let known = shown.is_some_and(|shown| same(shown.trim().as_bytes(), token.as_bytes()));
+    (!known).then(|| (StatusCode::UNAUTHORIZED, why.to_owned()))
 }
 
 /// Compares in a time that does not tell how much was right.
@@ -64,6 +64,22 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(is_loopback(host), expected, "{host}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_demanded_where_there_is_one() {
+        let with = |name: header::HeaderName, value: &str| HeaderMap::from_iter([(name, value.parse().unwrap())]);
+        for (token, headers, expected) in [
+            (Some("s3cret"), with(header::AUTHORIZATION, "Bearer s3cret"), None),
+            (Some("s3cret"), with(header::AUTHORIZATION, "Bearer s3cre"), Some(StatusCode::UNAUTHORIZED)),
+            (Some("s3cret"), with(header::HOST, "127.0.0.1"), Some(StatusCode::UNAUTHORIZED)),
+            (None, with(header::HOST, "127.0.0.1"), None),
+            (None, with(header::HOST, "evil.example"), Some(StatusCode::FORBIDDEN)),
+            (None, HeaderMap::new(), Some(StatusCode::FORBIDDEN)),
+        ] {
+            let status = objection(token, &headers).map(|(status, _)| status);
+            assert_eq!(status, expected, "{token:?} {headers:?}");
         }
     }
 

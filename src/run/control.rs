@@ -25,7 +25,7 @@ pub(super) struct Loop {
     pub(super) engine: Arc<Mutex<Engine>>,
     pub(super) files: Files,
     pub(super) clock: Clock,
-    pub(super) exporter: Arc<Mutex<Exporter>>,
+    pub(super) exporter: Arc<Exporter>,
     pub(super) routes: Arc<Routes>,
 }
 
@@ -68,8 +68,7 @@ impl Loop {
             engine.tick(jiff::Timestamp::now(), self.clock.elapsed());
             pause = engine.pause();
             drop(engine);
-            let exporter = self.exporter.lock().unwrap_or_else(PoisonError::into_inner);
-            self.routes.look(|table| exporter.observe(table, elapsed));
+            self.routes.look(|table| self.exporter.observe(table, elapsed));
         }
     }
 

@@ -9,7 +9,7 @@ pub(super) enum Ending {
     /// It was asked to, by this signal.
     Signal(&'static str),
     /// A worker is gone, and with it a share of the connections.
-    Worker(String),
+    Worker(proxy::WorkerPanicked),
     /// Signals cannot be waited for.
     Deaf(String),
 }
@@ -18,7 +18,7 @@ impl fmt::Display for Ending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Signal(name) => write!(f, "received {name}"),
-            Self::Worker(why) => write!(f, "a worker has failed: {why}"),
+            Self::Worker(panicked) => panicked.fmt(f),
             Self::Deaf(why) => write!(f, "cannot wait for signals: {why}"),
         }
     }
@@ -46,6 +46,6 @@ async fn wait_in_runtime(proxy: &proxy::Proxy) -> io::Result<Ending> {
     Ok(tokio::select! {
         _ = terminate.recv() => Ending::Signal("SIGTERM"),
         _ = interrupt.recv() => Ending::Signal("SIGINT"),
-        why = proxy.failed() => Ending::Worker(why),
+        panicked = proxy.panicked() => Ending::Worker(panicked),
     })
 }

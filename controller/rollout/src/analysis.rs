@@ -35,6 +35,7 @@ pub mod judge;
 mod latency;
 pub mod mixture;
 pub mod onset;
+mod pace;
 pub mod reading;
 mod side;
 mod trial;

@@ -22,9 +22,9 @@ impl Effects {
     /// What `state` asks for.
     pub(crate) fn of(state: &State) -> Self {
         let share = state
-            .flight()
-            .filter(|flight| flight.reachable)
-            .map(|flight| &flight.share);
+            .canary()
+            .filter(|canary| canary.reachable)
+            .map(|canary| &canary.share);
         Self {
             stable: state.stable().cloned(),
             weight: share.map_or(Weight::ZERO, |share| share.weight),

@@ -57,10 +57,11 @@ mod basis_points;
 pub use effect::Effects;
 pub use observation::{Acceptance, Judgement, Observation, Verdict};
 pub use plan::{
-    EvidenceStep, Fault, HeaderMatch, HeaderRoute, HeaderValue, OnInconclusive, Place, Plan, Revision, Share, Step, Steps,
+    EvidenceStep, Fault, HeaderMatch, HeaderRoute, HeaderValue, OnInconclusive, Place, Plan,
+    Revision, Share, Step, Steps,
 };
 pub use reason::Reason;
-pub use state::{Aborted, Cause, Flight, Healthy, Outcome, Pause, Slot, Stable, State, Trial};
+pub use state::{Aborted, Canary, Cause, Healthy, Outcome, Pause, Slot, Stable, State, Trial};
 pub use step::{Transition, step};
 pub use summary::{AcceptanceTarget, Phase, Summary, acceptance_target};
 pub use verb::{Refused, Verb, apply};

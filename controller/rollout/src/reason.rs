@@ -97,28 +97,15 @@ impl Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Healthy { revision, outcome } => match outcome {
-                Outcome::Deployed => write!(
-                    f,
-                    "revision {revision} is the first and serves all requests"
-                ),
-                Outcome::Promoted => write!(
-                    f,
-                    "revision {revision} was promoted and serves all requests"
-                ),
-                Outcome::PromotedInFull => {
-                    write!(
-                        f,
-                        "revision {revision} was promoted past all steps and serves all requests"
-                    )
-                }
-                Outcome::Returned => {
-                    write!(
-                        f,
-                        "revision {revision} was asked for again and serves all requests"
-                    )
-                }
-            },
+            Self::Healthy { revision, outcome } => {
+                let how = match outcome {
+                    Outcome::Deployed => "is the first",
+                    Outcome::Promoted => "was promoted",
+                    Outcome::PromotedInFull => "was promoted past all steps",
+                    Outcome::Returned => "was asked for again",
+                };
+                write!(f, "revision {revision} {how} and serves all requests")
+            }
             Self::StableHasNoEndpoints { revision } => {
                 write!(f, "revision {revision} is stable but has no endpoints")
             }
@@ -175,6 +162,49 @@ impl fmt::Display for Reason {
             }
             Self::Held { why } => write!(f, "held: {why}"),
             Self::Aborted { canary, cause } => write!(f, "revision {canary}: {cause}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_is_the_variants_name_and_holds_no_data() {
+        let until = Timestamp::UNIX_EPOCH;
+        let revision = || Revision::new("v1");
+        let reasons = [
+            Reason::Healthy {
+                revision: revision(),
+                outcome: Outcome::Promoted,
+            },
+            Reason::StableHasNoEndpoints {
+                revision: revision(),
+            },
+            Reason::Started { canary: revision() },
+            Reason::CanaryHasNoEndpoints,
+            Reason::WeightNotServed {
+                wanted: Weight::FULL,
+                serving: None,
+            },
+            Reason::PauseStep { until: None },
+            Reason::PausedManually,
+            Reason::PausedBySpec,
+            Reason::EvidenceMet { until },
+            Reason::EvidencePending { until },
+            Reason::Inconclusive,
+            Reason::Held {
+                why: "why".to_owned(),
+            },
+            Reason::Aborted {
+                canary: revision(),
+                cause: Cause::Inconclusive { step: 1 },
+            },
+        ];
+        for reason in reasons {
+            let debug = format!("{reason:?}");
+            assert_eq!(debug.split(' ').next(), Some(reason.label()));
         }
     }
 }

@@ -11,19 +11,17 @@ use crate::plan::{Place, Plan, Revision, Share};
 /// Where a rollout is.
 ///
 /// ```text
-///           first revision              another revision
-///   Empty ----------------> Healthy -----------------------> Progressing <---------+
-///                            ^  ^ ^                           |   |  ^              |
-///                            |  | |   has all the traffic     |   |  | time passed, | retry, or
-///                            |  | +---------------------------+   |  | resume,      | another revision
-///                            |  |                          pause  |  | promote      |
-///                            |  |   the stable revision again     v  |              |
-///                            |  +------------------------------- Paused             |
-///                            |                                    |                 |
-///                            |   the stable revision again        v                 |
-///                            +--------------------------------- Aborted ------------+
-///                                                                 ^
-///                        verdict, abort, or inconclusive, from Progressing and Paused
+///          first revision              another revision              pauses
+///   Empty ----------------> Healthy -------------------> Progressing <------> Paused
+///                            ^ ^ ^                         |  |   ^             |
+///                            | | |   has all the traffic   |  |   |             |
+///                            | | +-------------------------+  |   |             |
+///                            | |     the stable revision      |   | retry, or   |
+///                            | +------------- again ----------+---|-- another --+
+///                            |                                |   | revision    |
+///                            |       the stable revision      v   |             |
+///                            +------------- again ---------- Aborted <----------+
+///                                                   verdict, abort, inconclusive
 /// ```
 ///
 /// `Healthy` and `Aborted` are final for their revision: no observation and no time leads out of them. A revision that
@@ -37,12 +35,12 @@ pub enum State {
     /// The stable revision serves all requests; there is no canary.
     Healthy(Healthy),
     /// A canary is under way.
-    Progressing(Flight),
+    Progressing(Canary),
     /// A canary is under way and waits at its step.
     Paused {
         /// The canary.
         #[serde(flatten)]
-        flight: Flight,
+        canary: Canary,
         /// What it waits for.
         pause: Pause,
     },
@@ -79,11 +77,11 @@ pub enum Outcome {
 /// A canary under way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Flight {
+pub struct Canary {
     /// The revision that users had before, and where.
     pub stable: Stable,
     /// The revision under judgement. It is in the slot that stable is not in.
-    pub canary: Revision,
+    pub revision: Revision,
     /// When this canary, or its retry, began.
     pub started_at: Timestamp,
     /// Where it is.
@@ -202,7 +200,7 @@ impl Slot {
 #[serde(rename_all = "camelCase")]
 pub struct Trial {
     /// The revision under judgement.
-    pub canary: Revision,
+    pub revision: Revision,
     /// When the canary, or its retry, began.
     pub started_at: Timestamp,
 }
@@ -213,31 +211,31 @@ impl State {
         match self {
             Self::Empty => None,
             Self::Healthy(healthy) => Some(&healthy.stable),
-            Self::Progressing(flight) | Self::Paused { flight, .. } => Some(&flight.stable),
+            Self::Progressing(canary) | Self::Paused { canary, .. } => Some(&canary.stable),
             Self::Aborted(aborted) => Some(&aborted.stable),
         }
     }
 
     /// The canary under way, if there is one.
-    pub fn flight(&self) -> Option<&Flight> {
+    pub fn canary(&self) -> Option<&Canary> {
         match self {
-            Self::Progressing(flight) | Self::Paused { flight, .. } => Some(flight),
+            Self::Progressing(canary) | Self::Paused { canary, .. } => Some(canary),
             Self::Empty | Self::Healthy(_) | Self::Aborted(_) => None,
         }
     }
 
     /// The trial under way, if there is one. A change of it is when judging begins anew or ends.
     pub fn trial(&self) -> Option<Trial> {
-        self.flight().map(Flight::trial)
+        self.canary().map(Canary::trial)
     }
 }
 
-impl Flight {
+impl Canary {
     /// A canary for the plan's revision beside `stable`, without traffic yet.
     pub(crate) fn begin(plan: &Plan, stable: Stable, now: Timestamp) -> Self {
         Self {
             stable,
-            canary: plan.revision.clone(),
+            revision: plan.revision.clone(),
             started_at: now,
             place: Place::Start,
             entered_at: now,
@@ -300,7 +298,7 @@ impl Flight {
     pub(crate) fn promote(self, now: Timestamp) -> Healthy {
         Healthy {
             stable: Stable {
-                revision: self.canary,
+                revision: self.revision,
                 slot: self.stable.slot.other(),
             },
             since: now,
@@ -315,7 +313,7 @@ impl Flight {
     pub(crate) fn abort(self, cause: Cause, now: Timestamp) -> Aborted {
         Aborted {
             stable: self.stable,
-            canary: self.canary,
+            canary: self.revision,
             cause,
             at: now,
             place: self.place,
@@ -326,7 +324,7 @@ impl Flight {
     /// The trial that this canary is.
     pub fn trial(&self) -> Trial {
         Trial {
-            canary: self.canary.clone(),
+            revision: self.revision.clone(),
             started_at: self.started_at,
         }
     }

@@ -9,7 +9,7 @@ use crate::effect::Effects;
 use crate::observation::{Acceptance, Judgement, Observation, Verdict};
 use crate::plan::{EvidenceStep, OnInconclusive, Place, Plan, Step};
 use crate::reason::Reason;
-use crate::state::{Aborted, Cause, Flight, Healthy, Outcome, Pause, Slot, Stable, State};
+use crate::state::{Aborted, Canary, Cause, Healthy, Outcome, Pause, Slot, Stable, State};
 
 /// How soon to look again where only a newer observation is missing: soon to a person, seldom to a machine.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -39,26 +39,14 @@ pub fn step(plan: &Plan, state: State, seen: &Observation, now: Timestamp) -> Tr
         State::Healthy(healthy) if plan.revision == healthy.stable.revision => {
             Settled::healthy(healthy, seen)
         }
-        State::Healthy(healthy) => fly(
-            plan,
-            Flight::begin(plan, healthy.stable, now),
-            None,
-            seen,
-            now,
-        ),
-        State::Progressing(flight) => follow(plan, flight, None, seen, now),
-        State::Paused { flight, pause } => follow(plan, flight, Some(pause), seen, now),
+        State::Healthy(healthy) => begin(plan, healthy.stable, None, seen, now),
+        State::Progressing(canary) => follow(plan, canary, None, seen, now),
+        State::Paused { canary, pause } => follow(plan, canary, Some(pause), seen, now),
         State::Aborted(aborted) if plan.revision == aborted.stable.revision => {
             Settled::healthy(returned(aborted.stable, now), seen)
         }
         State::Aborted(aborted) if plan.revision == aborted.canary => Settled::aborted(aborted),
-        State::Aborted(aborted) => fly(
-            plan,
-            Flight::begin(plan, aborted.stable, now),
-            None,
-            seen,
-            now,
-        ),
+        State::Aborted(aborted) => begin(plan, aborted.stable, None, seen, now),
     };
     Transition {
         effects: Effects::of(&settled.state),
@@ -104,9 +92,9 @@ impl Settled {
         }
     }
 
-    fn paused(flight: Flight, pause: Pause, wake_at: Option<Timestamp>) -> Self {
+    fn paused(canary: Canary, pause: Pause, wake_at: Option<Timestamp>) -> Self {
         Self {
-            state: State::Paused { flight, pause },
+            state: State::Paused { canary, pause },
             wake_at,
             reason: match pause {
                 Pause::Step => Reason::PauseStep { until: wake_at },
@@ -138,72 +126,77 @@ fn returned(stable: Stable, now: Timestamp) -> Healthy {
     }
 }
 
+/// Starts a canary of the plan's revision beside `stable`.
+fn begin(
+    plan: &Plan,
+    stable: Stable,
+    pause: Option<Pause>,
+    seen: &Observation,
+    now: Timestamp,
+) -> Settled {
+    advance(plan, Canary::begin(plan, stable, now), pause, seen, now)
+}
+
 /// Goes on with a canary, unless the plan asks for another revision. A pause by a person is one of the rollout and
 /// not of the revision, so it outlives the canary.
 fn follow(
     plan: &Plan,
-    flight: Flight,
+    canary: Canary,
     pause: Option<Pause>,
     seen: &Observation,
     now: Timestamp,
 ) -> Settled {
-    if plan.revision == flight.stable.revision {
-        Settled::healthy(returned(flight.stable, now), seen)
-    } else if plan.revision == flight.canary {
-        fly(plan, flight, pause, seen, now)
+    if plan.revision == canary.stable.revision {
+        Settled::healthy(returned(canary.stable, now), seen)
+    } else if plan.revision == canary.revision {
+        advance(plan, canary, pause, seen, now)
     } else {
         let manual = pause.filter(|pause| *pause == Pause::Manual);
-        fly(
-            plan,
-            Flight::begin(plan, flight.stable, now),
-            manual,
-            seen,
-            now,
-        )
+        begin(plan, canary.stable, manual, seen, now)
     }
 }
 
 /// What stops a canary comes first, what pauses it next; only then does it move.
-fn fly(
+fn advance(
     plan: &Plan,
-    flight: Flight,
+    canary: Canary,
     pause: Option<Pause>,
     seen: &Observation,
     now: Timestamp,
 ) -> Settled {
-    let flight = flight.observed(seen.canary_endpoints, now);
-    if let Some(Judgement::RollBack { why }) = judgement(plan, &flight, seen) {
-        return Settled::aborted(flight.abort(Cause::Verdict { why: why.clone() }, now));
+    let canary = canary.observed(seen.canary_endpoints, now);
+    if let Some(Judgement::RollBack { why }) = judgement(plan, &canary, seen) {
+        return Settled::aborted(canary.abort(Cause::Verdict { why: why.clone() }, now));
     }
     if pause == Some(Pause::Manual) {
-        return Settled::paused(flight, Pause::Manual, None);
+        return Settled::paused(canary, Pause::Manual, None);
     }
     if plan.paused {
-        return Settled::paused(flight, Pause::Spec, None);
+        return Settled::paused(canary, Pause::Spec, None);
     }
-    let undecided = pause == Some(Pause::Inconclusive) && flight.steps_hash == plan.steps.hash();
-    let flight = flight.with_steps(plan, now);
+    let undecided = pause == Some(Pause::Inconclusive) && canary.steps_hash == plan.steps.hash();
+    let canary = canary.with_steps(plan, now);
     if undecided {
-        return Settled::paused(flight, Pause::Inconclusive, None);
+        return Settled::paused(canary, Pause::Inconclusive, None);
     }
-    walk(plan, flight, seen, now)
+    walk(plan, canary, seen, now)
 }
 
 /// Passes every step that waits for nothing more. It ends, as a place is passed only for a later one, and the last
 /// is never passed.
-fn walk(plan: &Plan, mut flight: Flight, seen: &Observation, now: Timestamp) -> Settled {
+fn walk(plan: &Plan, mut canary: Canary, seen: &Observation, now: Timestamp) -> Settled {
     loop {
-        match look(plan, &flight, seen, now) {
+        match look(plan, &canary, seen, now) {
             Look::Pass => {
-                let next = flight.next(plan);
-                flight = flight.at(next, plan, now);
+                let next = canary.next(plan);
+                canary = canary.at(next, plan, now);
             }
-            Look::Promote => return Settled::healthy(flight.promote(now), seen),
-            Look::Abort(cause) => return Settled::aborted(flight.abort(cause, now)),
-            Look::Pause { pause, until } => return Settled::paused(flight, pause, until),
+            Look::Promote => return Settled::healthy(canary.promote(now), seen),
+            Look::Abort(cause) => return Settled::aborted(canary.abort(cause, now)),
+            Look::Pause { pause, until } => return Settled::paused(canary, pause, until),
             Look::Wait { until, reason } => {
                 return Settled {
-                    state: State::Progressing(flight),
+                    state: State::Progressing(canary),
                     wake_at: until,
                     reason,
                 };
@@ -236,24 +229,24 @@ impl Look {
     }
 }
 
-fn look(plan: &Plan, flight: &Flight, seen: &Observation, now: Timestamp) -> Look {
-    if !flight.reachable {
+fn look(plan: &Plan, canary: &Canary, seen: &Observation, now: Timestamp) -> Look {
+    if !canary.reachable {
         return Look::wait(Reason::CanaryHasNoEndpoints);
     }
-    if let Some(Judgement::Hold { why }) = judgement(plan, flight, seen)
-        && !flight.full
+    if let Some(Judgement::Hold { why }) = judgement(plan, canary, seen)
+        && !canary.full
     {
         return Look::wait(Reason::Held { why: why.clone() });
     }
-    let index = match flight.place {
-        Place::Start => return start(flight, seen, now),
+    let index = match canary.place {
+        Place::Start => return start(canary, seen, now),
         Place::Step(index) => index,
         Place::End => return served(Weight::FULL, seen, Look::Promote),
     };
     match plan.steps.get(index) {
         Some(Step::SetWeight(weight)) => served(*weight, seen, Look::Pass),
         Some(Step::Pause(time)) => {
-            let until = time.map(|time| later(flight.entered_at, time));
+            let until = time.map(|time| later(canary.entered_at, time));
             match until {
                 Some(until) if until <= now => Look::Pass,
                 _ => Look::Pause {
@@ -262,7 +255,7 @@ fn look(plan: &Plan, flight: &Flight, seen: &Observation, now: Timestamp) -> Loo
                 },
             }
         }
-        Some(Step::Evidence(step)) => evidence(index, step, flight, seen, now),
+        Some(Step::Evidence(step)) => evidence(index, step, canary, seen, now),
         // A place beyond the steps can only come from a state that was edited by hand; the end follows it.
         Some(Step::SetHeaderRoute(_) | Step::NoEffect { .. }) | None => Look::Pass,
     }
@@ -270,14 +263,14 @@ fn look(plan: &Plan, flight: &Flight, seen: &Observation, now: Timestamp) -> Loo
 
 /// A canary stays without traffic for one look at least: what is observed at the moment that it begins was served to
 /// whatever was in its place before.
-fn start(flight: &Flight, seen: &Observation, now: Timestamp) -> Look {
-    if flight.entered_at < now {
+fn start(canary: &Canary, seen: &Observation, now: Timestamp) -> Look {
+    if canary.entered_at < now {
         served(Weight::ZERO, seen, Look::Pass)
     } else {
         Look::Wait {
             until: Some(later(now, LOOK_AGAIN)),
             reason: Reason::Started {
-                canary: flight.canary.clone(),
+                canary: canary.revision.clone(),
             },
         }
     }
@@ -298,14 +291,14 @@ fn served(wanted: Weight, seen: &Observation, then: Look) -> Look {
 fn evidence(
     index: usize,
     step: &EvidenceStep,
-    flight: &Flight,
+    canary: &Canary,
     seen: &Observation,
     now: Timestamp,
 ) -> Look {
-    let least = later(flight.entered_at, step.min_duration);
-    let longest = later(flight.entered_at, step.max_duration);
+    let least = later(canary.entered_at, step.min_duration);
+    let longest = later(canary.entered_at, step.max_duration);
     // What was observed at the moment of entering was measured before, for an earlier step.
-    let met = flight.entered_at < now && acceptance(flight, seen) == Some(Acceptance::Met);
+    let met = canary.entered_at < now && acceptance(canary, seen) == Some(Acceptance::Met);
     if met && least <= now {
         return Look::Pass;
     }
@@ -331,21 +324,21 @@ fn evidence(
     }
 }
 
-fn judgement<'a>(plan: &Plan, flight: &Flight, seen: &'a Observation) -> Option<&'a Judgement> {
-    verdict(flight, seen)
+fn judgement<'a>(plan: &Plan, canary: &Canary, seen: &'a Observation) -> Option<&'a Judgement> {
+    verdict(canary, seen)
         .filter(|_| plan.guard)
         .map(|verdict| &verdict.judgement)
 }
 
-fn acceptance(flight: &Flight, seen: &Observation) -> Option<Acceptance> {
-    verdict(flight, seen).and_then(|verdict| verdict.acceptance)
+fn acceptance(canary: &Canary, seen: &Observation) -> Option<Acceptance> {
+    verdict(canary, seen).and_then(|verdict| verdict.acceptance)
 }
 
 /// The verdict, if it is on this canary's trial.
-fn verdict<'a>(flight: &Flight, seen: &'a Observation) -> Option<&'a Verdict> {
+fn verdict<'a>(canary: &Canary, seen: &'a Observation) -> Option<&'a Verdict> {
     seen.verdict
         .as_ref()
-        .filter(|verdict| verdict.trial == flight.trial())
+        .filter(|verdict| verdict.trial == canary.trial())
 }
 
 fn later(from: Timestamp, by: Duration) -> Timestamp {

@@ -64,8 +64,8 @@ impl State {
                 Self::Healthy(_) => steps,
                 // As the API has it: an aborted canary is back at the beginning.
                 Self::Aborted(_) => 0,
-                Self::Progressing(flight) | Self::Paused { flight, .. } => {
-                    flight.place.passed(&plan.steps)
+                Self::Progressing(canary) | Self::Paused { canary, .. } => {
+                    canary.place.passed(&plan.steps)
                 }
             },
             steps,
@@ -116,15 +116,15 @@ pub struct AcceptanceTarget<'a> {
 
 /// What the evidence of the present step is to show; nothing when the rollout is at no evidence step.
 pub fn acceptance_target<'a>(plan: &'a Plan, state: &State) -> Option<AcceptanceTarget<'a>> {
-    let flight = state.flight()?;
-    let Place::Step(step) = flight.place else {
+    let canary = state.canary()?;
+    let Place::Step(step) = canary.place else {
         return None;
     };
     match plan.steps.get(step)? {
-        Step::Evidence(evidence) if flight.steps_hash == plan.steps.hash() => {
+        Step::Evidence(evidence) if canary.steps_hash == plan.steps.hash() => {
             Some(AcceptanceTarget {
                 step,
-                from: flight.share.weight,
+                from: canary.share.weight,
                 to: plan.steps.next_weight(step),
                 evidence,
             })

@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 
 use crate::plan::{Place, Plan};
-use crate::state::{Cause, Flight, Pause, State};
+use crate::state::{Canary, Cause, Pause, State};
 
 /// What a person, or another program, tells a rollout to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,71 +105,71 @@ fn attempt(plan: &Plan, state: State, verb: &Verb, now: Timestamp) -> Result<Sta
         State::Aborted(aborted) => match verb {
             Verb::Abort { .. } => Ok(State::Aborted(aborted)),
             Verb::Retry if plan.revision == aborted.canary => {
-                Ok(State::Progressing(Flight::begin(plan, aborted.stable, now)))
+                Ok(State::Progressing(Canary::begin(plan, aborted.stable, now)))
             }
             Verb::Retry | Verb::Promote | Verb::PromoteFull | Verb::Pause | Verb::Resume => {
                 Err(format!("revision {} is aborted", aborted.canary))
             }
         },
-        State::Progressing(flight) => in_flight(plan, flight, None, verb, now),
-        State::Paused { flight, pause } => in_flight(plan, flight, Some(pause), verb, now),
+        State::Progressing(canary) => to_canary(plan, canary, None, verb, now),
+        State::Paused { canary, pause } => to_canary(plan, canary, Some(pause), verb, now),
     }
 }
 
-fn in_flight(
+fn to_canary(
     plan: &Plan,
-    flight: Flight,
+    canary: Canary,
     pause: Option<Pause>,
     verb: &Verb,
     now: Timestamp,
 ) -> Result<State, String> {
     match verb {
         Verb::Abort { by } => Ok(State::Aborted(
-            flight.abort(Cause::Verb { by: by.clone() }, now),
+            canary.abort(Cause::Verb { by: by.clone() }, now),
         )),
         Verb::Pause => Ok(State::Paused {
-            flight,
+            canary,
             pause: Pause::Manual,
         }),
-        Verb::Retry => Err(format!("revision {} is not aborted", flight.canary)),
+        Verb::Retry => Err(format!("revision {} is not aborted", canary.revision)),
         Verb::Promote | Verb::PromoteFull | Verb::Resume if plan.paused => {
             Err("the spec says paused: true, and goes before verbs".to_owned())
         }
-        Verb::Promote => promote(plan, flight, now).map(State::Progressing),
-        Verb::PromoteFull => Ok(State::Progressing(promote_full(plan, flight, now))),
+        Verb::Promote => promote(plan, canary, now).map(State::Progressing),
+        Verb::PromoteFull => Ok(State::Progressing(promote_full(plan, canary, now))),
         Verb::Resume => Ok(State::Progressing(match pause {
             Some(Pause::Step) => {
-                let next = flight.next(plan);
-                flight.at(next, plan, now)
+                let next = canary.next(plan);
+                canary.at(next, plan, now)
             }
-            Some(Pause::Inconclusive) => Flight {
+            Some(Pause::Inconclusive) => Canary {
                 entered_at: now,
-                ..flight
+                ..canary
             },
-            Some(Pause::Manual | Pause::Spec) | None => flight,
+            Some(Pause::Manual | Pause::Spec) | None => canary,
         })),
     }
 }
 
-fn promote(plan: &Plan, flight: Flight, now: Timestamp) -> Result<Flight, String> {
-    match flight.place {
+fn promote(plan: &Plan, canary: Canary, now: Timestamp) -> Result<Canary, String> {
+    match canary.place {
         Place::Start => Err(format!(
             "the first step of revision {} has not begun",
-            flight.canary
+            canary.revision
         )),
         Place::Step(_) => {
-            let next = flight.next(plan);
-            Ok(flight.at(next, plan, now))
+            let next = canary.next(plan);
+            Ok(canary.at(next, plan, now))
         }
-        Place::End => Ok(flight),
+        Place::End => Ok(canary),
     }
 }
 
 /// A canary that has not begun is promoted when it does.
-fn promote_full(plan: &Plan, flight: Flight, now: Timestamp) -> Flight {
-    let full = Flight {
+fn promote_full(plan: &Plan, canary: Canary, now: Timestamp) -> Canary {
+    let full = Canary {
         full: true,
-        ..flight
+        ..canary
     };
     match full.place {
         Place::Start => full,

@@ -13,142 +13,94 @@ const NOT_THE_ROUTER: &str = "does not act here: this process itself shifts the 
 const LESS_SAFE: &str =
     "does not act yet, and without it the rollout would be less safe than it is written";
 
-/// A field, how bad it is that it does not act, and why it does not.
-const INERT: [(&str, Severity, &str); 36] = [
+/// How bad it is that fields do not act, why they do not, and which fields.
+const INERT: [(Severity, &str, &[&str]); 8] = [
     (
-        "status",
         Warning,
-        "has no effect here: the state file holds the state",
+        NO_PODS,
+        &[
+            "spec.replicas",
+            "spec.selector",
+            "spec.minReadySeconds",
+            "spec.revisionHistoryLimit",
+            "spec.progressDeadlineSeconds",
+            "spec.progressDeadlineAbort",
+            "spec.restartAt",
+            "spec.strategy.canary.maxUnavailable",
+            "spec.strategy.canary.maxSurge",
+            "spec.strategy.canary.antiAffinity",
+            "spec.strategy.canary.canaryMetadata",
+            "spec.strategy.canary.stableMetadata",
+            "spec.strategy.canary.scaleDownDelaySeconds",
+            "spec.strategy.canary.scaleDownDelayRevisionLimit",
+            "spec.strategy.canary.abortScaleDownDelaySeconds",
+            "spec.strategy.canary.dynamicStableScale",
+            "spec.strategy.canary.minPodsPerReplicaSet",
+            "spec.strategy.canary.replicaProgressThreshold",
+            "spec.strategy.canary.steps[*].setCanaryScale",
+        ],
     ),
-    ("spec.replicas", Warning, NO_PODS),
-    ("spec.selector", Warning, NO_PODS),
     (
-        "spec.workloadRef",
+        Warning,
+        NOT_THE_ROUTER,
+        &[
+            "spec.strategy.canary.trafficRouting.istio",
+            "spec.strategy.canary.trafficRouting.nginx",
+            "spec.strategy.canary.trafficRouting.alb",
+            "spec.strategy.canary.trafficRouting.smi",
+            "spec.strategy.canary.trafficRouting.ambassador",
+            "spec.strategy.canary.trafficRouting.appMesh",
+            "spec.strategy.canary.trafficRouting.traefik",
+            "spec.strategy.canary.trafficRouting.apisix",
+        ],
+    ),
+    (
+        Error,
+        LESS_SAFE,
+        &[
+            "spec.strategy.canary.analysis",
+            "spec.strategy.canary.steps[*].analysis",
+            "spec.strategy.canary.steps[*].experiment",
+            "spec.strategy.canary.steps[*].setMirrorRoute",
+        ],
+    ),
+    (
+        Error,
+        "does not act yet: allowed is canary",
+        &["spec.strategy.blueGreen"],
+    ),
+    (
+        Warning,
+        "does not act yet: going back to an older revision goes through all steps",
+        &["spec.rollbackWindow"],
+    ),
+    (
+        Warning,
+        "does not act yet: there are no analysis runs to keep",
+        &["spec.analysis"],
+    ),
+    (
         Warning,
         "has no effect here: a standalone process reads no workloads, so that no change of one \
          starts a rollout",
+        &["spec.workloadRef"],
     ),
-    ("spec.minReadySeconds", Warning, NO_PODS),
     (
-        "spec.rollbackWindow",
         Warning,
-        "does not act yet: going back to an older revision goes through all steps",
-    ),
-    ("spec.revisionHistoryLimit", Warning, NO_PODS),
-    ("spec.progressDeadlineSeconds", Warning, NO_PODS),
-    ("spec.progressDeadlineAbort", Warning, NO_PODS),
-    ("spec.restartAt", Warning, NO_PODS),
-    (
-        "spec.analysis",
-        Warning,
-        "does not act yet: there are no analysis runs to keep",
-    ),
-    (
-        "spec.strategy.blueGreen",
-        Error,
-        "does not act yet: allowed is canary",
-    ),
-    ("spec.strategy.canary.maxUnavailable", Warning, NO_PODS),
-    ("spec.strategy.canary.maxSurge", Warning, NO_PODS),
-    ("spec.strategy.canary.analysis", Error, LESS_SAFE),
-    ("spec.strategy.canary.antiAffinity", Warning, NO_PODS),
-    ("spec.strategy.canary.canaryMetadata", Warning, NO_PODS),
-    ("spec.strategy.canary.stableMetadata", Warning, NO_PODS),
-    (
-        "spec.strategy.canary.scaleDownDelaySeconds",
-        Warning,
-        NO_PODS,
-    ),
-    (
-        "spec.strategy.canary.scaleDownDelayRevisionLimit",
-        Warning,
-        NO_PODS,
-    ),
-    (
-        "spec.strategy.canary.abortScaleDownDelaySeconds",
-        Warning,
-        NO_PODS,
-    ),
-    ("spec.strategy.canary.dynamicStableScale", Warning, NO_PODS),
-    (
-        "spec.strategy.canary.minPodsPerReplicaSet",
-        Warning,
-        NO_PODS,
-    ),
-    (
-        "spec.strategy.canary.replicaProgressThreshold",
-        Warning,
-        NO_PODS,
-    ),
-    (
-        "spec.strategy.canary.trafficRouting.istio",
-        Warning,
-        NOT_THE_ROUTER,
-    ),
-    (
-        "spec.strategy.canary.trafficRouting.nginx",
-        Warning,
-        NOT_THE_ROUTER,
-    ),
-    (
-        "spec.strategy.canary.trafficRouting.alb",
-        Warning,
-        NOT_THE_ROUTER,
-    ),
-    (
-        "spec.strategy.canary.trafficRouting.smi",
-        Warning,
-        NOT_THE_ROUTER,
-    ),
-    (
-        "spec.strategy.canary.trafficRouting.ambassador",
-        Warning,
-        NOT_THE_ROUTER,
-    ),
-    (
-        "spec.strategy.canary.trafficRouting.appMesh",
-        Warning,
-        NOT_THE_ROUTER,
-    ),
-    (
-        "spec.strategy.canary.trafficRouting.traefik",
-        Warning,
-        NOT_THE_ROUTER,
-    ),
-    (
-        "spec.strategy.canary.trafficRouting.apisix",
-        Warning,
-        NOT_THE_ROUTER,
-    ),
-    ("spec.strategy.canary.steps[*].analysis", Error, LESS_SAFE),
-    ("spec.strategy.canary.steps[*].experiment", Error, LESS_SAFE),
-    (
-        "spec.strategy.canary.steps[*].setMirrorRoute",
-        Error,
-        LESS_SAFE,
-    ),
-    (
-        "spec.strategy.canary.steps[*].setCanaryScale",
-        Warning,
-        NO_PODS,
+        "has no effect here: the state file holds the state",
+        &["status"],
     ),
 ];
 
 /// Tells every field of a Rollout that is set and does not act.
 pub(super) fn check(document: &Value, report: &mut Report<'_>) {
-    for (pattern, severity, why) in INERT {
-        for path in matches(document, pattern) {
+    for (severity, why, patterns) in INERT {
+        for path in patterns
+            .iter()
+            .flat_map(|pattern| matches(document, pattern))
+        {
             report.add(severity, path, why.to_owned());
         }
-    }
-    if document
-        .pointer("/spec/paused")
-        .is_some_and(|paused| is_set(paused) && *paused != Value::Bool(false))
-    {
-        report.error(
-            "spec.paused",
-            format!("{LESS_SAFE}: pause the running rollout in its place"),
-        );
     }
     let plugins = document.pointer("/spec/strategy/canary/trafficRouting/plugins");
     for name in plugins
@@ -187,4 +139,71 @@ fn matches(document: &Value, pattern: &str) -> Vec<String> {
 
 fn is_set(value: &Value) -> bool {
     !value.is_null()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Every field of the API, as the types are tested with.
+    const FIELDS: [&str; 2] = [
+        include_str!("../../../crds/tests/fields/canary.json"),
+        include_str!("../../../crds/tests/fields/blue-green.json"),
+    ];
+
+    const ACTS: [&str; 15] = [
+        "spec.template",
+        "spec.paused",
+        "spec.strategy",
+        "spec.strategy.canary",
+        "spec.strategy.canary.canaryService",
+        "spec.strategy.canary.stableService",
+        "spec.strategy.canary.pingPong",
+        "spec.strategy.canary.steps",
+        "spec.strategy.canary.steps[*].setWeight",
+        "spec.strategy.canary.steps[*].pause",
+        "spec.strategy.canary.steps[*].setHeaderRoute",
+        "spec.strategy.canary.trafficRouting",
+        "spec.strategy.canary.trafficRouting.managedRoutes",
+        // These act or are told by their own values.
+        "spec.strategy.canary.trafficRouting.plugins",
+        "spec.strategy.canary.trafficRouting.maxTrafficWeight",
+    ];
+
+    fn fields_of<'v>(value: &'v Value, path: &str) -> impl Iterator<Item = String> + 'v {
+        let path = path.to_owned();
+        let fields = value
+            .as_object()
+            .into_iter()
+            .flat_map(|fields| fields.keys());
+        fields.map(move |field| format!("{path}.{field}"))
+    }
+
+    #[test]
+    fn every_field_of_the_api_acts_or_is_told() {
+        let mut fields = BTreeSet::new();
+        for text in FIELDS {
+            let document: Value = serde_json::from_str(text).unwrap();
+            fields.extend(fields_of(&document["spec"], "spec"));
+            fields.extend(fields_of(&document["spec"]["strategy"], "spec.strategy"));
+            let canary = &document["spec"]["strategy"]["canary"];
+            let path = "spec.strategy.canary";
+            fields.extend(fields_of(canary, path));
+            fields.extend(fields_of(
+                &canary["trafficRouting"],
+                &format!("{path}.trafficRouting"),
+            ));
+            for step in canary["steps"].as_array().into_iter().flatten() {
+                fields.extend(fields_of(step, &format!("{path}.steps[*]")));
+            }
+        }
+        // A plugin step acts or is told by its name.
+        fields.remove("spec.strategy.canary.steps[*].plugin");
+        let told = INERT.iter().flat_map(|(.., paths)| *paths).copied();
+        let known = told.filter(|path| *path != "status").chain(ACTS);
+        let known: BTreeSet<_> = known.map(str::to_owned).collect();
+        assert_eq!(fields, known);
+    }
 }

@@ -4,14 +4,19 @@
 //! a ready-made loader recurses as deep as the input nests and copies as much as aliases ask for.
 //! Anchors and aliases are resolved, merge keys (`<<`) are merged, duplicate keys are refused.
 
-use std::collections::{BTreeMap, HashMap};
-use std::mem;
+use std::collections::BTreeMap;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 use serde_json::Value;
 
 use super::scalar;
 use super::source::Position;
+
+mod fields;
+mod node;
+
+use fields::{Fields, Key};
+pub(super) use node::{Content, Node};
 
 /// Pod templates nest about 15 deep.
 const MAX_DEPTH: usize = 64;
@@ -35,27 +40,6 @@ pub(super) struct Problem {
     pub(super) message: String,
 }
 
-#[derive(Clone)]
-pub(super) struct Node {
-    pub(super) at: Position,
-    pub(super) content: Content,
-}
-
-#[derive(Clone)]
-pub(super) enum Content {
-    Scalar(Value),
-    List(Vec<Node>),
-    Mapping(Vec<Entry>),
-}
-
-#[derive(Clone)]
-pub(super) struct Entry {
-    pub(super) key: String,
-    /// Where the key is.
-    pub(super) at: Position,
-    pub(super) value: Node,
-}
-
 /// Reads all documents of a file.
 pub(super) fn read(text: &str) -> Stream {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -66,7 +50,8 @@ pub(super) fn read(text: &str) -> Stream {
     builder.stream
 }
 
-/// Refuses what the parser would take for the end of the text.
+/// Refuses texts that are too large, and control characters, of which the parser takes U+0000 for
+/// the end of the text.
 fn check_text(text: &str) -> Result<(), Problem> {
     if text.len() > MAX_BYTES {
         return Err(Problem {
@@ -75,24 +60,17 @@ fn check_text(text: &str) -> Result<(), Problem> {
         });
     }
     let is_control = |c: char| c < ' ' && !matches!(c, '\t' | '\n' | '\r');
-    let Some((before, control)) = text
-        .char_indices()
-        .find_map(|(index, c)| is_control(c).then(|| (text.get(..index).unwrap_or_default(), c)))
-    else {
+    let Some((before, rest)) = text.find(is_control).map(|at| text.split_at(at)) else {
         return Ok(());
     };
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let code = rest.chars().next().map_or(0, u32::from);
+    let line = before.rsplit('\n').next().unwrap_or_default();
     Err(Problem {
         at: Position {
             line: before.matches('\n').count() + 1,
-            column: before.chars().count()
-                - before.get(..line_start).unwrap_or_default().chars().count()
-                + 1,
+            column: line.chars().count() + 1,
         },
-        message: format!(
-            "found the control character U+{:04X}, allowed text",
-            u32::from(control)
-        ),
+        message: format!("found the control character U+{code:04X}, allowed text"),
     })
 }
 
@@ -106,24 +84,6 @@ struct Open {
 enum Inside {
     List(Vec<Node>),
     Mapping(Fields),
-}
-
-#[derive(Default)]
-struct Fields {
-    entries: Vec<Entry>,
-    /// On which line each key is.
-    lines: HashMap<String, usize>,
-    /// The key whose value comes next.
-    key: Option<(Key, Position)>,
-    /// Mappings to be merged, the first one first asked.
-    merges: Vec<Node>,
-}
-
-enum Key {
-    Name(String),
-    Merge,
-    /// A key that was refused; its value is dropped.
-    Refused,
 }
 
 #[derive(Default)]
@@ -190,6 +150,7 @@ impl Builder {
             return Ok(());
         }
         let value = scalar::resolve(text, style, tag);
+        // A scalar that was refused counts as absent, so that the rest is checked all the same.
         let value = self.tell(at, value).unwrap_or_default();
         self.finish(
             Node {
@@ -292,115 +253,6 @@ impl Builder {
         result
             .map_err(|message| self.stream.problems.push(Problem { at, message }))
             .ok()
-    }
-}
-
-impl Fields {
-    /// Takes a key or, when there is one, its value.
-    fn place(&mut self, node: Node) -> Result<(), Problem> {
-        match self.key.take() {
-            None => self.place_key(node),
-            Some((Key::Name(key), at)) => self.place_value(key, at, node),
-            Some((Key::Merge, at)) => self.place_merge(at, node),
-            Some((Key::Refused, _)) => Ok(()),
-        }
-    }
-
-    /// A key that is no scalar of its own: an alias, or a list or mapping, which is refused.
-    fn place_key(&mut self, node: Node) -> Result<(), Problem> {
-        let found = match node.content {
-            Content::Scalar(value) => {
-                let name = match value {
-                    Value::String(text) => text,
-                    other => other.to_string(),
-                };
-                self.key = Some((Key::Name(name), node.at));
-                return Ok(());
-            }
-            Content::List(_) => "a list",
-            Content::Mapping(_) => "a mapping",
-        };
-        self.key = Some((Key::Refused, node.at));
-        Err(Problem {
-            at: node.at,
-            message: format!("found {found} as a key, allowed a string"),
-        })
-    }
-
-    fn place_value(&mut self, key: String, at: Position, value: Node) -> Result<(), Problem> {
-        if let Some(line) = self.lines.get(&key) {
-            let message = format!("found the key {key:?} again, which line {line} has already");
-            return Err(Problem { at, message });
-        }
-        self.lines.insert(key.clone(), at.line);
-        self.entries.push(Entry { key, at, value });
-        Ok(())
-    }
-
-    fn place_merge(&mut self, at: Position, value: Node) -> Result<(), Problem> {
-        let is_mapping = |node: &Node| matches!(node.content, Content::Mapping(_));
-        match value.content {
-            Content::Mapping(_) => self.merges.push(value),
-            Content::List(items) if items.iter().all(is_mapping) => self.merges.extend(items),
-            _ => {
-                return Err(Problem {
-                    at,
-                    message: "allowed a mapping or a list of mappings behind <<".to_owned(),
-                });
-            }
-        }
-        Ok(())
-    }
-
-    /// The entries, with those of merged mappings whose keys are not given here.
-    fn merged(mut self) -> Vec<Entry> {
-        for merge in mem::take(&mut self.merges) {
-            let Content::Mapping(entries) = merge.content else {
-                continue;
-            };
-            for entry in entries {
-                if !self.lines.contains_key(&entry.key) {
-                    self.lines.insert(entry.key.clone(), entry.at.line);
-                    self.entries.push(entry);
-                }
-            }
-        }
-        self.entries
-    }
-}
-
-/// How large a node is.
-#[derive(Clone, Copy)]
-struct Size {
-    /// Values and characters in it.
-    cost: usize,
-    /// How deep it nests; 0 for a scalar.
-    depth: usize,
-}
-
-impl Node {
-    fn size(&self) -> Size {
-        let inside = |sizes: &mut dyn Iterator<Item = Size>| {
-            sizes.fold(Size { cost: 1, depth: 1 }, |all, size| Size {
-                cost: all.cost + size.cost,
-                depth: all.depth.max(size.depth + 1),
-            })
-        };
-        match &self.content {
-            Content::Scalar(Value::String(text)) => Size {
-                cost: 1 + text.len(),
-                depth: 0,
-            },
-            Content::Scalar(_) => Size { cost: 1, depth: 0 },
-            Content::List(items) => inside(&mut items.iter().map(Self::size)),
-            Content::Mapping(entries) => inside(&mut entries.iter().map(|entry| {
-                let size = entry.value.size();
-                Size {
-                    cost: size.cost + entry.key.len(),
-                    ..size
-                }
-            })),
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 use rollout::{
     Plan, State,
     plan::{Place, Step},
-    state::{Cause, Flight, Outcome, Pause},
+    state::{Canary, Cause, Outcome, Pause},
 };
 
 /// A decision in words.
@@ -25,24 +25,24 @@ fn decision(what: &'static str, by: &'static str, why: String, revision: impl To
 
 /// The decision that led from `before` to `after`, if one did.
 pub(super) fn between(plan: &Plan, before: &State, after: &State) -> Option<Decision> {
-    match (before.flight(), after) {
-        (Some(old), State::Progressing(new) | State::Paused { flight: new, .. }) if old.trial() == new.trial() => {
+    match (before.canary(), after) {
+        (Some(old), State::Progressing(new) | State::Paused { canary: new, .. }) if old.trial() == new.trial() => {
             within(plan, before, old, after, new)
         }
-        (_, State::Progressing(new) | State::Paused { flight: new, .. }) => started(before, new),
+        (_, State::Progressing(new) | State::Paused { canary: new, .. }) => started(before, new),
         (Some(old), State::Aborted(aborted)) => match &aborted.cause {
-            Cause::Verdict { why } => decision("rolled-back", "guard", why.clone(), &old.canary),
-            Cause::Verb { by } => decision("aborted", "operator", format!("aborted by {by}"), &old.canary),
-            Cause::Inconclusive { .. } => decision("aborted", "plan", aborted.cause.to_string(), &old.canary),
+            Cause::Verdict { why } => decision("rolled-back", "guard", why.clone(), &old.revision),
+            Cause::Verb { by } => decision("aborted", "operator", format!("aborted by {by}"), &old.revision),
+            Cause::Inconclusive { .. } => decision("aborted", "plan", aborted.cause.to_string(), &old.revision),
         },
         (Some(old), State::Healthy(healthy)) => match healthy.outcome {
             Outcome::Returned => {
                 let why = format!("the template of revision {} was asked for again", healthy.stable.revision);
-                decision("returned", "operator", why, &old.canary)
+                decision("returned", "operator", why, &old.revision)
             }
             Outcome::Promoted | Outcome::PromotedInFull | Outcome::Deployed => {
                 let by = if healthy.outcome == Outcome::PromotedInFull { "operator" } else { "plan" };
-                decision("promoted", by, "all traffic went to it".to_owned(), &old.canary)
+                decision("promoted", by, "all traffic went to it".to_owned(), &old.revision)
             }
         },
         (None, State::Healthy(healthy)) if matches!(before, State::Empty) => {
@@ -57,28 +57,28 @@ pub(super) fn between(plan: &Plan, before: &State, after: &State) -> Option<Deci
     }
 }
 
-fn started(before: &State, new: &Flight) -> Option<Decision> {
-    let retried = matches!(before, State::Aborted(aborted) if aborted.canary == new.canary);
+fn started(before: &State, new: &Canary) -> Option<Decision> {
+    let retried = matches!(before, State::Aborted(aborted) if aborted.canary == new.revision);
     let what = if retried { "retried" } else { "started" };
     let by = if retried { "operator" } else { "plan" };
-    decision(what, by, format!("to replace revision {}", new.stable.revision), &new.canary)
+    decision(what, by, format!("to replace revision {}", new.stable.revision), &new.revision)
 }
 
 /// A decision while one canary goes on.
-fn within(plan: &Plan, before: &State, old: &Flight, after: &State, new: &Flight) -> Option<Decision> {
+fn within(plan: &Plan, before: &State, old: &Canary, after: &State, new: &Canary) -> Option<Decision> {
     let paused = |state: &State| match state {
         State::Paused { pause, .. } => Some(*pause),
         State::Progressing(_) | State::Empty | State::Healthy(_) | State::Aborted(_) => None,
     };
     match (paused(before), paused(after)) {
-        (None, Some(Pause::Manual)) => return decision("paused", "operator", "paused by hand".to_owned(), &new.canary),
-        (None, Some(Pause::Spec)) => return decision("paused", "operator", "spec.paused is set".to_owned(), &new.canary),
+        (None, Some(Pause::Manual)) => return decision("paused", "operator", "paused by hand".to_owned(), &new.revision),
+        (None, Some(Pause::Spec)) => return decision("paused", "operator", "spec.paused is set".to_owned(), &new.revision),
         (None | Some(Pause::Step), Some(Pause::Inconclusive)) => {
             let why = "the evidence of the step stayed inconclusive".to_owned();
-            return decision("held", "plan", why, &new.canary);
+            return decision("held", "plan", why, &new.revision);
         }
         (Some(Pause::Manual | Pause::Spec), None) if old.place == new.place => {
-            return decision("resumed", "operator", "resumed".to_owned(), &new.canary);
+            return decision("resumed", "operator", "resumed".to_owned(), &new.revision);
         }
         _ => {}
     }
@@ -88,7 +88,7 @@ fn within(plan: &Plan, before: &State, old: &Flight, after: &State, new: &Flight
     }
     let (by, why) = advanced(plan, old.place, new.place);
     // Passing a step that changes nothing for users is no news.
-    (weight_changed || by == "guard").then(|| decision("advanced", by, why, &new.canary)).flatten()
+    (weight_changed || by == "guard").then(|| decision("advanced", by, why, &new.revision)).flatten()
 }
 
 fn advanced(plan: &Plan, old: Place, new: Place) -> (&'static str, String) {

@@ -131,7 +131,7 @@ impl Entry {
         }
         if before.trial() != self.state.trial() {
             self.change_trial(spec, traffic, now);
-        } else if before.flight().map(|f| f.share.weight) != self.state.flight().map(|f| f.share.weight) {
+        } else if weight != self.weight() {
             self.judge.start_step();
         }
         if let (Some(since), true) = (self.swapping, traffic.settled) {
@@ -234,7 +234,7 @@ impl Entry {
 
     /// The canary's weight as wanted now.
     fn weight(&self) -> Weight {
-        self.state.flight().map_or(Weight::ZERO, |flight| flight.share.weight)
+        self.state.canary().map_or(Weight::ZERO, |canary| canary.share.weight)
     }
 
     fn record(&mut self, decision: Decision, before: Weight, traffic: &Traffic<'_>, now: Timestamp) {
@@ -271,7 +271,7 @@ impl Entry {
     pub(super) fn shares(&self) -> Option<Shares> {
         let (effects, _) = self.wanted.as_ref()?;
         let stable = effects.stable.as_ref()?;
-        let canary = self.state.flight().map(|flight| flight.canary.clone());
+        let canary = self.state.canary().filter(|canary| canary.reachable).map(|canary| canary.revision.clone());
         Some(Shares {
             stable: stable.slot,
             canary,

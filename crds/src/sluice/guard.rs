@@ -33,17 +33,18 @@ pub struct GuardOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub harm_budget: Option<f64>,
     /// How much more than stable all traffic together may fail beyond the budget, as a share of
-    /// stable's failures. 0 to 10; default 0.1.
+    /// stable's failures. 0 to 1; default 0.1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub harm_slack: Option<f64>,
-    /// How long after a step's begin its counts are expected to decide. 1s to 24h; default 15m.
+    /// The time in which a worse canary is expected to show; later is found too, a little more
+    /// slowly. 1s to 720h; default 15m.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub horizon: Option<GoDuration>,
-    /// Fewer failed requests than this never convict a canary. 1 to 1,000,000; default 3.
+    /// Fewer failed requests than this never convict a canary. 1 to 1000; default 3.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_canary_failures: Option<u32>,
     /// A stable that fails more than this share of its requests holds the rollout and convicts
-    /// nobody. Above 0, at most 1; default 0.05.
+    /// nobody. 0.0001 to 0.99; default 0.05.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline_unhealthy_above: Option<f64>,
     /// The test of response times: off, on, or on with options; default on.
@@ -54,7 +55,8 @@ pub struct GuardOptions {
     /// 5s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warm_up: Option<GoDuration>,
-    /// Failures within this time count as one burst. 100ms to 1m; default 1s.
+    /// What happens within this time counts for at most half of what a rollback needs, so that a
+    /// hiccup convicts nobody. 100ms to 1m; default 1s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub burst_window: Option<GoDuration>,
     /// After this time what stable did counts half. 1s to 24h; default 5m.
@@ -66,11 +68,12 @@ pub struct GuardOptions {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LatencyOptions {
-    /// How much slower the canary may be, as a share of stable's time. Above 0, at most 100;
-    /// default 0.4.
+    /// How much slower the canary may be, as a share of stable's time. 0.01 to 100; default
+    /// 0.4.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub increase: Option<f64>,
-    /// The quantiles that are compared, rising, each between 0 and 1; default 0.5, 0.9, 0.99.
+    /// The quantiles that are compared, one to eight, each from 0.01 to 0.9999; default 0.5, 0.9,
+    /// 0.99.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quantiles: Option<Vec<f64>>,
 }

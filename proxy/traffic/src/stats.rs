@@ -10,7 +10,7 @@ use crate::{
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -108,10 +108,22 @@ pub struct Shard {
     cancelled: AtomicU64,
     latency_nanos: AtomicU64,
     failures: [AtomicU64; Failure::ALL.len()],
+    /// The large part, which a version that gets no requests through this worker does without.
+    cells: OnceLock<Cells>,
+}
+
+#[derive(Debug)]
+struct Cells {
     statuses: Box<[AtomicU64]>,
     latency: Recorder,
     /// Requests under way by the moment they began, in a ring.
     began: Box<[AtomicU64]>,
+}
+
+impl Cells {
+    fn new() -> Self {
+        Self { statuses: zeros(STATUS_CELLS), latency: Recorder::default(), began: zeros(AGE_CELLS) }
+    }
 }
 
 fn add(cell: &AtomicU64, n: u64) {
@@ -142,10 +154,12 @@ impl Shard {
             cancelled: AtomicU64::new(0),
             latency_nanos: AtomicU64::new(0),
             failures: Default::default(),
-            statuses: zeros(STATUS_CELLS),
-            latency: Recorder::default(),
-            began: zeros(AGE_CELLS),
+            cells: OnceLock::new(),
         }
+    }
+
+    fn cells(&self) -> &Cells {
+        self.cells.get_or_init(Cells::new)
     }
 
     /// Counts a request that leaves for the version at `at` (from the process's epoch). `by_weight` says that the
@@ -155,25 +169,26 @@ impl Shard {
         if by_weight {
             add(&self.split, 1);
         }
-        add(&self.began[age_cell(at)], 1);
+        add(&self.cells().began[age_cell(at)], 1);
     }
 
     /// Counts the end, at `at`, of a request that [`Shard::begin`] counted at `began`.
     pub fn end(&self, began: Duration, at: Duration, outcome: Outcome) {
-        add(&self.began[age_cell(began)], u64::MAX);
+        let cells = self.cells();
+        add(&cells.began[age_cell(began)], u64::MAX);
         let (status, failure) = match outcome {
             Outcome::Cancelled => {
                 add(&self.cancelled, 1);
-                add(&self.statuses[status_cell(CLIENT_CLOSED_REQUEST)], 1);
+                add(&cells.statuses[status_cell(CLIENT_CLOSED_REQUEST)], 1);
                 return;
             }
             Outcome::Answered(status) => (status, (status >= 500).then_some(Failure::Status)),
             Outcome::Failed { status, reason } => (status, Some(reason)),
         };
         let latency = at.saturating_sub(began);
-        self.latency.record(latency);
+        cells.latency.record(latency);
         add(&self.latency_nanos, latency.as_nanos() as u64);
-        add(&self.statuses[status_cell(status)], 1);
+        add(&cells.statuses[status_cell(status)], 1);
         if let Some(reason) = failure {
             add(&self.failed, 1);
             add(&self.failures[reason as usize], 1);
@@ -239,6 +254,11 @@ impl Series {
         &self.shards[worker]
     }
 
+    /// Requests whose version the weight decided.
+    pub fn split(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.split.load(Relaxed)).sum()
+    }
+
     /// What a verdict needs, read at `now` (from the process's epoch).
     pub fn counts(&self, now: Duration) -> Counts {
         let mut counts = Counts::default();
@@ -247,9 +267,11 @@ impl Series {
             // Ends are read before beginnings, so that no request is seen to have ended that was not yet sent.
             counts.failed += shard.failed.load(Relaxed);
             counts.cancelled += shard.cancelled.load(Relaxed);
-            shard.latency.add_to(&mut counts.latency);
-            for (sum, cell) in began.iter_mut().zip(&shard.began) {
-                *sum = sum.wrapping_add(cell.load(Relaxed));
+            if let Some(cells) = shard.cells.get() {
+                cells.latency.add_to(&mut counts.latency);
+                for (sum, cell) in began.iter_mut().zip(&cells.began) {
+                    *sum = sum.wrapping_add(cell.load(Relaxed));
+                }
             }
             counts.dispatched += shard.dispatched.load(Relaxed);
         }
@@ -266,16 +288,18 @@ impl Series {
         for shard in &self.shards {
             totals.failed += shard.failed.load(Relaxed);
             totals.cancelled += shard.cancelled.load(Relaxed);
-            shard.latency.add_to(&mut totals.latency);
             nanos += shard.latency_nanos.load(Relaxed);
             for (sum, cell) in totals.failures.iter_mut().zip(&shard.failures) {
                 *sum += cell.load(Relaxed);
             }
-            for (sum, cell) in statuses.iter_mut().zip(&shard.statuses) {
-                *sum += cell.load(Relaxed);
-            }
-            for cell in &shard.began {
-                in_flight = in_flight.wrapping_add(cell.load(Relaxed));
+            if let Some(cells) = shard.cells.get() {
+                cells.latency.add_to(&mut totals.latency);
+                for (sum, cell) in statuses.iter_mut().zip(&cells.statuses) {
+                    *sum += cell.load(Relaxed);
+                }
+                for cell in &cells.began {
+                    in_flight = in_flight.wrapping_add(cell.load(Relaxed));
+                }
             }
             totals.split += shard.split.load(Relaxed);
             totals.dispatched += shard.dispatched.load(Relaxed);

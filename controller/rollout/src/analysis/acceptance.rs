@@ -7,14 +7,14 @@
 
 use super::{
     baseline::Baseline,
-    block::{Block, Margin},
+    block::Margin,
     confidence,
     config::Parameters,
     eta,
     interval::Interval,
     mixture::{BELOW, Mixture},
     reading::{self, Reason},
-    watch::{Carry, Tally, gains, ln_s},
+    watch::{Blocks, Closed, Tally, Tick, gains, ln_s},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -31,22 +31,21 @@ pub struct Target {
     /// The weight that it is to go to.
     #[serde(with = "crate::basis_points")]
     pub to: Weight,
-    /// The share of all traffic that the canary may make fail at that weight, above 0.
+    /// The share of all traffic that the canary may make fail at that weight. Above 0, up to 0.5.
     pub harm_budget: f64,
-    /// The chance of going on wrongly, above 0 and below 1.
+    /// The chance of going on wrongly. Above 0, up to 0.5.
     pub beta: f64,
 }
 
 impl Target {
-    /// The chance of going on wrongly; what is no chance asks for as much evidence as can be.
-    fn chance(&self) -> f64 {
-        if self.beta > 0.0 { self.beta.min(0.5) } else { f64::MIN_POSITIVE }
+    /// Whether it can be met at all. One that cannot, as a number is out of its range, is treated as none.
+    pub(super) fn is_possible(&self) -> bool {
+        let is_chance = |x: f64| x > 0.0 && x <= 0.5;
+        is_chance(self.harm_budget) && is_chance(self.beta) && self.to > Weight::ZERO
     }
 
-    /// The margin to stay under; without a budget there is none.
     fn margin(&self, slack: f64) -> Margin {
-        let budget = if self.harm_budget > 0.0 { self.harm_budget } else { 0.0 };
-        eta::margin(self.to, budget, slack)
+        eta::margin(self.to, self.harm_budget, slack)
     }
 }
 
@@ -55,9 +54,8 @@ impl Target {
 pub(super) struct AcceptanceTest {
     target: Target,
     since: Timestamp,
+    blocks: Blocks,
     mixture: Mixture,
-    canary_carry: Carry,
-    stable_carry: Carry,
     canary: Tally,
     stable: Tally,
     /// Requests under way at the end of the last tick, canary's and stable's.
@@ -83,9 +81,8 @@ impl AcceptanceTest {
         Self {
             target,
             since: now,
+            blocks: Blocks::default(),
             mixture,
-            canary_carry: Carry::default(),
-            stable_carry: Carry::default(),
             canary: Tally::default(),
             stable: Tally::default(),
             under_way: (0, 0),
@@ -96,33 +93,36 @@ impl AcceptanceTest {
         &self.target
     }
 
-    /// Takes one tick's counts, when all of them were dispatched under one route table.
-    pub(super) fn observe(
-        &mut self,
-        interval: &Interval<'_>,
-        baseline: &Baseline,
-        parameters: &Parameters,
-    ) {
-        if !interval.is_of_one_generation() {
-            return;
+    /// Takes one tick's failures, when all of its requests were dispatched under one route table.
+    pub(super) fn take(&mut self, tick: &Tick, interval: &Interval<'_>) {
+        if interval.is_of_one_generation() {
+            self.blocks.take(tick);
+            self.under_way = (
+                interval.canary().after().in_flight(),
+                interval.stable().after().in_flight(),
+            );
         }
-        let (canary, stable) = (interval.canary(), interval.stable());
-        let block = Block {
-            canary: canary.requests(),
-            canary_bad: self.canary_carry.fit(canary.failures(), canary.requests()),
-            stable: stable.requests(),
-            stable_bad: self.stable_carry.fit(stable.failures(), stable.requests()),
+    }
+
+    /// Ends the block under way and judges it.
+    pub(super) fn close(&mut self, parameters: &Parameters) {
+        let Some(Closed {
+            block,
+            stable_ratio,
+            ..
+        }) = self.blocks.close()
+        else {
+            return;
         };
         self.canary.add(block.canary, block.canary_bad);
         self.stable.add(block.stable, block.stable_bad);
-        self.under_way = (canary.after.in_flight(), stable.after.in_flight());
         let margin = self.target.margin(parameters.harm_slack);
-        let ln_s = ln_s(&BELOW, margin, baseline.failure_ratio(), block);
-        self.mixture.add(ln_s, f64::INFINITY);
+        self.mixture
+            .add(ln_s(&BELOW, margin, stable_ratio, block), f64::INFINITY);
     }
 
     fn ln_threshold(&self) -> f64 {
-        -self.target.chance().ln()
+        -self.target.beta.ln()
     }
 
     /// Why the step may not be left, or nothing when it may.
@@ -158,7 +158,8 @@ impl AcceptanceTest {
         let usual = stable as f64 * share;
         // Three standard deviations of a Poisson count, so that chance alone does not hold a step up.
         let chance = 3.0 * usual.sqrt() + 3.0;
-        let harmless = self.target.margin(parameters.harm_slack).absolute * self.canary.requests as f64;
+        let harmless =
+            self.target.margin(parameters.harm_slack).absolute * self.canary.requests as f64;
         canary as f64 > usual + chance + harmless
     }
 
@@ -191,7 +192,7 @@ impl AcceptanceTest {
             return None;
         }
         let interval =
-            |side: Tally| confidence::interval(side.bad, side.requests, self.target.chance());
+            |side: Tally| confidence::interval(side.bad, side.requests, self.target.beta);
         let (_, highest) = interval(self.canary);
         let (lowest, _) = interval(self.stable);
         Some((highest - lowest).max(0.0))

@@ -92,7 +92,11 @@ impl Gains {
             stable_bad: (stable / psi_s).ln(),
             stable_good: (-stable).ln_1p() - (-psi_s).ln_1p(),
         };
-        if gains.is_finite() { gains } else { Self::default() }
+        if gains.is_finite() {
+            gains
+        } else {
+            Self::default()
+        }
     }
 
     fn is_finite(&self) -> bool {
@@ -149,6 +153,7 @@ pub fn project(canary: f64, stable: f64, n_c: f64, n_s: f64, margin: Margin) -> 
 /// The derivative of the distance along the border,
 /// `n_c rho (theta_c-q)/(q(1-q)) + n_s (theta_s-s)/(s(1-s))` with `q = rho s + delta`, times the positive
 /// `q(1-q) s(1-s)`: a cubic in `s` with the same sign and no division.
+#[derive(Clone, Copy)]
 struct Slope([f64; 4]);
 
 impl Slope {
@@ -165,27 +170,43 @@ impl Slope {
         ])
     }
 
-    fn at(&self, s: f64) -> f64 {
+    /// The value and the derivative.
+    fn at(self, s: f64) -> (f64, f64) {
         let [a, b, c, d] = self.0;
-        a + s * (b + s * (c + s * d))
+        (
+            a + s * (b + s * (c + s * d)),
+            b + s * (2.0 * c + s * 3.0 * d),
+        )
     }
 }
 
-/// Where the slope, positive at `low` and negative at `high`, changes its sign.
+/// Where the slope, positive at `low` and negative at `high`, changes its sign: Newton's method, with a bisection
+/// wherever that leaves the bracket or does not at least halve its last step.
 fn root(slope: Slope, mut low: f64, mut high: f64) -> f64 {
-    // Sixty halvings leave less than the precision of the numbers themselves.
-    for _ in 0..60 {
-        let middle = 0.5 * (low + high);
-        if middle <= low || middle >= high {
+    let mut s = 0.5 * (low + high);
+    let mut last_step = high - low;
+    // Bisections alone would be done after sixty rounds; Newton's method needs about eight.
+    for _ in 0..100 {
+        let (value, derivative) = slope.at(s);
+        if value > 0.0 {
+            low = s;
+        } else {
+            high = s;
+        }
+        let newton = s - value / derivative;
+        let converges = (newton - s).abs() <= 0.5 * last_step;
+        let next = if converges && newton > low && newton < high {
+            newton
+        } else {
+            0.5 * (low + high)
+        };
+        last_step = (next - s).abs();
+        s = next;
+        if last_step <= 1e-15 * s {
             break;
         }
-        if slope.at(middle) > 0.0 {
-            low = middle;
-        } else {
-            high = middle;
-        }
     }
-    0.5 * (low + high)
+    s
 }
 
 #[cfg(test)]

@@ -25,8 +25,16 @@ pub fn interval(bad: u64, requests: u64, alpha: f64) -> (f64, f64) {
     let limit = (2.0 / alpha).ln();
     let excluded = |p: f64| mixed - times_ln(e, p) - times_ln(n - e, 1.0 - p) >= limit;
     let best = e / n;
-    let low = if e == 0.0 { 0.0 } else { border(0.0, best, excluded) };
-    let high = if e == n { 1.0 } else { border(1.0, best, excluded) };
+    let low = if e == 0.0 {
+        0.0
+    } else {
+        border(0.0, best, excluded)
+    };
+    let high = if e == n {
+        1.0
+    } else {
+        border(1.0, best, excluded)
+    };
     (low, high)
 }
 
@@ -62,8 +70,8 @@ fn ln_gamma(mut x: f64) -> f64 {
     }
     let inverse = 1.0 / x;
     let square = inverse * inverse;
-    let series = inverse
-        * (1.0 / 12.0 - square * (1.0 / 360.0 - square * (1.0 / 1260.0 - square / 1680.0)));
+    let series =
+        inverse * (1.0 / 12.0 - square * (1.0 / 360.0 - square * (1.0 / 1260.0 - square / 1680.0)));
     (x - 0.5) * x.ln() - x + 0.5 * std::f64::consts::TAU.ln() + series - shift
 }
 

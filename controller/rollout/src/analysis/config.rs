@@ -2,7 +2,7 @@
 
 use jiff::fmt::serde::unsigned_duration::friendly::compact::required as friendly;
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
 /// The guard's parameters as a person writes them. Whatever is left out has its default.
 ///
@@ -172,7 +172,7 @@ impl From<Config> for Parameters {
 fn check(
     ok: bool,
     field: &'static str,
-    found: impl ToString,
+    found: impl Display,
     allowed: &'static str,
 ) -> Result<(), OutOfRange> {
     if ok {
@@ -233,7 +233,10 @@ fn check_shares(p: &Parameters) -> Result<(), OutOfRange> {
 fn check_times(p: &Parameters) -> Result<(), OutOfRange> {
     const DAY: Duration = Duration::from_secs(24 * 3600);
     let within = |field, found: Duration, low: Duration, high: Duration, allowed| {
-        let text = format!("{:#}", jiff::SignedDuration::try_from(found).unwrap_or_default());
+        let text = format!(
+            "{:#}",
+            jiff::SignedDuration::try_from(found).unwrap_or_default()
+        );
         check((low..=high).contains(&found), field, text, allowed)
     };
     let second = Duration::from_secs(1);
@@ -245,7 +248,13 @@ fn check_times(p: &Parameters) -> Result<(), OutOfRange> {
         60 * second,
         "from 100ms to 1m",
     )?;
-    within("warm_up", p.warm_up, Duration::ZERO, 3600 * second, "at most 1h")?;
+    within(
+        "warm_up",
+        p.warm_up,
+        Duration::ZERO,
+        3600 * second,
+        "at most 1h",
+    )?;
     within("dwell", p.dwell, Duration::ZERO, DAY, "at most 24h")?;
     within(
         "stable_half_life",
@@ -271,8 +280,7 @@ fn check_latency(latency: &LatencyConfig) -> Result<(), OutOfRange> {
     )?;
     let quantiles = &latency.quantiles;
     check(
-        (1..=8).contains(&quantiles.len())
-            && quantiles.iter().all(|q| (0.01..=0.9999).contains(q)),
+        (1..=8).contains(&quantiles.len()) && quantiles.iter().all(|q| (0.01..=0.9999).contains(q)),
         "latency.quantiles",
         format!("{quantiles:?}"),
         "one to eight numbers, each from 0.01 to 0.9999",
@@ -313,7 +321,10 @@ mod tests {
         check(r#"{"fast_path": 1.5}"#, "fast_path is 1.5");
         check(r#"{"baseline_unhealthy_above": 1}"#, "from 0.0001 to 0.99");
         check(r#"{"latency": {"increase": 0}}"#, "latency.increase is 0");
-        check(r#"{"latency": {"quantiles": []}}"#, "latency.quantiles is []");
+        check(
+            r#"{"latency": {"quantiles": []}}"#,
+            "latency.quantiles is []",
+        );
         check(r#"{"latency": {"quantiles": [1.0]}}"#, "latency.quantiles");
         check(r#"{"latency": {"negligible": "2m"}}"#, "latency.negligible");
         check(r#"{"warm_up": "2h"}"#, "warm_up is 2h");

@@ -1,7 +1,7 @@
 //! Latencies as weights of the histogram's buckets, which may fade.
 
 use serde::{Deserialize, Serialize};
-use traffic::{Bucket, Histogram, histogram::BUCKETS};
+use traffic::{Bucket, histogram::BUCKETS};
 
 /// A bucket that has faded to less than this is empty.
 const NEGLIGIBLE: f64 = 1e-6;
@@ -50,11 +50,10 @@ impl From<Distribution> for Vec<(usize, f64)> {
 }
 
 impl Distribution {
-    /// Adds what `after` has more than `before`.
-    pub fn learn(&mut self, before: &Histogram, after: &Histogram) {
-        let grown = before.buckets().iter().zip(after.buckets());
-        for (weight, (before, after)) in self.buckets.iter_mut().zip(grown) {
-            *weight += after.saturating_sub(*before) as f64;
+    /// Adds so many requests to the buckets that they fell into.
+    pub fn learn(&mut self, ended: &[(Bucket, u64)]) {
+        for (bucket, requests) in ended {
+            self.buckets[bucket.index()] += *requests as f64;
         }
     }
 
@@ -100,20 +99,23 @@ impl Distribution {
 mod tests {
     use super::*;
     use std::time::Duration;
+    use traffic::Histogram;
 
-    fn histogram(latencies: &[(u64, u64)]) -> Histogram {
-        let mut histogram = Histogram::default();
-        for (millis, requests) in latencies {
-            histogram.add(Bucket::of(Duration::from_millis(*millis)), *requests);
-        }
-        histogram
+    fn ended(latencies: &[(u64, u64)]) -> Vec<(Bucket, u64)> {
+        let bucket = |millis| Bucket::of(Duration::from_millis(millis));
+        let buckets = latencies.iter().map(|(millis, n)| (bucket(*millis), *n));
+        buckets.collect()
     }
 
     #[test]
     fn quantiles_agree_with_the_histogram() {
-        let counted = histogram(&[(10, 500), (20, 300), (100, 190), (1000, 10)]);
+        let ended = ended(&[(10, 500), (20, 300), (100, 190), (1000, 10)]);
+        let mut counted = Histogram::default();
+        for (bucket, requests) in &ended {
+            counted.add(*bucket, *requests);
+        }
         let mut distribution = Distribution::default();
-        distribution.learn(&Histogram::default(), &counted);
+        distribution.learn(&ended);
         distribution.fade(0.3);
         let total = distribution.total();
         for quantile in [0.01, 0.5, 0.51, 0.8, 0.9, 0.99, 0.999] {
@@ -126,10 +128,13 @@ mod tests {
     #[test]
     fn it_forgets_in_the_end_and_round_trips() {
         let mut distribution = Distribution::default();
-        distribution.learn(&Histogram::default(), &histogram(&[(10, 5), (3, 100_000)]));
+        distribution.learn(&ended(&[(10, 5), (3, 100_000)]));
         distribution.fade(1.0 / 3.0);
         let json = serde_json::to_string(&distribution).unwrap();
-        assert_eq!(serde_json::from_str::<Distribution>(&json).unwrap(), distribution);
+        assert_eq!(
+            serde_json::from_str::<Distribution>(&json).unwrap(),
+            distribution
+        );
         distribution.fade(1e-12);
         assert_eq!(distribution, Distribution::default());
         assert_eq!(distribution.quantile(0.5, distribution.total()), None);
@@ -137,7 +142,8 @@ mod tests {
 
     #[test]
     fn a_bucket_that_does_not_exist_is_left_out() {
-        let read: Distribution = serde_json::from_str("[[7, 2.0], [100000, 1.0], [3, -1.0]]").unwrap();
+        let read: Distribution =
+            serde_json::from_str("[[7, 2.0], [100000, 1.0], [3, -1.0]]").unwrap();
         assert_eq!(read.total(), 2.0);
     }
 }

@@ -2,10 +2,10 @@
 
 use super::{
     baseline::Baseline,
-    block::{Block, Margin},
+    block::Margin,
     config::Parameters,
     interval::Interval,
-    watch::Tick,
+    watch::{Seen, Tally, Tick},
 };
 
 /// The error test's margin.
@@ -22,17 +22,20 @@ pub(super) fn tick(
     interval: &Interval<'_>,
     forgiven: u64,
     baseline: &Baseline,
-    parameters: &Parameters,
 ) -> Tick {
+    let (canary, stable) = (interval.canary(), interval.stable());
     Tick {
         start,
-        seen: Block {
-            canary: interval.canary().requests(),
-            canary_bad: interval.canary().failures().saturating_sub(forgiven),
-            stable: interval.stable().requests(),
-            stable_bad: interval.stable().failures(),
+        seen: Seen {
+            canary: Tally {
+                requests: canary.requests(),
+                bad: canary.failures().saturating_sub(forgiven),
+            },
+            stable: Tally {
+                requests: stable.requests(),
+                bad: stable.failures(),
+            },
         },
         stable_ratio: baseline.failure_ratio(),
-        margin: margin(parameters),
     }
 }

@@ -7,26 +7,36 @@ use traffic::{Bucket, Counts, Snapshot};
 const LONGEST: Duration = Duration::from_secs(10);
 
 /// Two successive snapshots of the same counters.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Interval<'a> {
     before: &'a Snapshot,
     after: &'a Snapshot,
+    stable: Grown<'a>,
+    canary: Grown<'a>,
 }
 
 /// One version's part of an [`Interval`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Grown<'a> {
-    pub(super) before: &'a Counts,
-    pub(super) after: &'a Counts,
+    before: &'a Counts,
+    after: &'a Counts,
+    /// The requests that ended, by bucket, empty ones left out.
+    ended: Vec<(Bucket, u64)>,
 }
 
 impl<'a> Interval<'a> {
     /// Nothing when `after` does not continue `before`: the process restarted, or there is a gap.
     pub(super) fn between(before: &'a Snapshot, after: &'a Snapshot) -> Option<Self> {
-        let interval = Self { before, after };
         let apart = after.at.checked_sub(before.at)?;
-        (apart <= LONGEST && interval.stable().is_growth() && interval.canary().is_growth())
-            .then_some(interval)
+        if apart > LONGEST {
+            return None;
+        }
+        Some(Self {
+            before,
+            after,
+            stable: Grown::between(&before.stable, &after.stable)?,
+            canary: Grown::between(&before.canary, &after.canary)?,
+        })
     }
 
     pub(super) fn seconds(&self) -> f64 {
@@ -38,26 +48,33 @@ impl<'a> Interval<'a> {
         self.after.generation.is_some() && self.before.generation == self.after.generation
     }
 
-    pub(super) fn stable(&self) -> Grown<'a> {
-        Grown {
-            before: &self.before.stable,
-            after: &self.after.stable,
-        }
+    pub(super) fn stable(&self) -> &Grown<'a> {
+        &self.stable
     }
 
-    pub(super) fn canary(&self) -> Grown<'a> {
-        Grown {
-            before: &self.before.canary,
-            after: &self.after.canary,
-        }
+    pub(super) fn canary(&self) -> &Grown<'a> {
+        &self.canary
     }
 }
 
-impl Grown<'_> {
-    fn is_growth(&self) -> bool {
-        self.before.dispatched <= self.after.dispatched
-            && self.before.failed <= self.after.failed
-            && self.before.cancelled <= self.after.cancelled
+impl<'a> Grown<'a> {
+    fn between(before: &'a Counts, after: &'a Counts) -> Option<Self> {
+        let grew = before.dispatched <= after.dispatched
+            && before.failed <= after.failed
+            && before.cancelled <= after.cancelled;
+        if !grew {
+            return None;
+        }
+        let buckets = before.latency.buckets().iter().zip(after.latency.buckets());
+        let ended = buckets
+            .enumerate()
+            .filter(|(_, (before, after))| after > before)
+            .filter_map(|(index, (before, after))| Some((Bucket::at(index)?, after - before)));
+        Some(Self {
+            before,
+            after,
+            ended: ended.collect(),
+        })
     }
 
     /// Requests that were sent.
@@ -70,12 +87,24 @@ impl Grown<'_> {
         self.after.failed.saturating_sub(self.before.failed)
     }
 
+    /// The requests that ended, by bucket.
+    pub(super) fn ended(&self) -> &[(Bucket, u64)] {
+        &self.ended
+    }
+
+    /// The counts at the end.
+    pub(super) fn after(&self) -> &'a Counts {
+        self.after
+    }
+
     /// Requests that became slower than `bound`. One that was slow and is now given up by its client is not taken
     /// back.
     pub(super) fn slower_than(&self, bound: Bucket) -> u64 {
-        self.after
-            .slower_than(bound)
-            .saturating_sub(self.before.slower_than(bound))
+        let above = |requests: &[(Bucket, u64)]| -> u64 {
+            let above = requests.iter().filter(|(bucket, _)| *bucket > bound);
+            above.map(|(_, requests)| requests).sum()
+        };
+        (above(&self.ended) + above(&self.after.waiting)).saturating_sub(above(&self.before.waiting))
     }
 }
 

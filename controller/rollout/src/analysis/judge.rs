@@ -85,7 +85,7 @@ impl Judge {
     /// itself.
     pub fn start_step(&mut self) {
         if let Some(trial) = &mut self.trial {
-            trial.start_step();
+            trial.start_step(&self.config);
         }
     }
 
@@ -114,13 +114,13 @@ impl Judge {
     }
 
     /// Takes the counters as they stand at `now`: to be called every 100 ms and right before each publish. `target` is
-    /// what the current step asks, if it is one that waits for evidence.
+    /// what the current step asks, if it is one that waits for evidence. One with a number out of its range is never met.
     pub fn observe(&mut self, snapshot: &Snapshot, target: Option<Target>, now: Timestamp) {
         self.at = now;
         if self.conviction.is_none()
             && let Some(trial) = &mut self.trial
         {
-            trial.aim(target, now);
+            trial.aim(target.filter(Target::is_possible), &self.config, now);
         }
         if let Some(base) = self.base.take()
             && let Some(interval) = Interval::between(&base, snapshot)

@@ -3,18 +3,18 @@
 //! For a quantile `q`, let `x` be the bound of the bucket that holds the stable's usual `q`-quantile. A canary that is
 //! slower by at most `increase` has no larger share of requests above `(1 + increase) x` than the stable has above
 //! `x`, whatever the law of the latencies and however it drifts. So these two exceedances go through the same test as
-//! failures do, without a margin: the margin is in the time. `x` comes from earlier ticks only and may move between
-//! ticks; within a tick both its ends are counted with the same bound.
+//! failures do, without a margin: the margin is in the time. `x` comes from earlier blocks only and may move between
+//! blocks; within a block it stays.
 //!
 //! A request that is still under way counts as soon as its age passes the bound, so a canary that hangs is seen long
 //! before its requests time out.
 
 use super::{
     baseline::Baseline,
-    block::{Block, Margin},
     config::LatencyConfig,
-    interval::Interval,
-    watch::{Tick, Watch},
+    distribution::Distribution,
+    interval::{Grown, Interval},
+    watch::{Seen, Tally, Tick, Watch},
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -25,8 +25,16 @@ use traffic::Bucket;
 pub(super) struct LatencyWatch {
     pub(super) quantile: f64,
     pub(super) watch: Watch,
-    /// The bounds of the last tick in seconds, stable's and canary's.
-    pub(super) bounds: Option<(f64, f64)>,
+    bounds: Option<Bounds>,
+}
+
+/// What counts as slow in a block. Buckets by their index.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Bounds {
+    stable: usize,
+    canary: usize,
+    /// The stable's usual share of slow requests.
+    stable_ratio: f64,
 }
 
 impl LatencyWatch {
@@ -38,30 +46,50 @@ impl LatencyWatch {
         }
     }
 
-    /// The exceedances of `interval`, or nothing while the stable's latency is unknown or without a bound.
-    pub(super) fn tick(
+    /// Takes the slow requests of `interval`. Nothing is slow while the stable's latency, of which `total` requests
+    /// are known, is unknown or without a bound.
+    pub(super) fn take(
         &mut self,
         start: f64,
         interval: &Interval<'_>,
-        usual: (&Baseline, f64),
+        (usual, total): (&Distribution, f64),
         config: &LatencyConfig,
-    ) -> Option<Tick> {
-        let (baseline, total) = usual;
-        let (stable_bound, above) = baseline.latency().quantile(self.quantile, total)?;
-        let canary_bound = allowed(stable_bound, config)?;
-        self.bounds = Some((stable_bound.upper_bound(), canary_bound.upper_bound()));
-        let (canary, stable) = (interval.canary(), interval.stable());
-        Some(Tick {
+    ) {
+        if !self.watch.is_in_block() {
+            self.bounds = self.bounds(usual, total, config);
+        }
+        let Some(bounds) = self.bounds else {
+            return;
+        };
+        let slower = |grown: &Grown<'_>, index| Tally {
+            requests: grown.requests(),
+            bad: Bucket::at(index).map_or(0, |bound| grown.slower_than(bound)),
+        };
+        self.watch.take(&Tick {
             start,
-            seen: Block {
-                canary: canary.requests(),
-                canary_bad: canary.slower_than(canary_bound),
-                stable: stable.requests(),
-                stable_bad: stable.slower_than(stable_bound),
+            seen: Seen {
+                canary: slower(interval.canary(), bounds.canary),
+                stable: slower(interval.stable(), bounds.stable),
             },
+            stable_ratio: bounds.stable_ratio,
+        });
+    }
+
+    fn bounds(&self, usual: &Distribution, total: f64, config: &LatencyConfig) -> Option<Bounds> {
+        let (stable, above) = usual.quantile(self.quantile, total)?;
+        let canary = allowed(stable, config)?;
+        Some(Bounds {
+            stable: stable.index(),
+            canary: canary.index(),
             stable_ratio: Baseline::slow_ratio(self.quantile, above, total),
-            margin: Margin::NONE,
         })
+    }
+
+    /// The latest bounds of stable and canary in seconds.
+    pub(super) fn seconds(&self) -> Option<(f64, f64)> {
+        let bounds = self.bounds?;
+        let seconds = |index| Bucket::at(index).map(Bucket::upper_bound);
+        Some((seconds(bounds.stable)?, seconds(bounds.canary)?))
     }
 }
 

@@ -152,7 +152,10 @@ mod tests {
             requests += stable as f64;
             failures += stable_bad as f64;
             let got = mixture.ln_e();
-            assert!((got - wanted).abs() < 1e-6, "tick {tick}: {got}, not {wanted}");
+            assert!(
+                (got - wanted).abs() < 1e-6,
+                "tick {tick}: {got}, not {wanted}"
+            );
         }
     }
 

@@ -22,8 +22,7 @@ impl Account {
     pub(super) fn add(&mut self, grown: &Grown<'_>, failures: u64, seconds: f64) {
         self.requests += grown.requests();
         self.failures += failures;
-        self.latency
-            .learn(&grown.before.latency, &grown.after.latency);
+        self.latency.learn(grown.ended());
         self.rate.add(grown.requests(), seconds);
     }
 
@@ -69,7 +68,11 @@ impl Rate {
     }
 
     fn per_second(&self) -> f64 {
-        if self.seconds > 0.0 { self.requests / self.seconds } else { 0.0 }
+        if self.seconds > 0.0 {
+            self.requests / self.seconds
+        } else {
+            0.0
+        }
     }
 }
 

@@ -3,10 +3,10 @@
 
 use super::{
     Config, Judge, Judgement, Margin, Parameters, Target,
-    block::Block,
     baseline::Baseline,
     errors,
-    watch::{Tick, Watch},
+    pace::Pace,
+    watch::{Seen, Tally, Tick, Watch},
 };
 use crate::sim::Random;
 use jiff::{SignedDuration, Timestamp};
@@ -23,14 +23,17 @@ struct Arms {
 }
 
 impl Arms {
-    fn block(&self, seconds: f64, random: &mut Random) -> Block {
-        let canary = random.poisson(self.rps * seconds * self.weight);
-        let stable = random.poisson(self.rps * seconds * (1.0 - self.weight));
-        Block {
-            canary,
-            canary_bad: random.binomial(canary, self.canary),
-            stable,
-            stable_bad: random.binomial(stable, self.stable),
+    fn seen(&self, seconds: f64, random: &mut Random) -> Seen {
+        let mut side = |share: f64, ratio: f64| {
+            let requests = random.poisson(self.rps * seconds * share);
+            Tally {
+                requests,
+                bad: random.binomial(requests, ratio),
+            }
+        };
+        Seen {
+            canary: side(self.weight, self.canary),
+            stable: side(1.0 - self.weight, self.stable),
         }
     }
 }
@@ -61,29 +64,59 @@ impl History {
     }
 }
 
-/// When, if ever, the error test convicts.
-fn convicted(arms: &Arms, alpha: f64, margin: Margin, seed: u64) -> Option<f64> {
-    let parameters = Parameters::default();
-    let random = &mut Random::new(seed);
-    let mut history = History::of(arms, random);
-    let mut watch = Watch::new(alpha, 1);
-    watch.start_step();
-    for (start, seconds) in blocks() {
-        let block = arms.block(seconds, random);
-        let tick = Tick {
-            start,
-            seen: block,
-            stable_ratio: history.ratio(),
+/// The error test under way.
+struct Run {
+    watch: Watch,
+    pace: Pace,
+    history: History,
+    margin: Margin,
+    parameters: Parameters,
+}
+
+impl Run {
+    fn new(alpha: f64, margin: Margin, history: History) -> Self {
+        let mut watch = Watch::new(alpha, 1);
+        watch.start_step();
+        Self {
+            watch,
+            pace: Pace::default(),
+            history,
             margin,
-        };
-        watch.observe(&tick, &parameters);
-        history.requests += block.stable as f64;
-        history.failures += block.stable_bad as f64;
-        if watch.convicts(parameters.min_canary_failures) {
-            return Some(start + seconds);
+            parameters: Parameters::default(),
         }
     }
-    None
+
+    /// Whether the canary is convicted after `seen`.
+    fn convicts(&mut self, start: f64, seconds: f64, seen: Seen) -> bool {
+        self.watch.take(&Tick {
+            start,
+            seen,
+            stable_ratio: self.history.ratio(),
+        });
+        let Seen { canary, stable } = seen;
+        if self
+            .pace
+            .ends_with(canary.requests, stable.requests, seconds)
+        {
+            self.watch.close(self.margin, &self.parameters);
+        }
+        self.history.requests += stable.requests as f64;
+        self.history.failures += stable.bad as f64;
+        self.watch.convicts(self.parameters.min_canary_failures)
+    }
+}
+
+/// When, if ever, the error test convicts, and how many requests had failed by then.
+fn convicted(arms: &Arms, alpha: f64, margin: Margin, seed: u64) -> Option<(f64, u64)> {
+    let random = &mut Random::new(seed);
+    let mut run = Run::new(alpha, margin, History::of(arms, random));
+    let mut failed = 0;
+    blocks().find_map(|(start, seconds)| {
+        let seen = arms.seen(seconds, random);
+        failed += seen.canary.bad;
+        run.convicts(start, seconds, seen)
+            .then_some((start + seconds, failed))
+    })
 }
 
 fn slack(chance: f64, runs: f64) -> f64 {
@@ -122,31 +155,37 @@ fn a_canary_like_the_stable_is_hardly_ever_rolled_back() {
 fn a_bad_canary_is_found_as_fast_as_promised() {
     const RUNS: u64 = 41;
     let margin = errors::margin(&Parameters::default());
-    // The promised medians, of a larger simulation, with room for chance.
-    let check = |canary: f64, rps: f64, weight: f64, promised: f64| {
+    // Medians of seconds and failed requests that a larger simulation promises, with room for chance.
+    let check = |canary: f64, rps: f64, weight: f64, seconds: f64, failures: u64| {
         let arms = Arms {
             rps,
             weight,
             stable: 0.001,
             canary,
         };
-        let mut times: Vec<f64> = (0..RUNS)
-            .map(|seed| convicted(&arms, 0.005, margin, seed).unwrap_or(f64::INFINITY))
-            .collect();
+        let runs = (0..RUNS).map(|seed| convicted(&arms, 0.005, margin, seed));
+        let (mut times, mut failed): (Vec<_>, Vec<_>) = runs
+            .map(|run| run.unwrap_or((f64::INFINITY, u64::MAX)))
+            .unzip();
         times.sort_by(f64::total_cmp);
-        let median = times[times.len() / 2];
+        failed.sort_unstable();
+        let middle = RUNS as usize / 2;
+        let found = (times[middle], failed[middle]);
         assert!(
-            median <= 1.5 * promised + 0.21,
-            "{canary} at {rps} rps, weight {weight}: {median} s, not {promised} s"
+            found.0 <= 1.5 * seconds + 0.21 && found.1 <= failures + failures / 2 + 1,
+            "{canary} at {rps} rps, weight {weight}: {found:?}, not {seconds} s and {failures}"
         );
     };
-    check(1.0, 1_000.0, 0.10, 0.1);
-    check(1.0, 100.0, 0.05, 0.6);
-    check(1.0, 10.0, 0.50, 1.3);
-    check(0.5, 100.0, 0.10, 0.7);
-    check(0.1, 100.0, 0.10, 5.0);
-    check(0.1, 1_000.0, 0.50, 2.1);
-    check(0.02, 1_000.0, 0.10, 5.0);
+    check(1.0, 1_000.0, 0.10, 0.1, 10);
+    check(1.0, 100.0, 0.05, 0.6, 3);
+    check(1.0, 10.0, 0.05, 5.3, 3);
+    check(1.0, 10.0, 0.10, 2.7, 3);
+    check(1.0, 10.0, 0.50, 1.3, 7);
+    check(0.5, 100.0, 0.10, 0.7, 4);
+    check(0.1, 100.0, 0.10, 5.0, 5);
+    check(0.1, 100.0, 0.01, 35.0, 4);
+    check(0.1, 1_000.0, 0.50, 2.1, 104);
+    check(0.02, 1_000.0, 0.10, 5.0, 10);
 }
 
 fn generation() -> Generation {
@@ -176,13 +215,13 @@ fn accepted(arms: &Arms, seed: u64) -> bool {
     judge.begin(now, 1);
     judge.observe(&snapshot, Some(target), now);
     for _ in 0..60 {
-        let block = arms.block(0.5, random);
+        let Seen { canary, stable } = arms.seen(0.5, random);
         now += SignedDuration::from_millis(500);
         snapshot.at += Duration::from_millis(500);
-        snapshot.canary.dispatched += block.canary;
-        snapshot.canary.failed += block.canary_bad;
-        snapshot.stable.dispatched += block.stable;
-        snapshot.stable.failed += block.stable_bad;
+        snapshot.canary.dispatched += canary.requests;
+        snapshot.canary.failed += canary.bad;
+        snapshot.stable.dispatched += stable.requests;
+        snapshot.stable.failed += stable.bad;
         judge.observe(&snapshot, Some(target), now);
         if judge.is_accepted() {
             return true;
@@ -230,16 +269,13 @@ fn both_failing_alike_convicts_nobody() {
 #[test]
 fn a_weight_that_rises_while_the_stable_gets_worse_convicts_nobody() {
     // Simpson's paradox: pooled over both weights, the canary looks three times as bad.
-    let margin = Margin::NONE;
-    let parameters = Parameters::default();
     let convicts = |seed| {
         let random = &mut Random::new(seed);
-        let mut watch = Watch::new(0.01, 1);
-        watch.start_step();
-        let mut history = History {
+        let history = History {
             requests: 30_000.0,
             failures: 30.0,
         };
+        let mut run = Run::new(0.01, Margin::NONE, history);
         blocks().any(|(start, seconds)| {
             let late = start >= 150.0;
             let ratio = if late { 0.03 } else { 0.001 };
@@ -249,17 +285,7 @@ fn a_weight_that_rises_while_the_stable_gets_worse_convicts_nobody() {
                 stable: ratio,
                 canary: ratio,
             };
-            let seen = arms.block(seconds, random);
-            let tick = Tick {
-                start,
-                seen,
-                stable_ratio: history.ratio(),
-                margin,
-            };
-            watch.observe(&tick, &parameters);
-            history.requests += seen.stable as f64;
-            history.failures += seen.stable_bad as f64;
-            watch.convicts(3)
+            run.convicts(start, seconds, arms.seen(seconds, random))
         })
     };
     assert!((0..60).filter(|seed| convicts(*seed)).count() <= 3);

@@ -3,13 +3,15 @@
 use super::{
     acceptance::{AcceptanceTest, Circumstances, Target},
     baseline::Baseline,
-    config::{Config, LatencyConfig},
+    block::Margin,
+    config::Config,
     errors,
     interval::Interval,
     latency::LatencyWatch,
+    pace::Pace,
     reading::{Acceptance, Limit, Test, TestReading},
     side::Account,
-    watch::Watch,
+    watch::{Seen, Watch},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -25,6 +27,7 @@ const LONGEST_FORGIVEN: f64 = 60.0;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Trial {
     begun: Timestamp,
+    pace: Pace,
     errors: Watch,
     latency: Vec<LatencyWatch>,
     acceptance: Option<AcceptanceTest>,
@@ -39,12 +42,22 @@ pub(super) struct Trial {
 }
 
 impl Trial {
-    pub(super) fn new(config: &Config, begun: Timestamp, step_starts: usize, leftover: u64) -> Self {
-        let quantiles = config.parameters().latency.iter().flat_map(|l| &l.quantiles);
+    pub(super) fn new(
+        config: &Config,
+        begun: Timestamp,
+        step_starts: usize,
+        leftover: u64,
+    ) -> Self {
+        let quantiles = config
+            .parameters()
+            .latency
+            .iter()
+            .flat_map(|l| &l.quantiles);
         let latency = quantiles
             .map(|quantile| LatencyWatch::new(*quantile, config.latency_alpha(), step_starts));
         let mut trial = Self {
             begun,
+            pace: Pace::default(),
             errors: Watch::new(config.errors_alpha(), step_starts),
             latency: latency.collect(),
             acceptance: None,
@@ -54,12 +67,13 @@ impl Trial {
             first_request: None,
             leftover,
         };
-        trial.start_step();
+        trial.start_step(config);
         trial
     }
 
     /// A step begins to send traffic.
-    pub(super) fn start_step(&mut self) {
+    pub(super) fn start_step(&mut self, config: &Config) {
+        self.begin_block_anew(config);
         self.errors.start_step();
         for latency in &mut self.latency {
             latency.watch.start_step();
@@ -69,7 +83,7 @@ impl Trial {
     }
 
     /// Takes over what the step asks; another target begins without evidence.
-    pub(super) fn aim(&mut self, target: Option<Target>, now: Timestamp) {
+    pub(super) fn aim(&mut self, target: Option<Target>, config: &Config, now: Timestamp) {
         let current = self.acceptance.as_ref().map(|test| *test.target());
         if current == target {
             return;
@@ -77,7 +91,7 @@ impl Trial {
         if let Some(Target { step, .. }) = target {
             // The first step began with the canary.
             if self.last_step.is_some_and(|last| last != step) {
-                self.start_step();
+                self.start_step(config);
             }
             self.last_step = Some(step);
         }
@@ -94,37 +108,54 @@ impl Trial {
     ) {
         let end = now.duration_since(self.begun).as_secs_f64().max(0.0);
         let start = (end - interval.seconds()).max(0.0);
-        let forgiven = self.forgive(interval.canary().after, end);
+        let seam = !interval.is_of_one_generation();
+        if seam {
+            self.begin_block_anew(config);
+        }
+        let forgiven = self.forgive(interval.canary().after(), end);
         let parameters = config.parameters();
-        let errors = errors::tick(start, interval, forgiven, baseline, parameters);
-        self.errors.observe(&errors, parameters);
+        let errors = errors::tick(start, interval, forgiven, baseline);
+        self.errors.take(&errors);
         if let Some(latency) = &parameters.latency
             && self.is_warm(interval, start, parameters.warm_up)
         {
-            self.observe_latency(start, interval, baseline, (config, latency));
+            let usual = (baseline.latency(), baseline.latency().total());
+            for test in &mut self.latency {
+                test.take(start, interval, usual, latency);
+            }
         }
         if let Some(acceptance) = &mut self.acceptance {
-            acceptance.observe(interval, baseline, parameters);
+            // An earlier canary's failures may delay a promotion; what hides some of this one's must not ease it.
+            acceptance.take(&errors::tick(start, interval, 0, baseline), interval);
         }
-        let (canary, stable) = (interval.canary(), interval.stable());
-        self.canary
-            .add(&canary, errors.seen.canary_bad, interval.seconds());
-        self.stable
-            .add(&stable, errors.seen.stable_bad, interval.seconds());
+        let Seen { canary, stable } = errors.seen;
+        let seconds = interval.seconds();
+        self.canary.add(interval.canary(), canary.bad, seconds);
+        self.stable.add(interval.stable(), stable.bad, seconds);
+        if seam {
+            self.begin_block_anew(config);
+        } else if self
+            .pace
+            .ends_with(canary.requests, stable.requests, seconds)
+        {
+            self.close_block(config);
+        }
     }
 
-    fn observe_latency(
-        &mut self,
-        start: f64,
-        interval: &Interval<'_>,
-        baseline: &Baseline,
-        (config, latency): (&Config, &LatencyConfig),
-    ) {
-        let total = baseline.latency().total();
-        for test in &mut self.latency {
-            if let Some(tick) = test.tick(start, interval, (baseline, total), latency) {
-                test.watch.observe(&tick, config.parameters());
-            }
+    /// The split may have changed: what was counted before and what comes now is not compared together.
+    fn begin_block_anew(&mut self, config: &Config) {
+        self.close_block(config);
+        self.pace.begin_anew();
+    }
+
+    fn close_block(&mut self, config: &Config) {
+        let parameters = config.parameters();
+        self.errors.close(errors::margin(parameters), parameters);
+        for latency in &mut self.latency {
+            latency.watch.close(Margin::NONE, parameters);
+        }
+        if let Some(acceptance) = &mut self.acceptance {
+            acceptance.close(parameters);
         }
     }
 
@@ -213,8 +244,8 @@ impl Trial {
         let increase = config.parameters().latency.as_ref().map(|l| l.increase);
         let latency = self.latency.iter().map(|latency| {
             let limit = Limit::Latency {
-                stable: latency.bounds.map(|(stable, _)| stable),
-                canary: latency.bounds.map(|(_, canary)| canary),
+                stable: latency.seconds().map(|(stable, _)| stable),
+                canary: latency.seconds().map(|(_, canary)| canary),
                 increase: increase.unwrap_or_default(),
             };
             let test = Test::Latency {

@@ -29,25 +29,85 @@ impl Carry {
 pub(super) struct Tick {
     /// Seconds from the canary's begin to the tick's start.
     pub(super) start: f64,
-    /// Requests and bad outcomes, not yet fitted.
-    pub(super) seen: Block,
-    /// The stable's usual ratio.
+    /// Requests and bad outcomes, which may be more.
+    pub(super) seen: Seen,
+    /// The stable's usual ratio before this tick.
     pub(super) stable_ratio: f64,
-    /// The border of the null hypothesis.
-    pub(super) margin: Margin,
+}
+
+/// What was counted of both sides, before it is made to fit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Seen {
+    pub(super) canary: Tally,
+    pub(super) stable: Tally,
+}
+
+/// A block that takes in ticks. What was guessed before its first tick holds for all of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Open {
+    start: f64,
+    stable_ratio: f64,
+    seen: Seen,
+}
+
+/// Puts ticks together to blocks in which the bad outcomes fit the requests.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Blocks {
+    open: Option<Open>,
+    canary_carry: Carry,
+    stable_carry: Carry,
+}
+
+/// A block that is complete.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Closed {
+    pub(super) start: f64,
+    pub(super) stable_ratio: f64,
+    pub(super) block: Block,
+}
+
+impl Blocks {
+    pub(super) fn take(&mut self, tick: &Tick) {
+        let open = self.open.get_or_insert_with(|| Open {
+            start: tick.start,
+            stable_ratio: tick.stable_ratio,
+            seen: Seen::default(),
+        });
+        let Seen { canary, stable } = tick.seen;
+        open.seen.canary.add(canary.requests, canary.bad);
+        open.seen.stable.add(stable.requests, stable.bad);
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    pub(super) fn close(&mut self) -> Option<Closed> {
+        let open = self.open.take()?;
+        let Seen { canary, stable } = open.seen;
+        Some(Closed {
+            start: open.start,
+            stable_ratio: open.stable_ratio,
+            block: Block {
+                canary: canary.requests,
+                canary_bad: self.canary_carry.fit(canary.bad, canary.requests),
+                stable: stable.requests,
+                stable_bad: self.stable_carry.fit(stable.bad, stable.requests),
+            },
+        })
+    }
 }
 
 /// A sequential test of "the canary is no worse than the margin allows".
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Watch {
+    blocks: Blocks,
     mixture: Mixture,
     onset: Onset,
     /// When the window closes, in seconds since the canary began.
     window_ends: f64,
     /// What the window's gain may be, and what convicts.
     ln_threshold: f64,
-    canary_carry: Carry,
-    stable_carry: Carry,
     canary: Tally,
     stable: Tally,
     /// The canary's counts of this step.
@@ -74,12 +134,11 @@ const SLACK: f64 = 1e-3;
 impl Watch {
     pub(super) fn new(alpha: f64, step_starts: usize) -> Self {
         Self {
+            blocks: Blocks::default(),
             mixture: Mixture::new(ABOVE.len()),
             onset: Onset::new(step_starts),
             window_ends: 0.0,
             ln_threshold: -alpha.ln(),
-            canary_carry: Carry::default(),
-            stable_carry: Carry::default(),
             canary: Tally::default(),
             stable: Tally::default(),
             step: Tally::default(),
@@ -91,36 +150,38 @@ impl Watch {
         self.step = Tally::default();
     }
 
-    /// Takes one tick's counts.
-    pub(super) fn observe(&mut self, tick: &Tick, parameters: &Parameters) {
-        if tick.start + SLACK >= self.window_ends {
-            self.window_ends = tick.start + parameters.burst_window.as_secs_f64();
+    /// Takes one tick's counts into the block under way.
+    pub(super) fn take(&mut self, tick: &Tick) {
+        self.blocks.take(tick);
+    }
+
+    pub(super) fn is_in_block(&self) -> bool {
+        self.blocks.is_open()
+    }
+
+    /// Ends the block under way and judges it.
+    pub(super) fn close(&mut self, margin: Margin, parameters: &Parameters) {
+        let Some(closed) = self.blocks.close() else {
+            return;
+        };
+        if closed.start + SLACK >= self.window_ends {
+            self.window_ends = closed.start + parameters.burst_window.as_secs_f64();
             let horizon = parameters.horizon.as_secs_f64();
             self.mixture
                 .open_window(self.onset.take(self.window_ends, horizon));
         }
-        let block = self.fit(tick.seen);
+        let block = closed.block;
+        self.canary.add(block.canary, block.canary_bad);
+        self.stable.add(block.stable, block.stable_bad);
         self.step.add(block.canary, block.canary_bad);
-        let never_worked =
-            self.step.bad as f64 >= parameters.fast_path * self.step.requests as f64;
+        let never_worked = self.step.bad as f64 >= parameters.fast_path * self.step.requests as f64;
         let cap = if never_worked {
             f64::INFINITY
         } else {
             self.ln_threshold / 2.0
         };
         self.mixture
-            .add(ln_s(&ABOVE, tick.margin, tick.stable_ratio, block), cap);
-    }
-
-    fn fit(&mut self, seen: Block) -> Block {
-        let block = Block {
-            canary_bad: self.canary_carry.fit(seen.canary_bad, seen.canary),
-            stable_bad: self.stable_carry.fit(seen.stable_bad, seen.stable),
-            ..seen
-        };
-        self.canary.add(block.canary, block.canary_bad);
-        self.stable.add(block.stable, block.stable_bad);
-        block
+            .add(ln_s(&ABOVE, margin, closed.stable_ratio, block), cap);
     }
 
     pub(super) fn convicts(&self, min_bad: u64) -> bool {
@@ -173,7 +234,11 @@ pub(super) fn gains(
     let border = margin.at(stable_ratio);
     offsets.iter().map(move |offset| {
         let guess = alternative(border, *offset);
-        let is_outside = if *offset > 0.0 { guess > border } else { guess < border };
+        let is_outside = if *offset > 0.0 {
+            guess > border
+        } else {
+            guess < border
+        };
         if is_outside {
             Gains::of(guess, stable_ratio, n_c, n_s, margin)
         } else {

@@ -9,7 +9,10 @@ fn after(traffic: &mut Traffic, ticks: usize) -> Snapshot {
 }
 
 fn near(got: f64, wanted: f64, tolerance: f64) {
-    assert!((got - wanted).abs() < tolerance * wanted, "{got} is not about {wanted}");
+    assert!(
+        (got - wanted).abs() < tolerance * wanted,
+        "{got} is not about {wanted}"
+    );
 }
 
 #[test]
@@ -18,13 +21,20 @@ fn rates_and_ratios_are_as_asked() {
     traffic.canary.failure_ratio = 0.2;
     traffic.canary.latency = Duration::from_millis(200);
     let Snapshot { stable, canary, .. } = after(&mut traffic, 200);
-    near((stable.dispatched + canary.dispatched) as f64, 20_000.0, 0.03);
+    near(
+        (stable.dispatched + canary.dispatched) as f64,
+        20_000.0,
+        0.03,
+    );
     near(canary.dispatched as f64, 5_000.0, 0.06);
     near(canary.failed as f64, 1_000.0, 0.15);
     let median = |counts: &Counts| counts.latency.quantile(0.5).unwrap().upper_bound();
     near(median(&stable), 0.05, 0.1);
     near(median(&canary), 0.2, 0.1);
-    assert_eq!(canary.latency.count() + canary.in_flight(), canary.dispatched);
+    assert_eq!(
+        canary.latency.count() + canary.in_flight(),
+        canary.dispatched
+    );
 }
 
 #[test]

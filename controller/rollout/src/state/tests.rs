@@ -37,7 +37,7 @@ fn the_stored_form_is_stable() {
         json!({
             "phase": "paused",
             "stable": {"revision": "v1", "slot": "second"},
-            "canary": "v2",
+            "revision": "v2",
             "startedAt": "2026-05-04T03:02:01.000000009Z",
             "place": {"step": 3},
             "enteredAt": "2026-05-04T03:02:01.000000009Z",
@@ -48,9 +48,9 @@ fn the_stored_form_is_stable() {
             "pause": "inconclusive",
         }),
         &State::Paused {
-            flight: Flight {
+            canary: Canary {
                 stable: stable(),
-                canary: Revision::new("v2"),
+                revision: Revision::new("v2"),
                 started_at: at,
                 place: Place::Step(3),
                 entered_at: at,

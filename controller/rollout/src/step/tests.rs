@@ -194,6 +194,62 @@ fn evidence_ends_its_step_after_the_least_duration() {
 }
 
 #[test]
+fn each_evidence_step_needs_its_own_evidence() {
+    check(
+        "steps 5%, evidence 0s 60s hold, evidence 0s 60s hold
+         revision v2
+         wait 1s
+         evidence met
+         wait 1s
+         evidence met
+         wait 1s",
+        "t+0s Progressing 0/3 stable=v1@First weight=0%: revision v2 begins as the canary, without traffic
+         t+0.1s Progressing 0/3 stable=v1@First weight=5%: waiting for the proxies to serve 5% to the canary; they serve 0%
+         t+0.11s Progressing 1/3 stable=v1@First weight=5%: waiting for evidence that more traffic does little harm, until 1970-01-01T00:01:00Z
+         t+1s Progressing 2/3 stable=v1@First weight=5%: waiting for evidence that more traffic does little harm, until 1970-01-01T00:01:01Z
+         t+2s Progressing 3/3 stable=v1@First weight=100%: waiting for the proxies to serve 100% to the canary; they serve 5%
+         t+2.01s Healthy 3/3 stable=v2@Second weight=0%: revision v2 was promoted and serves all requests",
+    );
+}
+
+#[test]
+fn changed_steps_end_an_inconclusive_pause() {
+    check(
+        "steps 5%, evidence 0s 60s hold
+         revision v2
+         wait 100s
+         steps 10%, evidence 0s 60s hold
+         wait 1s",
+        "t+0s Progressing 0/2 stable=v1@First weight=0%: revision v2 begins as the canary, without traffic
+         t+0.1s Progressing 0/2 stable=v1@First weight=5%: waiting for the proxies to serve 5% to the canary; they serve 0%
+         t+0.11s Progressing 1/2 stable=v1@First weight=5%: waiting for evidence that more traffic does little harm, until 1970-01-01T00:01:00Z
+         t+60.11s Paused 1/2 stable=v1@First weight=5%: the evidence stayed inconclusive; promote, resume or abort decides
+         t+100s Progressing 0/2 stable=v1@First weight=10%: waiting for the proxies to serve 10% to the canary; they serve 5%
+         t+100.01s Progressing 1/2 stable=v1@First weight=10%: waiting for evidence that more traffic does little harm, until 1970-01-01T00:02:40Z",
+    );
+}
+
+#[test]
+fn a_promotion_past_all_steps_waits_for_the_start_and_outlives_changed_steps() {
+    check(
+        "steps 5%, pause
+         revision v2
+         promote --full
+         wait 0s
+         proxies lag
+         wait 1s
+         steps 10%, pause
+         wait 1s
+         proxies follow
+         wait 1s",
+        "t+0s Progressing 0/2 stable=v1@First weight=0%: revision v2 begins as the canary, without traffic
+         t+0.1s Progressing 2/2 stable=v1@First weight=100%: waiting for the proxies to serve 100% to the canary; they serve 0%
+         t+1s Progressing 2/2 stable=v1@First weight=100%: waiting for every proxy to serve 100% to the canary; they differ
+         t+2.01s Healthy 2/2 stable=v2@Second weight=0%: revision v2 was promoted past all steps and serves all requests",
+    );
+}
+
+#[test]
 fn missing_evidence_pauses_and_a_resume_tries_again() {
     check(
         "steps 5%, evidence 10s 60s hold

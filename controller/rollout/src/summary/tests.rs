@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use traffic::RolloutId;
 
 use super::*;
-use crate::{Cause, Flight, Healthy, OnInconclusive, Outcome, Revision, Slot, Stable, Steps};
+use crate::{Canary, Cause, Healthy, OnInconclusive, Outcome, Revision, Slot, Stable, Steps};
 
 fn plan() -> Plan {
     let weight = |percent| Step::SetWeight(Weight::from_percent(percent).unwrap());
@@ -43,15 +43,15 @@ fn healthy(revision: &str) -> State {
     })
 }
 
-fn flight(place: Place) -> Flight {
-    Flight::begin(&plan(), stable("v1"), Timestamp::UNIX_EPOCH)
+fn canary(place: Place) -> Canary {
+    Canary::begin(&plan(), stable("v1"), Timestamp::UNIX_EPOCH)
         .at(place, &plan(), Timestamp::UNIX_EPOCH)
         .observed(1, Timestamp::UNIX_EPOCH)
 }
 
 fn paused(pause: Pause) -> State {
     State::Paused {
-        flight: flight(Place::Step(1)),
+        canary: canary(Place::Step(1)),
         pause,
     }
 }
@@ -60,7 +60,7 @@ fn aborted() -> State {
     let cause = Cause::Verb {
         by: "alice".to_owned(),
     };
-    State::Aborted(flight(Place::Step(1)).abort(cause, Timestamp::UNIX_EPOCH))
+    State::Aborted(canary(Place::Step(1)).abort(cause, Timestamp::UNIX_EPOCH))
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn the_summary_has_the_phases_and_messages_that_other_tools_look_for() {
             "4/4 0% Paused: manually paused",
         ),
         (
-            State::Progressing(flight(Place::Step(2))),
+            State::Progressing(canary(Place::Step(2))),
             plan(),
             "2/4 25% Progressing: waiting for all steps to complete",
         ),
@@ -143,7 +143,7 @@ fn an_evidence_step_is_asked_what_the_next_weight_does() {
         ..plan.clone()
     };
     let asked = |plan: &Plan, place| {
-        acceptance_target(plan, &State::Progressing(flight(place)))
+        acceptance_target(plan, &State::Progressing(canary(place)))
             .map(|target| (target.step, target.from.to_string(), target.to.to_string()))
     };
     let target = |step, from: &str, to: &str| Some((step, from.to_owned(), to.to_owned()));

@@ -70,7 +70,7 @@ pub(super) fn string_match(matched: Option<&StringMatch>, path: &str, report: &m
 
 /// Refuses what is no regular expression.
 pub(super) fn regex(pattern: &str, path: String, report: &mut Report<'_>) {
-    let Err(error) = regex::Regex::new(pattern) else {
+    let Err(error) = traffic::matches::whole(pattern) else {
         return;
     };
     // The message repeats the pattern over several lines; the reason comes last.

@@ -71,24 +71,24 @@ pub(super) fn guard(guard: &Guard, path: &str, report: &mut Report<'_>) {
             Range::From(0.0, 0.5),
         ),
         ("harmBudget", options.harm_budget, BUDGET),
-        ("harmSlack", options.harm_slack, Range::From(0.0, 10.0)),
+        ("harmSlack", options.harm_slack, Range::From(0.0, 1.0)),
         (
             "baselineUnhealthyAbove",
             options.baseline_unhealthy_above,
-            Range::Above(0.0, 1.0),
+            Range::From(0.0001, 0.99),
         ),
     ];
     for (field, written, range) in numbers {
         number(written, format!("{path}.{field}"), range, report);
     }
     if let Some(failures) = options.min_canary_failures
-        && !(1..=1_000_000).contains(&failures)
+        && !(1..=1000).contains(&failures)
     {
         let path = format!("{path}.minCanaryFailures");
-        report.error(path, format!("found {failures}, allowed 1 to 1000000"));
+        report.error(path, format!("found {failures}, allowed 1 to 1000"));
     }
     let durations = [
-        ("horizon", options.horizon, (SECOND, DAY)),
+        ("horizon", options.horizon, (SECOND, 30 * DAY)),
         ("warmUp", options.warm_up, (Duration::ZERO, HOUR)),
         (
             "burstWindow",
@@ -109,7 +109,7 @@ fn latency(options: &LatencyOptions, path: &str, report: &mut Report<'_>) {
     number(
         options.increase,
         format!("{path}.increase"),
-        Range::Above(0.0, 100.0),
+        Range::From(0.01, 100.0),
         report,
     );
     let Some(quantiles) = &options.quantiles else {
@@ -122,16 +122,9 @@ fn latency(options: &LatencyOptions, path: &str, report: &mut Report<'_>) {
             format!("found {} of them, allowed 1 to 8", quantiles.len()),
         );
     }
-    let mut before = 0.0;
-    for (index, &quantile) in quantiles.iter().enumerate() {
-        if quantile <= before || quantile >= 1.0 {
-            let path = format!("{path}[{index}]");
-            report.error(
-                path,
-                format!("found {quantile}, allowed a number between {before} and 1"),
-            );
-        }
-        before = f64::max(before, quantile);
+    for (index, quantile) in quantiles.iter().enumerate() {
+        let path = format!("{path}[{index}]");
+        number(Some(*quantile), path, Range::From(0.01, 0.9999), report);
     }
 }
 

@@ -78,7 +78,7 @@ pub(super) fn view(
     };
     let canary = canary_revision(&entry.state)
         .map(|revision| version(revision, slot.other(), &canary_red, &sample.canary, &base.canary));
-    let flying = entry.state.flight().is_some();
+    let flying = entry.state.canary().is_some();
     RolloutView {
         namespace: entry.id.namespace.to_string(),
         name: entry.id.name.to_string(),
@@ -100,7 +100,7 @@ pub(super) fn view(
 
 fn canary_revision(state: &State) -> Option<&Revision> {
     match state {
-        State::Progressing(flight) | State::Paused { flight, .. } => Some(&flight.canary),
+        State::Progressing(canary) | State::Paused { canary, .. } => Some(&canary.revision),
         State::Aborted(aborted) => Some(&aborted.canary),
         State::Empty | State::Healthy(_) => None,
     }
@@ -115,7 +115,7 @@ fn evidence(entry: &Entry, flying: bool) -> Option<Reading> {
 }
 
 fn steps(state: &State, spec: &RolloutSpec) -> Vec<StepView> {
-    let place = state.flight().map(|flight| flight.place);
+    let place = state.canary().map(|canary| canary.place);
     let progress = |index: usize| match (state, place) {
         (State::Healthy(_), _) | (_, Some(Place::End)) => StepProgress::Done,
         (_, Some(Place::Step(current))) if index < current => StepProgress::Done,

@@ -1,9 +1,14 @@
 //! What holds after every step, whatever the plan is and whatever happened.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use traffic::Weight;
 
-use crate::{Flight, Judgement, Observation, Pause, Plan, State, Transition, Trial, step};
+use crate::{
+    Acceptance, Canary, Judgement, Observation, Pause, Plan, State, Transition, Trial, Verdict,
+    step,
+};
 
 /// One call of [`step`]: what went in and what came out.
 pub(super) struct Look<'a> {
@@ -14,25 +19,25 @@ pub(super) struct Look<'a> {
     pub(super) now: Timestamp,
 }
 
-/// The trial that the observation convicts, if it is under way and still wanted.
-pub(super) fn convicted(plan: &Plan, before: &State, seen: &Observation) -> Option<Trial> {
-    let trial = before.trial()?;
-    let verdict = seen.verdict.as_ref()?;
-    let convicts = plan.guard
-        && matches!(verdict.judgement, Judgement::RollBack { .. })
-        && verdict.trial == trial
-        && trial.canary == plan.revision;
-    convicts.then_some(trial)
+/// Whether the observation convicts the canary under way, if it is still wanted.
+pub(super) fn convicts(plan: &Plan, before: &State, seen: &Observation) -> bool {
+    let on_it = |verdict: &Verdict| {
+        matches!(verdict.judgement, Judgement::RollBack { .. })
+            && before.trial().as_ref() == Some(&verdict.trial)
+            && verdict.trial.revision == plan.revision
+    };
+    plan.guard && seen.verdict.as_ref().is_some_and(on_it)
 }
 
-/// Checks one look, in a world in which the guard has convicted the trials `convicted` so far.
-pub(super) fn check(look: &Look<'_>, convicted: &[Trial]) {
+/// Checks one look; `convicted` says whether the guard has ever convicted the present trial.
+pub(super) fn check(look: &Look<'_>, convicted: bool) {
     idempotent(look);
     survives_storing(look);
     asks_for_what_the_state_says(look);
     obeys_the_verdict(look);
     promotes_only_what_may_be(look, convicted);
     stays_where_it_must(look);
+    ignores_what_is_said_of_other_trials(look);
 }
 
 fn idempotent(look: &Look<'_>) {
@@ -64,28 +69,28 @@ fn asks_for_what_the_state_says(look: &Look<'_>) {
         wake_at.is_none_or(|at| at > look.now),
         "it asks to be woken in the past"
     );
-    if state.flight().is_none() || look.seen.canary_endpoints == 0 {
+    if state.canary().is_none() || look.seen.canary_endpoints == 0 {
         assert_eq!(effects.weight, Weight::ZERO, "nothing can take the traffic");
         assert!(effects.header_routes.is_empty());
     }
 }
 
 fn obeys_the_verdict(look: &Look<'_>) {
-    if convicted(look.plan, look.before, look.seen).is_some() {
+    if convicts(look.plan, look.before, look.seen) {
         let aborted = matches!(look.after.state, State::Aborted(_));
         assert!(aborted, "a convicted canary goes on: {:?}", look.after);
     }
 }
 
-fn promotes_only_what_may_be(look: &Look<'_>, convicted: &[Trial]) {
+fn promotes_only_what_may_be(look: &Look<'_>, convicted: bool) {
     let (Some(old), Some(new)) = (look.before.stable(), look.after.state.stable()) else {
         return;
     };
     if old == new {
         return;
     }
-    let flight = look.before.flight().expect("only a canary is promoted");
-    assert_eq!(new.revision, flight.canary);
+    let canary = look.before.canary().expect("only a canary is promoted");
+    assert_eq!(new.revision, canary.revision);
     assert_eq!(new.slot, old.slot.other());
     assert!(matches!(look.after.state, State::Healthy(_)));
     assert_eq!(
@@ -93,10 +98,7 @@ fn promotes_only_what_may_be(look: &Look<'_>, convicted: &[Trial]) {
         Some(Weight::FULL),
         "promoted without all the traffic"
     );
-    assert!(
-        !convicted.contains(&flight.trial()),
-        "promoted after a verdict against it"
-    );
+    assert!(!convicted, "promoted after a verdict against it");
     assert!(!look.plan.paused, "promoted while the spec pauses it");
 }
 
@@ -110,25 +112,53 @@ fn stays_where_it_must(look: &Look<'_>) {
             assert_eq!(&look.after.state, look.before, "aborted is final");
         }
         State::Empty | State::Healthy(_) | State::Aborted(_) => {}
-        State::Progressing(flight) => stays(look, flight, false),
-        State::Paused { flight, pause } => stays(look, flight, *pause == Pause::Manual),
+        State::Progressing(canary) => stays(look, canary, false),
+        State::Paused { canary, pause } => stays(look, canary, *pause == Pause::Manual),
     }
 }
 
-fn stays(look: &Look<'_>, flight: &Flight, manual: bool) {
+fn stays(look: &Look<'_>, canary: &Canary, manual: bool) {
     let held = look.plan.guard
-        && !flight.full
-        && flight.steps_hash == look.plan.steps.hash()
+        && !canary.full
+        && canary.steps_hash == look.plan.steps.hash()
         && look.seen.verdict.as_ref().is_some_and(|verdict| {
-            verdict.trial == flight.trial() && matches!(verdict.judgement, Judgement::Hold { .. })
+            verdict.trial == canary.trial() && matches!(verdict.judgement, Judgement::Hold { .. })
         });
     let same = look
         .after
         .state
-        .flight()
-        .filter(|now| now.trial() == flight.trial());
+        .canary()
+        .filter(|now| now.trial() == canary.trial());
     if let Some(now) = same.filter(|_| manual || look.plan.paused || held) {
-        assert_eq!(now.place, flight.place, "a paused or held canary moves");
-        assert_eq!(now.share, flight.share);
+        assert_eq!(now.place, canary.place, "a paused or held canary moves");
+        assert_eq!(now.share, canary.share);
     }
+}
+
+fn ignores_what_is_said_of_other_trials(look: &Look<'_>) {
+    let Some(trial) = look.after.state.trial() else {
+        return;
+    };
+    let with = |verdict| {
+        let seen = Observation {
+            verdict,
+            ..look.seen.clone()
+        };
+        step(look.plan, look.after.state.clone(), &seen, look.now)
+    };
+    let other = Verdict {
+        trial: Trial {
+            started_at: trial.started_at - Duration::from_nanos(1),
+            ..trial
+        },
+        judgement: Judgement::RollBack {
+            why: "of another".to_owned(),
+        },
+        acceptance: Some(Acceptance::Met),
+    };
+    assert_eq!(
+        with(Some(other)),
+        with(None),
+        "a verdict on another trial acts"
+    );
 }

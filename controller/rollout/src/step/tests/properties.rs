@@ -122,9 +122,9 @@ proptest! {
         for event in events {
             world.happen(event);
         }
-        let under_way = world.state.flight().is_some();
+        let under_way = world.state.canary().is_some();
         world.happen(Event::Verb(Verb::Abort { by: "alice".to_owned() }));
-        prop_assert!(world.state.flight().is_none());
+        prop_assert!(world.state.canary().is_none());
         let aborted = matches!(&world.state, State::Aborted(aborted) if matches!(aborted.cause, Cause::Verb { .. }));
         prop_assert!(aborted || !under_way);
     }
@@ -138,8 +138,8 @@ proptest! {
     ) {
         let mut world = World::new(steps);
         world.happen(Event::Revision("v2"));
-        if let State::Progressing(flight) = &mut world.state {
-            flight.place = place;
+        if let State::Progressing(canary) = &mut world.state {
+            canary.place = place;
         }
         world.now -= Duration::from_secs(back);
         world.happen(Event::StableEndpoints(1));
@@ -160,7 +160,7 @@ fn a_clock_that_runs_backwards_starts_the_pause_again() {
     world.now -= Duration::from_secs(3_600);
     world.happen(Event::StableEndpoints(1));
     world.happen(Event::Wait(Duration::from_secs(29)));
-    assert!(world.state.flight().is_some());
+    assert!(world.state.canary().is_some());
     world.happen(Event::Wait(Duration::from_secs(2)));
     assert!(
         matches!(&world.state, State::Healthy(healthy) if healthy.stable.revision.as_str() == "v2")

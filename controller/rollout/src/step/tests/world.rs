@@ -8,8 +8,8 @@ use traffic::{RolloutId, Weight};
 
 use super::invariants::{self, Look};
 use crate::{
-    Acceptance, Effects, Judgement, Observation, Pause, Place, Plan, Revision, State, Steps,
-    Transition, Trial, Verb, Verdict, acceptance_target, apply, step,
+    Acceptance, Canary, Effects, Judgement, Observation, Pause, Place, Plan, Revision, State,
+    Steps, Transition, Trial, Verb, Verdict, acceptance_target, apply, step,
 };
 
 /// How long proxies take to acknowledge a weight.
@@ -50,8 +50,8 @@ pub(crate) struct World {
     judgement: Judgement,
     acceptance: Acceptance,
     wake_at: Option<Timestamp>,
-    /// The trials that the guard convicted.
-    convicted: Vec<Trial>,
+    /// Whether the guard convicted the present trial.
+    convicted: bool,
 }
 
 impl World {
@@ -76,7 +76,7 @@ impl World {
             judgement: Judgement::Undecided,
             acceptance: Acceptance::Pending,
             wake_at: None,
-            convicted: Vec::new(),
+            convicted: false,
         };
         world.look();
         world
@@ -106,12 +106,7 @@ impl World {
 
     fn say(&mut self, verb: &Verb) {
         match apply(&self.plan, self.state.clone(), verb.clone(), self.now) {
-            Ok(state) => {
-                if *verb == Verb::Retry {
-                    self.convicted.clear();
-                }
-                self.state = state;
-            }
+            Ok(state) => self.state = state,
             Err(refused) => {
                 assert!(!refused.allowed.contains(&refused.verb), "{refused}");
                 self.transcript
@@ -146,8 +141,7 @@ impl World {
         let seen = self.observe();
         let before = self.state.clone();
         let after = step(&self.plan, before.clone(), &seen, self.now);
-        self.convicted
-            .extend(invariants::convicted(&self.plan, &before, &seen));
+        self.convicted |= invariants::convicts(&self.plan, &before, &seen);
         invariants::check(
             &Look {
                 plan: &self.plan,
@@ -156,7 +150,7 @@ impl World {
                 after: &after,
                 now: self.now,
             },
-            &self.convicted,
+            self.convicted,
         );
         self.write(&after);
         if self.serving != Some(after.effects.weight) {
@@ -176,6 +170,7 @@ impl World {
         if after.state.trial() != self.judged {
             self.judged = after.state.trial();
             self.judgement = Judgement::Undecided;
+            self.convicted = false;
         }
         self.wake_at = after.wake_at;
         self.state = after.state;
@@ -233,54 +228,36 @@ impl World {
         self.now.duration_since(Timestamp::UNIX_EPOCH).as_secs_f64()
     }
 
-    /// What tells this world from others: all of it but the transcript, and the time only from when the canary began.
+    /// What tells this world from others, so that none is explored twice: times count from now, and what is over does
+    /// not count.
     pub(crate) fn key(&self) -> String {
-        let since = |at: Timestamp| self.now.duration_since(at).as_millis();
-        let clocks = self
-            .state
-            .flight()
-            .map(|flight| (since(flight.started_at), since(flight.entered_at)));
+        let since = |at: Timestamp| self.now.duration_since(at);
         let state = match &self.state {
-            State::Progressing(flight) | State::Paused { flight, .. } => {
-                format!(
-                    "{:?} {:?} {:?}",
-                    flight.place,
-                    flight.share,
-                    (
-                        &flight.steps_hash,
-                        flight.full,
-                        flight.reachable,
-                        &flight.canary
-                    )
-                )
+            State::Empty => String::new(),
+            State::Healthy(healthy) => format!("{:?}", healthy.stable),
+            State::Aborted(aborted) => format!("{:?} {}", aborted.stable, aborted.canary),
+            State::Progressing(canary) | State::Paused { canary, .. } => {
+                let clocks = (since(canary.started_at), since(canary.entered_at));
+                let canary = Canary {
+                    started_at: Timestamp::UNIX_EPOCH,
+                    entered_at: Timestamp::UNIX_EPOCH,
+                    ..canary.clone()
+                };
+                format!("{canary:?} {clocks:?}")
             }
-            State::Aborted(aborted) => format!("{} {:?}", aborted.canary, aborted.cause),
-            State::Empty | State::Healthy(_) => String::new(),
         };
-        let world = Self {
-            transcript: Vec::new(),
-            ..self.clone()
+        let seen = Observation {
+            verdict: None,
+            ..self.observe()
         };
-        let Self {
-            plan,
-            serving,
-            proxies,
-            canary_endpoints,
-            judgement,
-            acceptance,
-            judged,
-            ..
-        } = world;
-        let phase = self.state.summary(&plan);
         format!(
-            "{state} {phase:?} {:?} {clocks:?} {} {} {} {serving:?} {:?} {proxies} {canary_endpoints} {judgement:?} \
-             {acceptance:?} {}",
-            self.state.stable(),
-            plan.revision,
-            plan.steps.hash(),
-            plan.paused,
+            "{state} {:?} {:?} {seen:?} {} {:?} {:?} {:?}",
+            self.state.summary(&self.plan),
+            self.plan,
+            self.proxies,
+            self.judgement,
+            self.acceptance,
             self.acknowledge_at.map(since),
-            judged == self.state.trial(),
         )
     }
 
@@ -299,8 +276,8 @@ impl World {
                     ..
                 } => Some(Verb::Resume),
                 State::Paused {
-                    flight:
-                        crate::Flight {
+                    canary:
+                        Canary {
                             place: Place::Step(_),
                             ..
                         },

@@ -1,0 +1,106 @@
+//! Counters of connections, and of requests that go to no version.
+//!
+//! Each worker writes its own cells only, as a plain load, add and store on memory that no other core writes; a
+//! reader adds them up.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// The counters of all workers.
+#[derive(Debug)]
+pub struct Counters(Box<[WorkerCounters]>);
+
+/// What all workers counted since the process began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CountersRead {
+    /// Client connections that were accepted.
+    pub accepted: u64,
+    /// Client connections that are open now, tunnels included.
+    pub open: u64,
+    /// Tunnels (upgraded connections) that are open now.
+    pub tunnels: u64,
+    /// Times that accepting failed for lack of a resource, such as file descriptors.
+    pub accept_failures: u64,
+    /// Requests that no route was for. They got a 404.
+    pub no_route: u64,
+    /// Requests that were refused for what they are: no valid host, target, method or framing.
+    pub bad_requests: u64,
+}
+
+/// One worker's cells. Aligned so that no two workers' cells share a cache line (or its pair, which x86 prefetches
+/// along).
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct WorkerCounters {
+    pub(crate) accepted: Cell,
+    /// Connections that ended.
+    pub(crate) closed: Cell,
+    pub(crate) tunnels_begun: Cell,
+    pub(crate) tunnels_ended: Cell,
+    pub(crate) accept_failures: Cell,
+    pub(crate) no_route: Cell,
+    pub(crate) bad_requests: Cell,
+}
+
+/// A number that one thread writes and all may read.
+#[derive(Debug, Default)]
+pub(crate) struct Cell(AtomicU64);
+
+impl Cell {
+    /// Adds one. Only the worker that the cell belongs to may call it.
+    pub(crate) fn count(&self) {
+        self.0.store(self.0.load(Relaxed).wrapping_add(1), Relaxed);
+    }
+
+    fn read(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+impl Counters {
+    pub(crate) fn new(workers: usize) -> Self {
+        Self((0..workers).map(|_| WorkerCounters::default()).collect())
+    }
+
+    /// The cells of worker `worker`, which alone may write them.
+    pub(crate) fn worker(&self, worker: usize) -> &WorkerCounters {
+        &self.0[worker]
+    }
+
+    /// Adds up what the workers counted.
+    pub fn read(&self) -> CountersRead {
+        let mut sum = CountersRead::default();
+        for worker in &self.0 {
+            // Ends are read before beginnings, so that what is open cannot seem to be below zero.
+            let (closed, tunnels_ended) = (worker.closed.read(), worker.tunnels_ended.read());
+            let accepted = worker.accepted.read();
+            sum.accepted += accepted;
+            sum.open += accepted.saturating_sub(closed);
+            sum.tunnels += worker.tunnels_begun.read().saturating_sub(tunnels_ended);
+            sum.accept_failures += worker.accept_failures.read();
+            sum.no_route += worker.no_route.read();
+            sum.bad_requests += worker.bad_requests.read();
+        }
+        sum
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_are_added_up() {
+        let counters = Counters::new(2);
+        counters.worker(0).accepted.count();
+        counters.worker(1).accepted.count();
+        counters.worker(1).closed.count();
+        counters.worker(1).no_route.count();
+        let expected = CountersRead {
+            accepted: 2,
+            open: 1,
+            no_route: 1,
+            ..CountersRead::default()
+        };
+        assert_eq!(counters.read(), expected);
+    }
+}

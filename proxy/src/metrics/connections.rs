@@ -1,0 +1,60 @@
+//! Connections, and requests that went to no version.
+
+use super::encode::{About, counter, gauge};
+use crate::Counters;
+use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
+use std::{fmt, sync::Arc};
+
+/// Shows what the workers count besides requests.
+#[derive(Debug)]
+pub(super) struct Connections {
+    counters: Arc<Counters>,
+}
+
+impl Connections {
+    pub(super) fn new(counters: Arc<Counters>) -> Self {
+        Self { counters }
+    }
+}
+
+const fn about(name: &'static str, help: &'static str) -> About {
+    About {
+        name,
+        unit: None,
+        help,
+    }
+}
+
+const ACCEPTED: About = about(
+    "sluice_connections_accepted",
+    "Client connections that were accepted",
+);
+const OPEN: About = about(
+    "sluice_connections_open",
+    "Client connections that are open, tunnels included",
+);
+const TUNNELS: About = about("sluice_tunnels_open", "Upgraded connections that are open");
+const ACCEPT_FAILURES: About = about(
+    "sluice_accept_failures",
+    "Failures to accept a connection for lack of a resource such as file descriptors",
+);
+const UNROUTED: About = about(
+    "sluice_unrouted_requests",
+    "Requests that no route was for, answered 404",
+);
+const BAD: About = about(
+    "sluice_bad_requests",
+    "Requests refused for what they are: no valid host, target, method or framing",
+);
+
+impl Collector for Connections {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let read = self.counters.read();
+        counter(&mut encoder, &ACCEPTED, &read.accepted)?;
+        gauge(&mut encoder, &OPEN, &read.open)?;
+        gauge(&mut encoder, &TUNNELS, &read.tunnels)?;
+        counter(&mut encoder, &ACCEPT_FAILURES, &read.accept_failures)?;
+        counter(&mut encoder, &UNROUTED, &read.no_route)?;
+        counter(&mut encoder, &BAD, &read.bad_requests)
+    }
+}

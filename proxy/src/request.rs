@@ -1,0 +1,167 @@
+//! A request's head: what is refused, and what an endpoint gets to see of it.
+
+use crate::headers::{self, Upgrade};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version,
+    header::{EXPECT, HOST, TE},
+    request::Parts,
+    uri::PathAndQuery,
+};
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// Why a request is refused before it is looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// HTTP/1.1 demands a `Host` (RFC 9112 section 3.2).
+    NoHost,
+    /// More than one `Host`: another server on the way may have chosen the other one.
+    ManyHosts,
+    /// The `Host` cannot be one.
+    HostInvalid,
+    /// The target is neither a path, `*` nor an `http` URL without user information.
+    TargetInvalid,
+    /// `CONNECT` asks for a tunnel to a host of the client's choice.
+    Connect,
+    /// The body broke the rules of its framing.
+    Body,
+}
+
+impl Fault {
+    /// What the client is told.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::NoHost => "the request has no Host header, which HTTP/1.1 demands",
+            Self::ManyHosts => "the request has more than one Host header",
+            Self::HostInvalid => {
+                "the Host header is not a host name or address with an optional port"
+            }
+            Self::TargetInvalid => "the request target is neither a path nor an http URL",
+            Self::Connect => "CONNECT is not supported",
+            Self::Body => "the request's body is not framed as HTTP demands",
+        }
+    }
+}
+
+/// Whether `request` can be routed and forwarded without two servers understanding it differently.
+pub(crate) fn check<B>(request: &Request<B>) -> Result<(), Fault> {
+    if request.method() == Method::CONNECT {
+        return Err(Fault::Connect);
+    }
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let host = hosts.next();
+    if hosts.next().is_some() {
+        return Err(Fault::ManyHosts);
+    }
+    match host {
+        None if request.version() >= Version::HTTP_11 => return Err(Fault::NoHost),
+        Some(host) if !is_host(host.as_bytes()) => return Err(Fault::HostInvalid),
+        _ => {}
+    }
+    let uri = request.uri();
+    let is_valid = match (uri.scheme_str(), uri.authority()) {
+        (None, None) => true,
+        (Some("http" | "https"), Some(authority)) => is_host(authority.as_str().as_bytes()),
+        _ => false,
+    };
+    if is_valid {
+        Ok(())
+    } else {
+        Err(Fault::TargetInvalid)
+    }
+}
+
+/// Whether `host` has only characters of a host name, an address or a port. Empty is allowed: a target without
+/// authority has an empty `Host`.
+fn is_host(host: &[u8]) -> bool {
+    host.iter()
+        .all(|b| b.is_ascii_alphanumeric() || b"-._~:[]%!$&'()*+,;=".contains(b))
+}
+
+/// Who asked, and how: what the endpoint is told of the client's connection.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    address: HeaderValue,
+}
+
+impl Peer {
+    /// A client that connected from `address`.
+    pub(crate) fn new(address: std::net::IpAddr) -> Self {
+        // Every address is visible ASCII; a value that were not would only be left out.
+        let text = address.to_canonical().to_string();
+        let address = HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("unknown"));
+        Self { address }
+    }
+}
+
+/// Turns the head that the client sent into the one that the endpoint gets: in origin form, without what concerns only
+/// the client's connection, with what the client's connection was. `Expect` is left out, as the client has been told
+/// to continue by the time that its body is read. Tells whether the client asked for a protocol that `may_upgrade`.
+pub(crate) fn rewrite(head: &mut Parts, peer: &Peer, may_upgrade: bool) -> Option<Upgrade> {
+    let upgrade = headers::upgrade(&head.headers).filter(|_| may_upgrade);
+    let takes_trailers = headers::has_token(&head.headers, &TE, "trailers");
+    headers::remove_hop_by_hop(&mut head.headers);
+    head.headers.remove(EXPECT);
+    origin_form(head);
+    forwarded(&mut head.headers, peer);
+    if takes_trailers {
+        headers::set_te_trailers(&mut head.headers, upgrade.is_none());
+    }
+    if let Some(upgrade) = &upgrade {
+        upgrade.set(&mut head.headers);
+    }
+    head.version = Version::HTTP_11;
+    head.extensions.clear();
+    upgrade
+}
+
+/// RFC 9112 section 3.2.2: the target's authority is the host, whatever `Host` says.
+fn origin_form(head: &mut Parts) {
+    let Some(authority) = head.uri.authority() else {
+        return;
+    };
+    if let Ok(host) = HeaderValue::from_str(authority.as_str()) {
+        let _ = head.headers.try_insert(HOST, host);
+    }
+    let path = match head.uri.path_and_query() {
+        Some(path) => path.clone(),
+        None => PathAndQuery::from_static("/"),
+    };
+    head.uri = Uri::from(path);
+}
+
+/// Tells the endpoint who asked. No peer is trusted: what it says of host and protocol is replaced; what it says of
+/// those before it stays, with its own address at the end, which is the only one that is certain.
+fn forwarded(headers: &mut HeaderMap, peer: &Peer) {
+    let before: Vec<&[u8]> = headers
+        .get_all(&FORWARDED_FOR)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    let chain = if before.is_empty() {
+        Some(peer.address.clone())
+    } else {
+        // One line, as many servers read the first line only.
+        let mut chain = before.join(&b", "[..]);
+        chain.extend_from_slice(b", ");
+        chain.extend_from_slice(peer.address.as_bytes());
+        HeaderValue::from_maybe_shared(bytes::Bytes::from(chain)).ok()
+    };
+    let host = headers.get(HOST).cloned();
+    for (name, value) in [
+        (FORWARDED_FOR, chain),
+        (FORWARDED_HOST, host),
+        (FORWARDED_PROTO, Some(HeaderValue::from_static("http"))),
+    ] {
+        match value {
+            // A map that is full refuses the header, which is better than to refuse the request.
+            Some(value) => drop(headers.try_insert(name, value)),
+            None => drop(headers.remove(name)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,245 @@
+//! Starting and stopping the proxy.
+
+use crate::{Clock, Config, Counters, listener, worker};
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    rc::Rc,
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
+use tokio::{
+    runtime::{Builder, LocalOptions},
+    sync::{oneshot, watch},
+    time::Instant,
+};
+use traffic::Routes;
+
+/// Why the proxy cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No address to listen on was given.
+    #[error("no listener is configured; at least one address is needed")]
+    NoListener,
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A worker cannot be started.
+    #[error("cannot start worker {worker}")]
+    Worker {
+        /// Its number, from 0.
+        worker: usize,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// A worker's thread ended by a panic. Its connections were cut; new ones go to the other workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("worker {worker} of the proxy ended by a panic")]
+pub struct WorkerPanicked {
+    /// Its number, from 0.
+    pub worker: usize,
+}
+
+/// What became of the connections when the proxy was shut down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drained {
+    /// Client connections that were still busy at the deadline and were cut, tunnels included.
+    pub cut: usize,
+}
+
+/// The running proxy. Dropping it cuts all connections; [`Proxy::shutdown`] lets them finish.
+#[derive(Debug)]
+pub struct Proxy {
+    addresses: Vec<SocketAddr>,
+    counters: Arc<Counters>,
+    workers: Vec<Running>,
+    panicked: watch::Receiver<Option<WorkerPanicked>>,
+}
+
+#[derive(Debug)]
+struct Running {
+    stop: oneshot::Sender<Instant>,
+    thread: thread::JoinHandle<usize>,
+}
+
+/// Starts the proxy: listens on every address of `config`, and serves what `routes` publishes with one thread for each
+/// worker. When it returns, all workers serve and have acknowledged the table as it is; with no table yet, every
+/// request is answered with 404. Outcomes are counted at times of `clock`.
+///
+/// The [`Stats`](traffic::Stats) that the tables count into must have been made for as many workers as `config` has,
+/// and no other proxy may read `routes`.
+///
+/// # Errors
+/// When there is no address, an address cannot be listened on, or a thread cannot be started. Then nothing listens.
+pub fn start(config: &Config, routes: &Arc<Routes>, clock: Clock) -> Result<Proxy, StartError> {
+    if config.listeners.is_empty() {
+        return Err(StartError::NoListener);
+    }
+    let workers = config.workers.get();
+    let listeners = listener::bind(&config.listeners, workers)?;
+    let addresses = local_addresses(config, &listeners)?;
+    let counters = Arc::new(Counters::new(workers));
+    let (alarm, panicked) = watch::channel(None);
+    let mut proxy = Proxy {
+        addresses,
+        counters,
+        workers: Vec::with_capacity(workers),
+        panicked,
+    };
+    for (worker, listeners) in listeners.into_iter().enumerate() {
+        let seat = Seat {
+            worker,
+            config: config.clone(),
+            routes: Arc::clone(routes),
+            clock,
+            counters: Arc::clone(&proxy.counters),
+            alarm: alarm.clone(),
+        };
+        // Workers start one after the other, so that each has the number that its counters have.
+        let running = seat.start(listeners);
+        let running = running.map_err(|source| StartError::Worker { worker, source })?;
+        proxy.workers.push(running);
+    }
+    Ok(proxy)
+}
+
+fn local_addresses(
+    config: &Config,
+    listeners: &[Vec<TcpListener>],
+) -> Result<Vec<SocketAddr>, StartError> {
+    let first = listeners.iter().flatten();
+    first
+        .zip(&config.listeners)
+        .map(|(listener, &address)| {
+            let bound = listener.local_addr();
+            bound.map_err(|source| StartError::Bind { address, source })
+        })
+        .collect()
+}
+
+impl Proxy {
+    /// The addresses that are listened on, in the order of [`Config::listeners`], with the ports that were picked.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The counters of connections, and of requests that went to no version.
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.counters)
+    }
+
+    /// A future that is ready when a worker has panicked. The others go on serving, but a core is lost: whoever runs
+    /// the process should end it.
+    pub fn panicked(&self) -> impl Future<Output = WorkerPanicked> + Send + use<> {
+        let mut panicked = self.panicked.clone();
+        async move {
+            if let Ok(panicked) = panicked.wait_for(Option::is_some).await
+                && let Some(panicked) = *panicked
+            {
+                return panicked;
+            }
+            // All workers have ended, and none of them by a panic.
+            std::future::pending().await
+        }
+    }
+
+    /// Stops accepting, closes idle connections, lets the others finish their exchange, and cuts what is left after
+    /// `deadline`. Blocks until all workers have ended.
+    pub fn shutdown(self, deadline: Duration) -> Drained {
+        let deadline = Instant::now() + deadline;
+        let (stops, threads): (Vec<_>, Vec<_>) = self
+            .workers
+            .into_iter()
+            .map(|running| (running.stop, running.thread))
+            .unzip();
+        for stop in stops {
+            // A worker that has ended already needs no telling.
+            let _ = stop.send(deadline);
+        }
+        let cut = threads
+            .into_iter()
+            .filter_map(|thread| thread.join().ok())
+            .sum();
+        Drained { cut }
+    }
+}
+
+/// What a worker's thread begins with.
+struct Seat {
+    worker: usize,
+    config: Config,
+    routes: Arc<Routes>,
+    clock: Clock,
+    counters: Arc<Counters>,
+    alarm: watch::Sender<Option<WorkerPanicked>>,
+}
+
+impl Seat {
+    /// Starts the thread and waits until it serves.
+    fn start(self, listeners: Vec<TcpListener>) -> io::Result<Running> {
+        let (stop, stopped) = oneshot::channel();
+        let (ready, is_ready) = mpsc::channel();
+        let thread = thread::Builder::new()
+            .name(format!("worker-{}", self.worker))
+            .spawn(move || self.run(listeners, stopped, &ready))?;
+        // A thread that hung up without a word has panicked.
+        let panicked = |_| Err(io::Error::other("the thread panicked"));
+        is_ready.recv().unwrap_or_else(panicked)?;
+        Ok(Running { stop, thread })
+    }
+
+    fn run(
+        self,
+        listeners: Vec<TcpListener>,
+        stop: oneshot::Receiver<Instant>,
+        ready: &mpsc::Sender<io::Result<()>>,
+    ) -> usize {
+        let _alarm = PanicAlarm(&self);
+        let runtime = Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .build_local(LocalOptions::default());
+        let served = runtime.and_then(|runtime| {
+            runtime.block_on(async {
+                let listeners = listeners
+                    .into_iter()
+                    .map(tokio::net::TcpListener::from_std)
+                    .collect::<io::Result<Vec<_>>>()?;
+                let counters = Arc::clone(&self.counters);
+                let worker = worker::Worker::new(
+                    self.worker,
+                    &self.config,
+                    &self.routes,
+                    self.clock,
+                    counters,
+                );
+                let _ = ready.send(Ok(()));
+                Ok(worker::run(Rc::new(worker), listeners, stop).await)
+            })
+        });
+        served.unwrap_or_else(|error| {
+            let _ = ready.send(Err(error));
+            0
+        })
+    }
+}
+
+/// Tells when its thread panics.
+struct PanicAlarm<'a>(&'a Seat);
+
+impl Drop for PanicAlarm<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let worker = self.0.worker;
+            self.0.alarm.send_replace(Some(WorkerPanicked { worker }));
+        }
+    }
+}

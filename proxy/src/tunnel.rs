@@ -1,0 +1,100 @@
+//! Connections that stopped speaking HTTP, such as WebSockets: bytes pass both ways until one side ends.
+
+use bytes::Bytes;
+use std::{
+    cell::Cell,
+    io,
+    pin::{Pin, pin},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy_bidirectional},
+    net::TcpStream,
+    time::{Instant, sleep_until},
+};
+
+/// An endpoint's side of a tunnel that is about to begin.
+#[derive(Debug)]
+pub(crate) struct Tunnel {
+    /// The connection.
+    pub(crate) stream: TcpStream,
+    /// What has come on it after the answer that began the tunnel.
+    pub(crate) read: Bytes,
+}
+
+impl Tunnel {
+    /// Passes bytes both ways until both sides have ended, one fails, or nothing has moved for `idle`. `sent` is what
+    /// the client sent before the tunnel began.
+    pub(crate) async fn run(mut self, mut client: TcpStream, sent: Bytes, idle: Duration) {
+        let moved = Cell::new(Instant::now());
+        let pass = async {
+            let (mut client, mut endpoint) = (
+                Noticed::new(&mut client, &moved),
+                Noticed::new(&mut self.stream, &moved),
+            );
+            endpoint.write_all(&sent).await?;
+            client.write_all(&self.read).await?;
+            copy_bidirectional(&mut client, &mut endpoint).await
+        };
+        let stalled = async {
+            loop {
+                let deadline = moved.get() + idle;
+                if deadline <= Instant::now() {
+                    return;
+                }
+                sleep_until(deadline).await;
+            }
+        };
+        tokio::select! {
+            ended = pass => if let Err(error) = ended {
+                tracing::debug!(%error, "a tunnel broke off");
+            },
+            () = stalled => tracing::debug!("a tunnel lay idle for too long"),
+        }
+    }
+}
+
+/// A stream that writes down when bytes moved on it.
+struct Noticed<'a> {
+    stream: &'a mut TcpStream,
+    moved: &'a Cell<Instant>,
+}
+
+impl<'a> Noticed<'a> {
+    fn new(stream: &'a mut TcpStream, moved: &'a Cell<Instant>) -> Self {
+        Self { stream, moved }
+    }
+}
+
+impl AsyncRead for Noticed<'_> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        ready!(pin!(&mut *self.stream).poll_read(context, buffer))?;
+        self.moved.set(Instant::now());
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Noticed<'_> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(pin!(&mut *self.stream).poll_write(context, bytes))?;
+        self.moved.set(Instant::now());
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        pin!(&mut *self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        pin!(&mut *self.stream).poll_shutdown(context)
+    }
+}

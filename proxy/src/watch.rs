@@ -1,0 +1,120 @@
+//! The one deadline of a client's connection.
+//!
+//! A connection is always in one phase, and each phase has a limit. The connection's task keeps a single timer and
+//! looks at the deadline when it rings; entering a phase or making progress only writes two cells. So a request on a
+//! busy connection costs no timer operation, however many timeouts apply to it.
+
+use crate::Timeouts;
+use std::{
+    cell::Cell,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::time::{Instant, Sleep};
+
+/// What the connection waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// The rest of a request's head. Progress does not extend it, or an endless dribble would go on for ever.
+    Head,
+    /// A connection to an endpoint, which has a timeout of its own.
+    Connect,
+    /// The rest of a request's body, or room for it at the endpoint.
+    Upload,
+    /// The head of the response.
+    Answer,
+    /// The rest of the response's body, or room for it at the client.
+    Transfer,
+    /// The next request.
+    Idle,
+}
+
+/// The phase, since when, and how long it may last.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    phase: Cell<Phase>,
+    since: Cell<Instant>,
+    /// The timer rang for the phase as it is.
+    is_over: Cell<bool>,
+    limits: Timeouts,
+}
+
+impl Watch {
+    /// A connection that begins now, with a request's head.
+    pub(crate) fn new(limits: Timeouts) -> Self {
+        Self {
+            phase: Cell::new(Phase::Head),
+            since: Cell::new(Instant::now()),
+            is_over: Cell::new(false),
+            limits,
+        }
+    }
+
+    /// The phase as it is.
+    pub(crate) fn phase(&self) -> Phase {
+        self.phase.get()
+    }
+
+    /// Begins `phase` now.
+    pub(crate) fn enter(&self, phase: Phase) {
+        self.phase.set(phase);
+        self.since.set(Instant::now());
+        self.is_over.set(false);
+    }
+
+    /// Bytes came from the client.
+    pub(crate) fn received(&self) {
+        if self.phase.get() == Phase::Idle {
+            self.enter(Phase::Head);
+        }
+    }
+
+    /// A part of a body moved, or the client took bytes.
+    pub(crate) fn moved(&self) {
+        match self.phase.get() {
+            Phase::Upload | Phase::Transfer | Phase::Idle => {
+                self.since.set(Instant::now());
+                self.is_over.set(false);
+            }
+            Phase::Head | Phase::Connect | Phase::Answer => {}
+        }
+    }
+
+    /// When the phase has lasted too long.
+    pub(crate) fn deadline(&self) -> Instant {
+        /// For the phase that this watch does not limit.
+        const FAR: Duration = Duration::from_secs(3600);
+        let limit = match self.phase.get() {
+            Phase::Head => self.limits.request_header,
+            Phase::Connect => FAR,
+            Phase::Upload | Phase::Transfer => self.limits.idle,
+            Phase::Answer => self.limits.response_header,
+            Phase::Idle => self.limits.keep_alive,
+        };
+        self.since.get() + limit
+    }
+
+    /// Whether the phase has lasted too long, as the timer found it. It stays so until another phase is entered.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over.get()
+    }
+
+    /// Looks at the timer, before the connection is driven.
+    pub(crate) fn ring(&self, alarm: Pin<&mut Sleep>, context: &mut Context<'_>) {
+        if alarm.poll(context).is_ready() && self.deadline() <= Instant::now() {
+            self.is_over.set(true);
+        }
+    }
+
+    /// Sets the timer, after the connection was driven. A timer that rings too early is set again when it rings.
+    pub(crate) fn arm(&self, mut alarm: Pin<&mut Sleep>, context: &mut Context<'_>) {
+        let deadline = self.deadline();
+        if deadline < alarm.deadline() || alarm.is_elapsed() {
+            alarm.as_mut().reset(deadline);
+            if let Poll::Ready(()) = alarm.poll(context) {
+                context.waker().wake_by_ref();
+            }
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! One worker: a thread with a runtime, listeners, pools and counters of its own.
+
+use crate::{
+    Clock, Config, Counters, Timeouts, client::serve, counters::WorkerCounters, lane::Lanes,
+    pool::Pool,
+};
+use std::{
+    cell::{Cell, RefCell},
+    convert::Infallible,
+    future::poll_fn,
+    hash::{BuildHasher, Hasher, RandomState},
+    io,
+    rc::Rc,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, oneshot},
+    task::{JoinError, JoinSet, spawn_local, yield_now},
+    time::{Instant, sleep, timeout_at},
+};
+use traffic::{Reader, Routes, View};
+
+/// How long accepting rests when the process has no file descriptor left, or another resource. Trying again at once
+/// would keep the core busy with failing.
+const ACCEPT_REST: Duration = Duration::from_millis(50);
+
+/// The most that hyper reads ahead or holds back on one connection; the head must fit in it.
+const BUFFER_BYTES: usize = 128 * 1024;
+
+/// What the connections of one worker share. It never leaves its thread.
+pub(crate) struct Worker {
+    /// The clock that outcomes are timed by.
+    pub(crate) clock: Clock,
+    /// The limits of every exchange.
+    pub(crate) timeouts: Timeouts,
+    /// Idle connections to endpoints.
+    pub(crate) pool: Pool,
+    /// The versions that requests were sent to.
+    pub(crate) lanes: Lanes,
+    /// How endpoints are spoken to.
+    pub(crate) http_client: hyper::client::conn::http1::Builder,
+    /// How clients are spoken to.
+    pub(crate) http_server: hyper::server::conn::http1::Builder,
+    /// Wakes every connection when draining begins.
+    pub(crate) drain: Notify,
+    is_draining: Cell<bool>,
+    /// Client connections that are open, tunnels included.
+    open: Cell<usize>,
+    /// Woken when the last of them has closed.
+    all_closed: Notify,
+    reader: RefCell<Reader>,
+    random: Cell<u64>,
+    counters: Arc<Counters>,
+    index: usize,
+    workers: usize,
+}
+
+impl Worker {
+    /// Worker `index` of those that `config` asks for. Must be called on its thread.
+    pub(crate) fn new(
+        index: usize,
+        config: &Config,
+        routes: &Routes,
+        clock: Clock,
+        counters: Arc<Counters>,
+    ) -> Self {
+        let mut reader = routes.reader();
+        let buffer = BUFFER_BYTES.max(config.max_head_bytes);
+        let mut http_client = hyper::client::conn::http1::Builder::new();
+        http_client
+            .max_header_size(config.max_head_bytes)
+            .max_buf_size(buffer);
+        let mut http_server = hyper::server::conn::http1::Builder::new();
+        http_server
+            .max_header_size(config.max_head_bytes)
+            .max_buf_size(buffer);
+        Self {
+            clock,
+            timeouts: config.timeouts,
+            pool: Pool::new(config.pool),
+            lanes: Lanes::new(reader.view().worker()),
+            http_client,
+            http_server,
+            drain: Notify::new(),
+            is_draining: Cell::new(false),
+            open: Cell::new(0),
+            all_closed: Notify::new(),
+            reader: RefCell::new(reader),
+            random: Cell::new(RandomState::new().build_hasher().finish()),
+            counters,
+            index,
+            workers: config.workers.get(),
+        }
+    }
+
+    /// The table that was published last.
+    pub(crate) fn view(&self) -> Rc<View> {
+        Rc::clone(self.reader.borrow_mut().view())
+    }
+
+    /// The worker's cells of the counters.
+    pub(crate) fn counters(&self) -> &WorkerCounters {
+        self.counters.worker(self.index)
+    }
+
+    /// The next random number (SplitMix64), for what need not be secret.
+    pub(crate) fn random(&self) -> u64 {
+        let state = self.random.get().wrapping_add(0x9E37_79B9_7F4A_7C15);
+        self.random.set(state);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// Whether connections are to end as soon as their exchange has.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.is_draining.get()
+    }
+
+    /// Counts a client's connection until the value is dropped.
+    pub(crate) fn open(self: &Rc<Self>) -> Open {
+        self.counters().accepted.count();
+        self.open.set(self.open.get() + 1);
+        Open(Rc::clone(self))
+    }
+
+    /// Counts a tunnel until the value is dropped.
+    pub(crate) fn tunnel(&self) -> OpenTunnel<'_> {
+        self.counters().tunnels_begun.count();
+        OpenTunnel(self.counters())
+    }
+}
+
+/// A client's connection that is open.
+pub(crate) struct Open(Rc<Worker>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let worker = &self.0;
+        worker.counters().closed.count();
+        worker.open.set(worker.open.get() - 1);
+        if worker.open.get() == 0 {
+            worker.all_closed.notify_one();
+        }
+    }
+}
+
+/// A tunnel that is open.
+pub(crate) struct OpenTunnel<'a>(&'a WorkerCounters);
+
+impl Drop for OpenTunnel<'_> {
+    fn drop(&mut self) {
+        self.0.tunnels_ended.count();
+    }
+}
+
+/// Serves until `stop` names a deadline, then finishes what is under way by that deadline. Gives the number of
+/// connections that were still open then. That the other end of `stop` is gone means to end at once.
+pub(crate) async fn run(
+    worker: Rc<Worker>,
+    listeners: Vec<TcpListener>,
+    stop: oneshot::Receiver<Instant>,
+) -> usize {
+    tokio::select! {
+        cut = accept_and_drain(&worker, listeners, stop) => cut,
+        never = acknowledge(&worker) => match never {},
+        never = sweep(&worker) => match never {},
+    }
+}
+
+async fn accept_and_drain(
+    worker: &Rc<Worker>,
+    listeners: Vec<TcpListener>,
+    stop: oneshot::Receiver<Instant>,
+) -> usize {
+    let mut accepting = JoinSet::new();
+    for listener in listeners {
+        accepting.spawn_local(accept(Rc::clone(worker), listener));
+    }
+    let deadline = tokio::select! {
+        deadline = stop => deadline.unwrap_or_else(|_| Instant::now()),
+        Some(ended) = accepting.join_next() => {
+            pass_on_panic(ended);
+            Instant::now()
+        }
+    };
+    worker.is_draining.set(true);
+    worker.drain.notify_waiters();
+    while let Some(ended) = accepting.join_next().await {
+        pass_on_panic(ended);
+    }
+    let closed = async {
+        while worker.open.get() > 0 {
+            worker.all_closed.notified().await;
+        }
+    };
+    let _ = timeout_at(deadline, closed).await;
+    worker.pool.clear();
+    worker.open.get()
+}
+
+/// A worker that no longer accepts is no worker: its thread ends by the panic, which the process is told of.
+fn pass_on_panic(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && let Ok(panic) = error.try_into_panic()
+    {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// Accepts connections until draining begins, and then those that wait already.
+async fn accept(worker: Rc<Worker>, listener: TcpListener) {
+    let mut is_failing = false;
+    while !worker.is_draining() {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = worker.drain.notified() => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                is_failing = false;
+                spawn_local(serve(Rc::clone(&worker), stream, peer));
+            }
+            Err(error) if is_the_connections(&error) => {}
+            Err(error) => {
+                worker.counters().accept_failures.count();
+                if !std::mem::replace(&mut is_failing, true) {
+                    tracing::warn!(%error, "cannot accept connections; trying again until it works");
+                }
+                sleep(ACCEPT_REST).await;
+            }
+        }
+    }
+    // Lets the runtime look for connections that have arrived meanwhile.
+    yield_now().await;
+    while let Poll::Ready(Ok((stream, peer))) =
+        poll_fn(|context| Poll::Ready(listener.poll_accept(context))).await
+    {
+        spawn_local(serve(Rc::clone(&worker), stream, peer));
+    }
+}
+
+/// Whether only the connection that was to be accepted is lost.
+fn is_the_connections(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}
+
+/// Takes up every table as soon as it is published, requests or none.
+async fn acknowledge(worker: &Worker) -> Infallible {
+    loop {
+        let seen = worker.view().generation();
+        worker.lanes.prune(worker.workers);
+        let changed = worker.reader.borrow().changed(seen);
+        changed.await;
+    }
+}
+
+/// Closes the connections to endpoints that nobody needed for a while.
+async fn sweep(worker: &Worker) -> Infallible {
+    /// Often enough, whatever the idle time is.
+    const SHORTEST: Duration = Duration::from_millis(100);
+    loop {
+        sleep(worker.pool.idle_time().max(SHORTEST)).await;
+        worker.pool.sweep();
+    }
+}

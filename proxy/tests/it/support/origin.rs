@@ -1,0 +1,128 @@
+//! Servers that the proxy forwards to.
+
+use super::{PATIENCE, wire};
+use std::{
+    io::Write,
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    thread,
+};
+
+/// A server under test. Its threads end with their connections.
+pub(crate) struct Origin {
+    pub(crate) address: SocketAddr,
+    connections: Arc<AtomicUsize>,
+    seen: Arc<Mutex<Vec<wire::Message>>>,
+}
+
+impl Origin {
+    /// How many connections it has accepted.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(SeqCst)
+    }
+
+    /// The requests that it has got.
+    pub(crate) fn seen(&self) -> Vec<wire::Message> {
+        self.seen.lock().unwrap().clone()
+    }
+}
+
+/// A server that does what `serve` does with each connection.
+pub(crate) fn raw(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> Origin {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let origin = Origin {
+        address: listener.local_addr().unwrap(),
+        connections: Arc::default(),
+        seen: Arc::default(),
+    };
+    let connections = Arc::clone(&origin.connections);
+    let serve = Arc::new(serve);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(stream) = stream else { return };
+            connections.fetch_add(1, SeqCst);
+            stream.set_nodelay(true).unwrap();
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            let serve = Arc::clone(&serve);
+            thread::spawn(move || serve(stream));
+        }
+    });
+    origin
+}
+
+/// A server that reads the head of each request and then does what `answer` does.
+pub(crate) fn after_head(answer: impl Fn(&mut wire::Client) + Send + Sync + 'static) -> Origin {
+    raw(move |stream| {
+        let mut wire = wire::Client::from(stream);
+        if wire.try_head().is_some() {
+            answer(&mut wire);
+        }
+    })
+}
+
+/// A server that answers each request with these bytes and keeps the connection.
+pub(crate) fn answering(response: &'static [u8]) -> Origin {
+    raw(move |stream| {
+        let mut wire = wire::Client::from(stream);
+        while wire.try_message(false).is_some() {
+            wire.send(response);
+        }
+    })
+}
+
+/// A well-behaved HTTP server.
+pub(crate) fn http() -> Builder {
+    Builder {
+        status: 200,
+        body: "ok".to_owned(),
+    }
+}
+
+pub(crate) struct Builder {
+    status: u16,
+    body: String,
+}
+
+impl Builder {
+    /// Answers with `status`.
+    pub(crate) fn status(mut self, status: u16) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// Answers with `body`.
+    pub(crate) fn body(mut self, body: &str) -> Self {
+        body.clone_into(&mut self.body);
+        self
+    }
+
+    /// Starts the server.
+    pub(crate) fn run(self) -> Origin {
+        let response = format!(
+            "HTTP/1.1 {} X\r\ncontent-length: {}\r\n\r\n{}",
+            self.status,
+            self.body.len(),
+            self.body
+        );
+        let seen: Arc<Mutex<Vec<wire::Message>>> = Arc::default();
+        let kept = Arc::clone(&seen);
+        let mut origin = raw(move |stream| {
+            let mut wire = wire::Client::from(stream);
+            while let Some(request) = wire.try_message(false) {
+                kept.lock().unwrap().push(request);
+                let _ = wire.stream.write_all(response.as_bytes());
+            }
+        });
+        origin.seen = seen;
+        origin
+    }
+}
+
+/// An address that refuses connections.
+pub(crate) fn refusing() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.local_addr().unwrap()
+}

@@ -1,0 +1,145 @@
+//! A proxy with its routes and counters.
+
+use super::{eventually, wire};
+use proxy::{Clock, Config, Proxy};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    num::NonZeroUsize,
+    sync::Arc,
+    time::Duration,
+};
+use traffic::{
+    Backend, BackendId, Role, RolloutId, Route, RouteTable, Routes, Split, SplitRule, Stats,
+    Sticky, Target, Weight,
+    matches::{HostMatch, PathMatch, RequestMatch},
+    stats::Totals,
+};
+
+/// A running proxy, and the controller's end of it.
+pub(crate) struct World {
+    pub(crate) stats: Arc<Stats>,
+    pub(crate) routes: Arc<Routes>,
+    pub(crate) proxy: Proxy,
+}
+
+/// A proxy with one worker, which makes its order of things predictable.
+pub(crate) fn start() -> World {
+    start_with(1, |_| {})
+}
+
+/// A proxy with `workers` workers and what `set` changes.
+pub(crate) fn start_with(workers: usize, set: impl FnOnce(&mut Config)) -> World {
+    let stats = Arc::new(Stats::new(workers));
+    let routes = Arc::new(Routes::default());
+    let workers = NonZeroUsize::new(workers).unwrap();
+    let mut config = Config::new(vec![(Ipv4Addr::LOCALHOST, 0).into()], workers);
+    set(&mut config);
+    let proxy = proxy::start(&config, &routes, Clock::start()).unwrap();
+    World {
+        stats,
+        routes,
+        proxy,
+    }
+}
+
+fn rollout() -> RolloutId {
+    RolloutId::new("default", "shop")
+}
+
+impl World {
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.proxy.addresses()[0]
+    }
+
+    pub(crate) fn connect(&self) -> wire::Client {
+        wire::Client::connect(self.address())
+    }
+
+    pub(crate) fn backend(&self, role: Role, endpoints: &[SocketAddr]) -> Backend {
+        Backend {
+            id: BackendId::new("default", &format!("shop-{role}")),
+            endpoints: endpoints.into(),
+            series: self.stats.series(&rollout(), role),
+        }
+    }
+
+    /// Publishes a table that sends every path below `path` to what follows, and nothing else.
+    pub(crate) fn publish(&self, routes: &[(&str, Target)], splits: Vec<Split>) {
+        let route = |(path, target): &(&str, Target)| Route {
+            hosts: vec![HostMatch::Any],
+            matches: vec![RequestMatch {
+                path: PathMatch::Prefix((*path).into()),
+                ..RequestMatch::any()
+            }],
+            target: target.clone(),
+        };
+        let table = RouteTable::new(routes.iter().map(route).collect(), splits).unwrap();
+        self.routes.publish(table);
+    }
+
+    /// Publishes a table that sends everything to `endpoints`, as the stable version without a split.
+    pub(crate) fn serve(&self, endpoints: &[SocketAddr]) {
+        let target = Target::Backend(self.backend(Role::Stable, endpoints));
+        self.publish(&[("/", target)], Vec::new());
+    }
+
+    /// Begins a split of everything.
+    pub(crate) fn split(&self, stable: SocketAddr, canary: SocketAddr) -> SplitBuilder<'_> {
+        let split = Split {
+            rollout: rollout(),
+            stable: self.backend(Role::Stable, &[stable]),
+            canary: Some(self.backend(Role::Canary, &[canary])),
+            weight: Weight::ZERO,
+            rules: Vec::new(),
+            sticky: None,
+            tickets: self.stats.tickets(&rollout()),
+        };
+        SplitBuilder { world: self, split }
+    }
+
+    /// What was counted for `role`, once no request is under way any more.
+    pub(crate) fn totals(&self, role: Role) -> Totals {
+        let series = self.stats.series(&rollout(), role);
+        eventually("all requests end", || series.totals().in_flight == 0);
+        series.totals()
+    }
+
+    /// What was counted for the stable version, once no request is under way any more.
+    pub(crate) fn stable(&self) -> Totals {
+        self.totals(Role::Stable)
+    }
+
+    /// Requests under way at the stable version.
+    pub(crate) fn in_flight(&self) -> u64 {
+        let series = self.stats.series(&rollout(), Role::Stable);
+        series.totals().in_flight
+    }
+
+    pub(crate) fn shutdown(self, deadline: Duration) -> proxy::Drained {
+        self.proxy.shutdown(deadline)
+    }
+}
+
+pub(crate) struct SplitBuilder<'a> {
+    world: &'a World,
+    split: Split,
+}
+
+impl SplitBuilder<'_> {
+    pub(crate) fn sticky(mut self, sticky: Sticky) -> Self {
+        self.split.sticky = Some(sticky);
+        self
+    }
+
+    pub(crate) fn rule(mut self, rule: SplitRule) -> Self {
+        self.split.rules.push(rule);
+        self
+    }
+
+    /// Publishes the split with the canary at `basis_points`.
+    pub(crate) fn weight(mut self, basis_points: u16) {
+        self.split.weight = Weight::from_basis_points(basis_points).unwrap();
+        self.world
+            .publish(&[("/", Target::Split(0))], vec![self.split]);
+    }
+}

@@ -1,0 +1,157 @@
+//! What the tests say, in words and numbers.
+
+use rollout::analysis::{Acceptance, Judgement, Limit, Margin, Reading, Reason, TestReading};
+use traffic::Weight;
+
+use super::Page;
+use crate::view::format::{count, counted, magnitude, percent, seconds};
+
+/// Each rollback test: how strong its evidence is, what it counted, and what is allowed.
+pub(super) fn against(reading: &Reading, page: &mut Page) {
+    page.heading("Evidence against the canary");
+    for test in &reading.tests {
+        page.item(&test.test.to_string(), &strength(test));
+        for line in counts(test) {
+            page.item("", &line);
+        }
+    }
+    page.text(
+        "E is the evidence so far. For a canary within the limit, the chance that E ever gets so high, however often \
+         one looks, is at most p = 1/E.",
+    );
+}
+
+fn strength(test: &TestReading) -> String {
+    let finding = match test.ln_e {
+        ln_e if ln_e >= test.ln_threshold => "WORSE than allowed",
+        ln_e if ln_e > 0.0 => "not shown to be worse",
+        _ => "nothing speaks against it",
+    };
+    let mut text = format!("{finding}: {}", evidence(test.ln_e, test.ln_threshold));
+    if test.ln_e > 0.0 {
+        text += &format!(", p <= {}", magnitude((-test.ln_e).exp()));
+    }
+    text
+}
+
+/// `E = 3.4 of 200 (ln E = 1.22 of 5.30)`.
+fn evidence(ln_e: f64, ln_threshold: f64) -> String {
+    format!(
+        "E = {} of {} (ln E = {ln_e:.2} of {ln_threshold:.2})",
+        magnitude(ln_e.exp()),
+        magnitude(ln_threshold.exp()),
+    )
+}
+
+fn counts(test: &TestReading) -> Vec<String> {
+    let both = |what: &str, stable_what: &str| {
+        format!(
+            "{} of {} canary requests {what}, {} of {} stable requests {stable_what}",
+            count(test.canary_events),
+            count(test.canary_requests),
+            count(test.stable_events),
+            count(test.stable_requests),
+        )
+    };
+    match test.limit {
+        Limit::Ratio(margin) => {
+            vec![both("failed", "did"), format!("allowed: {}", allowed(margin))]
+        }
+        Limit::Latency { stable: Some(stable), canary: Some(canary), .. } => {
+            let slow = format!("took longer than {}", seconds(canary));
+            vec![
+                both(&slow, &format!("longer than {}", seconds(stable))),
+                "allowed: the same share".into(),
+            ]
+        }
+        Limit::Latency { increase, .. } => vec![format!(
+            "stable's latency is not known yet; allowed: {} more",
+            percent(increase * 100.0)
+        )],
+    }
+}
+
+/// `a failure ratio of 1.1 times stable's plus 0.1 percentage points`.
+fn allowed(margin: Margin) -> String {
+    let points = points(margin.absolute);
+    match margin.relative {
+        1.0 => format!("a failure ratio of stable's plus {points}"),
+        relative => {
+            format!("a failure ratio of {} times stable's plus {points}", magnitude(relative))
+        }
+    }
+}
+
+/// `0.1 percentage points`.
+fn points(share: f64) -> String {
+    format!("{} percentage points", percent(share * 100.0).trim_end_matches('%'))
+}
+
+/// That stable itself fails, when it does.
+pub(super) fn hold(reading: &Reading, page: &mut Page) {
+    let Judgement::Hold { stable_requests, stable_failures, allowed } = reading.judgement else {
+        return;
+    };
+    page.heading("Hold");
+    page.text(&format!(
+        "Stable itself failed {} of {} of the last minute, more than the {} that count as healthy. While that lasts \
+         nothing can be said for the canary, and it gets no more traffic. It is still taken away if it is worse than \
+         stable.",
+        count(stable_failures),
+        counted(stable_requests, "request"),
+        percent(allowed * 100.0),
+    ));
+}
+
+/// What the evidence step needs before the next weight.
+pub(super) fn to_go_on(acceptance: &Acceptance, page: &mut Page) {
+    page.heading("To go on");
+    page.text(&format!(
+        "From {} to {}: the requests of this step must show that the canary stays below {}.",
+        weight(acceptance.from),
+        weight(acceptance.to),
+        allowed(acceptance.margin),
+    ));
+    page.text(&format!(
+        "So far {}, from {} of the canary, of which {} failed.",
+        evidence(acceptance.ln_e, acceptance.ln_threshold),
+        counted(acceptance.canary_requests, "request"),
+        count(acceptance.canary_failures),
+    ));
+    if let Some(excludable) = acceptance.excludable {
+        page.text(&format!(
+            "They exclude that the canary's failure ratio is higher than stable's by more than {}.",
+            points(excludable)
+        ));
+    }
+    page.text(&outlook(acceptance));
+    if acceptance.eta.is_some_and(|eta| eta > LONG) {
+        page.text(
+            "There is little traffic for such a small harm. More weight in the first step or a larger harmBudget needs \
+             fewer requests.",
+        );
+    }
+}
+
+/// What is too long for a step, in seconds.
+const LONG: f64 = 900.0;
+
+fn outlook(acceptance: &Acceptance) -> String {
+    let Some(reason) = acceptance.waits_for else { return "It may go on.".into() };
+    let mut text = format!("It waits: {reason}");
+    match (reason, acceptance.eta) {
+        (Reason::Evidence | Reason::Dwell, Some(eta)) => {
+            text += &format!(
+                "; about {} more at the traffic of now, if the canary is as good as stable",
+                seconds(eta.max(1.0).ceil())
+            );
+        }
+        (Reason::Evidence, None) => text += "; at the traffic of now it cannot be told how long that takes",
+        _ => {}
+    }
+    text + "."
+}
+
+fn weight(weight: Weight) -> String {
+    percent(f64::from(weight.basis_points()) / 100.0)
+}
