@@ -77,7 +77,9 @@ pub(crate) fn start(address: SocketAddr, shared: Shared) -> io::Result<Admin> {
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     let (stop, stopped) = oneshot::channel::<()>();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let serve = move || {
         runtime.block_on(async move {
             let listener = match tokio::net::TcpListener::from_std(listener) {
@@ -96,7 +98,11 @@ pub(crate) fn start(address: SocketAddr, shared: Shared) -> io::Result<Admin> {
         });
     };
     let thread = thread::Builder::new().name("admin".into()).spawn(serve)?;
-    Ok(Admin { address, stop: Some(stop), thread: Some(thread) })
+    Ok(Admin {
+        address,
+        stop: Some(stop),
+        thread: Some(thread),
+    })
 }
 
 fn router(shared: Shared) -> Router {
@@ -119,7 +125,10 @@ fn router(shared: Shared) -> Router {
 }
 
 async fn nothing_here() -> Response {
-    refuse(StatusCode::NOT_FOUND, "no such page: there are /metrics, /healthz, /readyz and /api/v1".to_owned())
+    refuse(
+        StatusCode::NOT_FOUND,
+        "no such page: there are /metrics, /healthz, /readyz and /api/v1".to_owned(),
+    )
 }
 
 fn refuse(status: StatusCode, error: String) -> Response {
@@ -135,12 +144,22 @@ async fn documents(State(shared): State<Shared>) -> Json<serde_json::Value> {
 }
 
 async fn list(State(shared): State<Shared>) -> Response {
-    Json(shared.engine().views(Timestamp::now(), shared.clock.elapsed())).into_response()
+    Json(
+        shared
+            .engine()
+            .views(Timestamp::now(), shared.clock.elapsed()),
+    )
+    .into_response()
 }
 
-async fn show(State(shared): State<Shared>, Path((namespace, name)): Path<(String, String)>) -> Response {
+async fn show(
+    State(shared): State<Shared>,
+    Path((namespace, name)): Path<(String, String)>,
+) -> Response {
     let rollout = RolloutId::new(&namespace, &name);
-    let view = shared.engine().view(&rollout, Timestamp::now(), shared.clock.elapsed());
+    let view = shared
+        .engine()
+        .view(&rollout, Timestamp::now(), shared.clock.elapsed());
     view.map_or_else(|| unknown(&rollout), |view| Json(view).into_response())
 }
 
@@ -159,14 +178,21 @@ async fn act(
         "promote" => Verb::Promote,
         "pause" => Verb::Pause,
         "resume" => Verb::Resume,
-        "abort" => Verb::Abort { by: "operator".to_owned() },
+        "abort" => Verb::Abort {
+            by: "operator".to_owned(),
+        },
         "retry" => Verb::Retry,
         other => {
             let allowed = "promote, pause, resume, abort, retry";
-            return refuse(StatusCode::NOT_FOUND, format!("no verb {other}: allowed are {allowed}"));
+            return refuse(
+                StatusCode::NOT_FOUND,
+                format!("no verb {other}: allowed are {allowed}"),
+            );
         }
     };
-    let done = shared.engine().act(&rollout, verb, Timestamp::now(), shared.clock.elapsed());
+    let done = shared
+        .engine()
+        .act(&rollout, verb, Timestamp::now(), shared.clock.elapsed());
     let saved = match done {
         Ok(saved) => saved,
         Err(Refused::Unknown) => return unknown(&rollout),
@@ -181,7 +207,11 @@ async fn act(
 }
 
 async fn metrics(State(shared): State<Shared>, headers: HeaderMap) -> Response {
-    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default().to_owned();
+    let accept = headers
+        .get(header::ACCEPT)
+        .and_then(|accept| accept.to_str().ok())
+        .unwrap_or_default()
+        .to_owned();
     // A scrape of many rollouts takes long, and health must be told meanwhile.
     match tokio::task::spawn_blocking(move || shared.exporter.render(&accept)).await {
         Ok((content_type, body)) => ([(header::CONTENT_TYPE, content_type)], body).into_response(),
@@ -193,7 +223,10 @@ async fn metrics(State(shared): State<Shared>, headers: HeaderMap) -> Response {
 async fn healthy(State(shared): State<Shared>) -> Response {
     let idle = shared.engine().idle(shared.clock.elapsed());
     if idle > controller::engine::TICK * 50 {
-        return refuse(StatusCode::SERVICE_UNAVAILABLE, format!("the control loop stands still for {idle:.1?}"));
+        return refuse(
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("the control loop stands still for {idle:.1?}"),
+        );
     }
     "ok\n".into_response()
 }
@@ -203,7 +236,10 @@ async fn ready(State(shared): State<Shared>) -> Response {
     let published = shared.routes.published();
     let served = shared.routes.served();
     if published.number() == 0 || served.is_empty() || served.iter().any(Option::is_none) {
-        return refuse(StatusCode::SERVICE_UNAVAILABLE, "not every worker serves requests".to_owned());
+        return refuse(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "not every worker serves requests".to_owned(),
+        );
     }
     "ok\n".into_response()
 }

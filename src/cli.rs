@@ -205,10 +205,11 @@ pub(crate) enum Output {
 
 /// Reads a duration such as `90s`, `5m` or `1h30m`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let signed: SignedDuration = text
-        .parse()
-        .map_err(|_| format!("found `{text}`, allowed is a duration such as 200ms, 90s, 5m or 1h30m"))?;
-    Duration::try_from(signed).map_err(|_| format!("found `{text}`, allowed is a duration that is not negative"))
+    let signed: SignedDuration = text.parse().map_err(|_| {
+        format!("found `{text}`, allowed is a duration such as 200ms, 90s, 5m or 1h30m")
+    })?;
+    Duration::try_from(signed)
+        .map_err(|_| format!("found `{text}`, allowed is a duration that is not negative"))
 }
 
 #[cfg(test)]

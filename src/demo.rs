@@ -54,12 +54,14 @@ pub(crate) struct DemoArgs {
 pub(crate) fn run(args: &DemoArgs) -> ExitCode {
     let mut scenario = args.scenario.scenario();
     scenario.rps = args.rps.unwrap_or(scenario.rps);
-    let told = Interrupt::listen().map_err(anyhow::Error::from).and_then(|interrupt| {
-        if args.interactive {
-            return interactive::run(&scenario, &interrupt).map(|()| true);
-        }
-        tell(scenario, args.plain, &interrupt)
-    });
+    let told = Interrupt::listen()
+        .map_err(anyhow::Error::from)
+        .and_then(|interrupt| {
+            if args.interactive {
+                return interactive::run(&scenario, &interrupt).map(|()| true);
+            }
+            tell(scenario, args.plain, &interrupt)
+        });
     match told {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -85,7 +87,12 @@ fn tell(scenario: Scenario, plain: bool, interrupt: &Interrupt) -> anyhow::Resul
         told: Vec::new(),
     };
     let played = play.play(&world, &updates, interrupt);
-    let Play { stage, drive, mut told, .. } = play;
+    let Play {
+        stage,
+        drive,
+        mut told,
+        ..
+    } = play;
     // The terminal must be itself again before anything is printed to it.
     drop(stage);
     // What became known of an ending a moment later.
@@ -119,10 +126,15 @@ impl Play {
         interrupt: &Interrupt,
     ) -> anyhow::Result<()> {
         let deadline = self.start + SignedDuration::try_from(self.scenario.deadline)?;
-        self.stage.say(&format!(
-            "v1 is stable and takes {} requests per second",
-            self.scenario.rps
-        ))?;
+        let rps = self.scenario.rps;
+        self.stage
+            .say(&format!("v1 is stable and takes {rps} requests per second"))?;
+        if !self.stage.is_live() {
+            let address = world.connection().address;
+            self.stage.say(&format!(
+                "look closer with: sluice get --watch --address {address}"
+            ))?;
+        }
         loop {
             if self.take_in(world, updates)? {
                 return Ok(());
@@ -131,8 +143,15 @@ impl Play {
                 bail!("stopped before the story was over");
             }
             if Timestamp::now() > deadline {
-                let standing = self.view.as_ref().map(crate::view::headline).unwrap_or_default();
-                bail!("the story was not over after {:?}; {standing}", self.scenario.deadline);
+                let standing = self
+                    .view
+                    .as_ref()
+                    .map(crate::view::headline)
+                    .unwrap_or_default();
+                bail!(
+                    "the story was not over after {:?}; {standing}",
+                    self.scenario.deadline
+                );
             }
         }
     }
@@ -159,11 +178,15 @@ impl Play {
 
     /// Does what the story asks for now; whether it is over.
     fn act(&mut self, world: &World) -> anyhow::Result<bool> {
-        let Some(view) = &self.view else { return Ok(false) };
+        let Some(view) = &self.view else {
+            return Ok(false);
+        };
         match self.drive.see(view, Timestamp::now()) {
             Some(Act::Ship { release, stable }) => {
                 let release = &self.scenario.releases[release];
-                world.free_slot(&stable).deploy(release.version, release.behaviour);
+                world
+                    .free_slot(&stable)
+                    .deploy(release.version, release.behaviour);
                 world.files.ship(release.version)?;
                 self.stage.say(&format!("shipped {}", release.story))?;
             }
@@ -176,13 +199,19 @@ impl Play {
 
     /// Says how a rollout ended.
     fn tell(&mut self, world: &World, release: usize) -> anyhow::Result<()> {
-        let Some(ended) = self.drive.endings().get(release).cloned() else { return Ok(()) };
+        let Some(ended) = self.drive.endings().get(release).cloned() else {
+            return Ok(());
+        };
         let version = self.scenario.releases[release].version;
         let slots = world.slots.iter().map(app::App::deployed);
-        let first_request =
-            slots.filter(|slot| slot.version == version).find_map(|slot| slot.first_request);
+        let first_request = slots
+            .filter(|slot| slot.version == version)
+            .find_map(|slot| slot.first_request);
         self.stage.say(&format!("{version} was {}", ended.ending))?;
-        self.told.push(Told { ended, first_request });
+        self.told.push(Told {
+            ended,
+            first_request,
+        });
         Ok(())
     }
 }
@@ -192,7 +221,13 @@ fn rps(text: &str) -> Result<f64, String> {
     text.parse()
         .ok()
         .filter(|rps| ALLOWED.contains(rps))
-        .ok_or_else(|| format!("found `{text}`, allowed is {} to {}", ALLOWED.start(), ALLOWED.end()))
+        .ok_or_else(|| {
+            format!(
+                "found `{text}`, allowed is {} to {}",
+                ALLOWED.start(),
+                ALLOWED.end()
+            )
+        })
 }
 
 #[cfg(test)]

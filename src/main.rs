@@ -20,7 +20,9 @@ fn main() -> ExitCode {
             log();
             run::run(&args.files)
         }
-        Command::Lint(args) => lint::lint(&args.files, &mut io::stdout().lock()).unwrap_or(ExitCode::FAILURE),
+        Command::Lint(args) => {
+            lint::lint(&args.files, &mut io::stdout().lock()).unwrap_or(ExitCode::FAILURE)
+        }
         Command::Demo(args) => demo::run(&args),
         Command::Client(command) => cli::client::execute(command, &mut io::stdout().lock()),
     }
@@ -28,7 +30,16 @@ fn main() -> ExitCode {
 
 /// Logs to standard error, from `info` on unless `SLUICE_LOG` says otherwise.
 fn log() {
-    let filter = EnvFilter::builder().with_env_var("SLUICE_LOG").from_env_lossy();
-    let filter = if std::env::var_os("SLUICE_LOG").is_some() { filter } else { EnvFilter::new("info") };
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    let filter = EnvFilter::builder()
+        .with_env_var("SLUICE_LOG")
+        .from_env_lossy();
+    let filter = if std::env::var_os("SLUICE_LOG").is_some() {
+        filter
+    } else {
+        EnvFilter::new("info")
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .init();
 }

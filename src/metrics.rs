@@ -38,9 +38,14 @@ struct Decision {
 
 impl Collector for Rollouts {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let read = self.0.lock().unwrap_or_else(PoisonError::into_inner).tally();
+        let read = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .tally();
         let help = "The phase that the rollout is in, as 1";
-        let mut phases = encoder.encode_descriptor("sluice_rollout_phase", help, None, MetricType::Gauge)?;
+        let mut phases =
+            encoder.encode_descriptor("sluice_rollout_phase", help, None, MetricType::Gauge)?;
         for (id, phase) in &read.phases {
             let labels = Phase {
                 namespace: id.namespace.to_string(),
@@ -50,7 +55,12 @@ impl Collector for Rollouts {
             ConstGauge::new(1i64).encode(phases.encode_family(&labels)?)?;
         }
         let help = "Decisions taken since the process began";
-        let mut decisions = encoder.encode_descriptor("sluice_rollout_decisions", help, None, MetricType::Counter)?;
+        let mut decisions = encoder.encode_descriptor(
+            "sluice_rollout_decisions",
+            help,
+            None,
+            MetricType::Counter,
+        )?;
         let mut counted = BTreeMap::new();
         for ((id, decision, by), n) in &read.decisions {
             let labels = Decision {
@@ -62,10 +72,12 @@ impl Collector for Rollouts {
             *counted.entry(labels).or_insert(0) += n;
         }
         for (labels, n) in counted {
-            prometheus_client::metrics::counter::ConstCounter::new(n).encode(decisions.encode_family(&labels)?)?;
+            prometheus_client::metrics::counter::ConstCounter::new(n)
+                .encode(decisions.encode_family(&labels)?)?;
         }
         let help = "Whether the files as they are now are what runs, as 1 or 0";
-        let valid = encoder.encode_descriptor("sluice_documents_valid", help, None, MetricType::Gauge)?;
+        let valid =
+            encoder.encode_descriptor("sluice_documents_valid", help, None, MetricType::Gauge)?;
         ConstGauge::new(i64::from(read.documents_valid)).encode(valid)
     }
 }

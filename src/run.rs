@@ -4,7 +4,6 @@ mod control;
 pub(crate) mod documents;
 mod ending;
 
-
 use crate::admin::{self, Admin};
 use controller::{
     engine::{Engine, Saved},
@@ -86,13 +85,26 @@ pub(crate) fn start(files: &[PathBuf]) -> Result<Running, StartError> {
     let (spec, folder) = documents::load(&mut files).map_err(StartError::Documents)?;
     let edge = spec.edge.clone();
     let state_file = state_file(&edge, &folder);
-    let refused = |why: String| StartError::State { path: state_file.display().to_string(), why };
-    let token = edge.token_file.as_ref().map(|file| token(&folder.join(file))).transpose()?;
+    let refused = |why: String| StartError::State {
+        path: state_file.display().to_string(),
+        why,
+    };
+    let token = edge
+        .token_file
+        .as_ref()
+        .map(|file| token(&folder.join(file)))
+        .transpose()?;
     let store = Store::open(state_file.clone()).map_err(|error| refused(error.to_string()))?;
     let saved = saved(&state_file).map_err(refused)?;
 
-    let workers = edge.workers.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
-    let (stats, routes) = (Arc::new(Stats::new(workers.get())), Arc::new(Routes::default()));
+    let workers = edge
+        .workers
+        .or_else(|| thread::available_parallelism().ok())
+        .unwrap_or(NonZeroUsize::MIN);
+    let (stats, routes) = (
+        Arc::new(Stats::new(workers.get())),
+        Arc::new(Routes::default()),
+    );
     let clock = proxy::Clock::start();
     let mut engine = Engine::new(spec, saved, Arc::clone(&stats), Arc::clone(&routes), store);
     // The first table is there before the first request.
@@ -111,8 +123,18 @@ pub(crate) fn start(files: &[PathBuf]) -> Result<Running, StartError> {
         clock,
         token,
     };
-    let admin_server = admin::start(edge.admin, shared).map_err(|why| StartError::Admin { address: edge.admin, why })?;
-    let control = control::start(control::Loop { engine, files, clock, exporter, routes }).map_err(StartError::Thread)?;
+    let admin_server = admin::start(edge.admin, shared).map_err(|why| StartError::Admin {
+        address: edge.admin,
+        why,
+    })?;
+    let control = control::start(control::Loop {
+        engine,
+        files,
+        clock,
+        exporter,
+        routes,
+    })
+    .map_err(StartError::Thread)?;
     Ok(Running {
         admin: admin_server.address,
         listeners: proxy.addresses().to_vec(),
@@ -128,7 +150,11 @@ impl Running {
     pub(crate) fn shutdown(self) {
         let drained = self.proxy.shutdown(self.drain);
         if drained.cut > 0 {
-            tracing::warn!("{} connections were cut at the drain deadline of {:.0?}", drained.cut, self.drain);
+            tracing::warn!(
+                "{} connections were cut at the drain deadline of {:.0?}",
+                drained.cut,
+                self.drain
+            );
         }
         // Verdicts and scrapes go on until the last request has ended.
         self.control.stop();
@@ -156,28 +182,48 @@ pub(crate) fn run(files: &[PathBuf]) -> ExitCode {
 }
 
 fn state_file(edge: &Edge, folder: &Path) -> PathBuf {
-    folder.join(edge.state_file.as_deref().unwrap_or(Path::new("sluice-state.json")))
+    folder.join(
+        edge.state_file
+            .as_deref()
+            .unwrap_or(Path::new("sluice-state.json")),
+    )
 }
 
 fn saved(file: &Path) -> Result<Saved, String> {
-    let Some(bytes) = store::read(file).map_err(|error| error.to_string())? else { return Ok(Saved::default()) };
-    Saved::from_bytes(&bytes)
-        .map_err(|error| format!("{error}. Move it away to begin with all rollouts at the template of their file"))
+    let Some(bytes) = store::read(file).map_err(|error| error.to_string())? else {
+        return Ok(Saved::default());
+    };
+    Saved::from_bytes(&bytes).map_err(|error| {
+        format!("{error}. Move it away to begin with all rollouts at the template of their file")
+    })
 }
 
 fn token(file: &Path) -> Result<Arc<str>, StartError> {
-    let refused = |why: String| StartError::Token { path: file.display().to_string(), why };
+    let refused = |why: String| StartError::Token {
+        path: file.display().to_string(),
+        why,
+    };
     let token = std::fs::read_to_string(file).map_err(|error| refused(error.to_string()))?;
     match token.trim() {
-        "" => Err(refused("is empty; it must hold the token on one line".to_owned())),
+        "" => Err(refused(
+            "is empty; it must hold the token on one line".to_owned(),
+        )),
         token => Ok(token.into()),
     }
 }
 
 fn config(edge: &Edge, workers: NonZeroUsize) -> proxy::Config {
     let mut config = proxy::Config::new(edge.listeners.clone(), workers);
-    let Timeouts { connect, response_header, idle, keep_alive, request_header, drain: _ } = edge.timeouts;
-    let set = |timeout: &mut Duration, written: Option<Duration>| *timeout = written.unwrap_or(*timeout);
+    let Timeouts {
+        connect,
+        response_header,
+        idle,
+        keep_alive,
+        request_header,
+        drain: _,
+    } = edge.timeouts;
+    let set =
+        |timeout: &mut Duration, written: Option<Duration>| *timeout = written.unwrap_or(*timeout);
     set(&mut config.timeouts.connect, connect);
     set(&mut config.timeouts.response_header, response_header);
     set(&mut config.timeouts.idle, idle);

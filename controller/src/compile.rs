@@ -5,9 +5,8 @@ use rollout::plan::{HeaderRoute, Revision};
 use rollout::state::Slot;
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 use traffic::{
-    Backend, BackendId, Role, RolloutId, Route, RouteTable, Split, SplitRule, Stats, Sticky, Target, Weight,
-    route::NoSuchSplit,
-    split::Side,
+    Backend, BackendId, Role, RolloutId, Route, RouteTable, Split, SplitRule, Stats, Sticky,
+    Target, Weight, route::NoSuchSplit, split::Side,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -29,13 +28,23 @@ pub struct Shares {
 ///
 /// # Errors
 /// A route leads to a rollout that `spec` does not have.
-pub fn compile(spec: &Spec, shares: &BTreeMap<RolloutId, Shares>, stats: &Stats) -> Result<RouteTable, NoSuchSplit> {
+pub fn compile(
+    spec: &Spec,
+    shares: &BTreeMap<RolloutId, Shares>,
+    stats: &Stats,
+) -> Result<RouteTable, NoSuchSplit> {
     let split = |(id, rollout)| split(spec, id, rollout, shares.get(id), stats);
     let splits: Vec<Split> = spec.rollouts.iter().map(split).collect();
     let place = |rollout: &RolloutId| splits.iter().position(|split| split.rollout == *rollout);
     let target = |target: &RouteTarget| match target {
         RouteTarget::Rollout(rollout) => Target::Split(place(rollout).unwrap_or(usize::MAX)),
-        RouteTarget::Service(service) => Target::Backend(backend(spec, service, service_series(service), Role::Active, stats)),
+        RouteTarget::Service(service) => Target::Backend(backend(
+            spec,
+            service,
+            service_series(service),
+            Role::Active,
+            stats,
+        )),
     };
     let route = |route: &crate::spec::RouteSpec| Route {
         hosts: route.hosts.clone(),
@@ -48,10 +57,19 @@ pub fn compile(spec: &Spec, shares: &BTreeMap<RolloutId, Shares>, stats: &Stats)
 
 /// A Service that no rollout splits is counted under its own name, as a rollout whose one version is active.
 fn service_series(service: &BackendId) -> RolloutId {
-    RolloutId { namespace: Arc::clone(&service.namespace), name: Arc::clone(&service.name) }
+    RolloutId {
+        namespace: Arc::clone(&service.namespace),
+        name: Arc::clone(&service.name),
+    }
 }
 
-fn backend(spec: &Spec, service: &BackendId, counted: RolloutId, role: Role, stats: &Stats) -> Backend {
+fn backend(
+    spec: &Spec,
+    service: &BackendId,
+    counted: RolloutId,
+    role: Role,
+    stats: &Stats,
+) -> Backend {
     Backend {
         id: service.clone(),
         endpoints: endpoints(spec, service),
@@ -64,7 +82,13 @@ pub fn endpoints(spec: &Spec, service: &BackendId) -> Arc<[SocketAddr]> {
     spec.services.get(service).cloned().unwrap_or_default()
 }
 
-fn split(spec: &Spec, id: &RolloutId, rollout: &RolloutSpec, shares: Option<&Shares>, stats: &Stats) -> Split {
+fn split(
+    spec: &Spec,
+    id: &RolloutId,
+    rollout: &RolloutSpec,
+    shares: Option<&Shares>,
+    stats: &Stats,
+) -> Split {
     let stable = shares.map_or(Slot::First, |shares| shares.stable);
     let version = |slot, role| backend(spec, rollout.slots.get(slot), id.clone(), role, stats);
     let canary = shares.and_then(|shares| shares.canary.as_ref());
@@ -94,5 +118,9 @@ fn salt(id: &RolloutId, canary: Option<&Revision>) -> u64 {
 }
 
 fn header_rule(route: &HeaderRoute) -> SplitRule {
-    SplitRule { name: route.name.as_str().into(), matches: header_route_matches(route), to: Side::Canary }
+    SplitRule {
+        name: route.name.as_str().into(),
+        matches: header_route_matches(route),
+        to: Side::Canary,
+    }
 }

@@ -98,7 +98,13 @@ impl Kept {
 
 impl Engine {
     /// An engine for `spec`, going on where `saved` left off. It publishes nothing until it is turned.
-    pub fn new(spec: Spec, saved: Saved, stats: Arc<Stats>, routes: Arc<Routes>, store: Store) -> Self {
+    pub fn new(
+        spec: Spec,
+        saved: Saved,
+        stats: Arc<Stats>,
+        routes: Arc<Routes>,
+        store: Store,
+    ) -> Self {
         let mut engine = Self {
             spec,
             entries: BTreeMap::new(),
@@ -106,7 +112,10 @@ impl Engine {
             stats,
             routes,
             store,
-            published: Published { stale: true, ..Published::default() },
+            published: Published {
+                stale: true,
+                ..Published::default()
+            },
             problems: Vec::new(),
             changes: 0,
             last_tick: Duration::ZERO,
@@ -119,7 +128,9 @@ impl Engine {
     /// Goes over to `spec`, which takes effect at the next turn.
     pub fn reload(&mut self, spec: Spec) {
         if spec.edge != self.spec.edge {
-            tracing::warn!("listeners, admin, workers, timeouts and state file take effect when the process starts anew");
+            tracing::warn!(
+                "listeners, admin, workers, timeouts and state file take effect when the process starts anew"
+            );
         }
         self.spec = spec;
         self.problems.clear();
@@ -140,10 +151,17 @@ impl Engine {
 
     /// Numbers for the metrics.
     pub fn tally(&self) -> Tally {
-        let mut tally = Tally { documents_valid: self.problems.is_empty(), ..Tally::default() };
+        let mut tally = Tally {
+            documents_valid: self.problems.is_empty(),
+            ..Tally::default()
+        };
         for (id, entry) in &self.entries {
-            let Some(spec) = self.spec.rollouts.get(id) else { continue };
-            tally.phases.insert(id.clone(), entry.state().summary(&spec.plan).phase);
+            let Some(spec) = self.spec.rollouts.get(id) else {
+                continue;
+            };
+            tally
+                .phases
+                .insert(id.clone(), entry.state().summary(&spec.plan).phase);
             for ((decision, by), n) in entry.decided() {
                 tally.decisions.insert((id.clone(), decision, by), *n);
             }
@@ -153,7 +171,12 @@ impl Engine {
 
     /// Makes the entries those of the spec.
     fn match_entries(&mut self) {
-        let gone: Vec<RolloutId> = self.entries.keys().filter(|id| !self.spec.rollouts.contains_key(id)).cloned().collect();
+        let gone: Vec<RolloutId> = self
+            .entries
+            .keys()
+            .filter(|id| !self.spec.rollouts.contains_key(id))
+            .cloned()
+            .collect();
         for id in gone {
             if let Some(entry) = self.entries.remove(&id) {
                 tracing::warn!(rollout = %id, "no document names the rollout any more; its state is kept");
@@ -175,21 +198,27 @@ impl Engine {
     /// that is due and publishes what follows.
     pub fn tick(&mut self, now: Timestamp, elapsed: Duration) {
         self.last_tick = elapsed;
-        let acknowledged = self.routes.acknowledged();
-        let settled = acknowledged == Some(self.published.generation);
-        let traffic = Traffic { stats: &self.stats, acknowledged, elapsed, settled };
+        let traffic = Traffic {
+            stats: &self.stats,
+            acknowledged: self.routes.acknowledged(),
+            elapsed,
+        };
         let mut changed = false;
         for (id, entry) in &mut self.entries {
-            let Some(spec) = self.spec.rollouts.get(id) else { continue };
-            let serving = self.published.shares.get(id).filter(|_| settled).map(|shares| shares.weight);
+            let Some(spec) = self.spec.rollouts.get(id) else {
+                continue;
+            };
             let endpoints = |slot| compile::endpoints(&self.spec, spec.slots.get(slot)).len();
-            changed |= entry.turn(spec, &traffic, serving, &endpoints, now);
+            changed |= entry.turn(spec, &traffic, &endpoints, now);
         }
         self.publish(now, elapsed);
         if changed {
             self.changes += 1;
         }
-        let flying = self.entries.values().any(|entry| entry.state().canary().is_some());
+        let flying = self
+            .entries
+            .values()
+            .any(|entry| entry.state().canary().is_some());
         if changed || (flying && elapsed.saturating_sub(self.last_saved) >= CHECKPOINT) {
             self.keep(elapsed);
         }
@@ -197,8 +226,11 @@ impl Engine {
 
     /// Publishes a table when the one that is served is not what is wanted.
     fn publish(&mut self, now: Timestamp, elapsed: Duration) {
-        let wanted: BTreeMap<_, _> =
-            self.entries.iter().filter_map(|(id, entry)| Some((id.clone(), entry.shares()?))).collect();
+        let wanted: BTreeMap<_, _> = self
+            .entries
+            .iter()
+            .filter_map(|(id, entry)| Some((id.clone(), entry.shares()?)))
+            .collect();
         if !self.published.stale && wanted == self.published.shares {
             return;
         }
@@ -211,20 +243,36 @@ impl Engine {
             stats: &self.stats,
             acknowledged: self.routes.acknowledged(),
             elapsed,
-            settled: false,
         };
-        for (id, entry) in &mut self.entries {
-            if wanted.get(id) != self.published.shares.get(id) {
-                entry.close_block(&traffic, now);
-            }
+        let stale = self.published.stale;
+        let mut moved: Vec<_> = self
+            .entries
+            .iter_mut()
+            .filter(|(id, _)| stale || wanted.get(id) != self.published.shares.get(id))
+            .map(|(id, entry)| (wanted.get(id), entry))
+            .collect();
+        for (_, entry) in &mut moved {
+            entry.close_block(&traffic, now);
         }
         let generation = self.routes.publish(table);
+        for (shares, entry) in moved {
+            entry.published(generation, shares);
+        }
         let counted = |id: &RolloutId| {
             self.spec.rollouts.contains_key(id)
-                || self.spec.services.keys().any(|s| s.namespace == id.namespace && s.name == id.name)
+                || self
+                    .spec
+                    .services
+                    .keys()
+                    .any(|s| s.namespace == id.namespace && s.name == id.name)
         };
         self.stats.retain(counted);
-        self.published = Published { generation, at: elapsed, shares: wanted, stale: false };
+        self.published = Published {
+            generation,
+            at: elapsed,
+            shares: wanted,
+            stale: false,
+        };
         self.changes += 1;
         tracing::debug!(%generation, "published a table");
     }
@@ -233,31 +281,59 @@ impl Engine {
     ///
     /// # Errors
     /// There is no such rollout, or the verb means nothing now.
-    pub fn act(&mut self, rollout: &RolloutId, verb: Verb, now: Timestamp, elapsed: Duration) -> Result<Kept, Refused> {
+    pub fn act(
+        &mut self,
+        rollout: &RolloutId,
+        verb: Verb,
+        now: Timestamp,
+        elapsed: Duration,
+    ) -> Result<Kept, Refused> {
         let entry = self.entries.get_mut(rollout).ok_or(Refused::Unknown)?;
         let spec = self.spec.rollouts.get(rollout).ok_or(Refused::Unknown)?;
-        let acknowledged = self.routes.acknowledged();
-        let traffic = Traffic { stats: &self.stats, acknowledged, elapsed, settled: false };
-        entry.act(spec, &traffic, verb, now).map_err(|refused| Refused::NotNow(refused.to_string()))?;
+        let traffic = Traffic {
+            stats: &self.stats,
+            acknowledged: self.routes.acknowledged(),
+            elapsed,
+        };
+        entry
+            .act(spec, &traffic, verb, now)
+            .map_err(|refused| Refused::NotNow(refused.to_string()))?;
         self.tick(now, elapsed);
         self.changes += 1;
         let version = self.keep(elapsed);
-        Ok(Kept { durability: self.store.durability(), version })
+        Ok(Kept {
+            durability: self.store.durability(),
+            version,
+        })
     }
 
     /// Hands all states to the store.
     fn keep(&mut self, elapsed: Duration) -> Version {
         self.last_saved = elapsed;
-        let live = self.entries.iter().map(|(id, entry)| (id.clone(), entry.save()));
-        let dormant = self.dormant.iter().map(|(id, saved)| (id.clone(), saved.clone()));
-        self.store.save(Saved::from_rollouts(live.chain(dormant)).to_bytes())
+        let live = self
+            .entries
+            .iter()
+            .map(|(id, entry)| (id.clone(), entry.save()));
+        let dormant = self
+            .dormant
+            .iter()
+            .map(|(id, saved)| (id.clone(), saved.clone()));
+        self.store
+            .save(Saved::from_rollouts(live.chain(dormant)).to_bytes())
     }
 
     /// When the engine is to be turned next, counted from its last turn.
     pub fn pause(&self) -> Duration {
-        let unsettled = self.routes.acknowledged().is_some_and(|g| g != self.published.generation);
+        let unsettled = self
+            .routes
+            .acknowledged()
+            .is_some_and(|g| g < self.published.generation);
         let fresh = self.last_tick.saturating_sub(self.published.at) < UNSETTLED_FOR;
-        if unsettled && fresh { TICK_UNSETTLED } else { TICK }
+        if unsettled && fresh {
+            TICK_UNSETTLED
+        } else {
+            TICK
+        }
     }
 
     /// Grows with everything that a watcher would want to be told.
@@ -272,16 +348,26 @@ impl Engine {
 
     /// All rollouts as operators see them.
     pub fn views(&self, now: Timestamp, elapsed: Duration) -> Vec<RolloutView> {
-        self.entries.keys().filter_map(|id| self.view(id, now, elapsed)).collect()
+        self.entries
+            .keys()
+            .filter_map(|id| self.view(id, now, elapsed))
+            .collect()
     }
 
     /// One rollout as operators see it.
-    pub fn view(&self, rollout: &RolloutId, now: Timestamp, elapsed: Duration) -> Option<RolloutView> {
+    pub fn view(
+        &self,
+        rollout: &RolloutId,
+        now: Timestamp,
+        elapsed: Duration,
+    ) -> Option<RolloutView> {
         let entry = self.entries.get(rollout)?;
         let spec = self.spec.rollouts.get(rollout)?;
-        let settled = self.routes.acknowledged() == Some(self.published.generation);
-        let traffic =
-            Traffic { stats: &self.stats, acknowledged: self.routes.acknowledged(), elapsed, settled };
+        let traffic = Traffic {
+            stats: &self.stats,
+            acknowledged: self.routes.acknowledged(),
+            elapsed,
+        };
         let endpoints = |slot| compile::endpoints(&self.spec, spec.slots.get(slot)).len();
         Some(entry.view(spec, &traffic, &endpoints, now))
     }

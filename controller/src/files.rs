@@ -38,19 +38,31 @@ pub struct Files {
 impl Files {
     /// The files at `paths`, not yet read.
     pub fn new(paths: Vec<PathBuf>) -> Self {
-        Self { stamps: vec![None; paths.len()], paths }
+        Self {
+            stamps: vec![None; paths.len()],
+            paths,
+        }
     }
 
     /// Reads all files.
     pub fn read(&mut self) -> Vec<Contents> {
         // The stamp is taken first: a change after it is seen at the next look.
         self.stamps = self.paths.iter().map(|path| stamp(path)).collect();
-        self.paths.iter().map(|path| Contents { path: path.clone(), text: fs::read_to_string(path) }).collect()
+        self.paths
+            .iter()
+            .map(|path| Contents {
+                path: path.clone(),
+                text: fs::read_to_string(path),
+            })
+            .collect()
     }
 
     /// Whether a file was changed, replaced, added or removed since [`Files::read`].
     pub fn changed(&self) -> bool {
-        self.paths.iter().zip(&self.stamps).any(|(path, before)| stamp(path) != *before)
+        self.paths
+            .iter()
+            .zip(&self.stamps)
+            .any(|(path, before)| stamp(path) != *before)
     }
 }
 

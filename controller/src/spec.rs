@@ -73,11 +73,19 @@ pub fn read(documents: &[Document]) -> Result<Spec, Vec<Finding>> {
             Kind::Proxy(proxy) => edge = Some((document, proxy)),
             Kind::Other { .. } => {}
         }
-        findings.extend(faults.into_iter().map(|(path, message)| error(document, &path, message)));
+        findings.extend(
+            faults
+                .into_iter()
+                .map(|(path, message)| error(document, &path, message)),
+        );
     }
     let Some((document, proxy)) = edge else {
         let allowed = "exactly one document of kind Proxy is needed, for listeners and endpoints";
-        findings.extend(documents.first().map(|d| error(d, &FieldPath::root(), allowed.to_owned())));
+        findings.extend(
+            documents
+                .first()
+                .map(|d| error(d, &FieldPath::root(), allowed.to_owned())),
+        );
         return Err(findings);
     };
     let mut faults = Vec::new();
@@ -85,9 +93,18 @@ pub fn read(documents: &[Document]) -> Result<Spec, Vec<Finding>> {
     let edge = Edge::read(&proxy.spec, &mut faults);
     let services = edge::services(&proxy.spec, namespace, &mut faults);
     let routes = edge::routes(&proxy.spec, namespace, &rollouts, &mut faults);
-    findings.extend(faults.into_iter().map(|(path, message)| error(document, &path, message)));
+    findings.extend(
+        faults
+            .into_iter()
+            .map(|(path, message)| error(document, &path, message)),
+    );
     match edge {
-        Some(edge) if findings.is_empty() => Ok(Spec { edge, services, routes, rollouts }),
+        Some(edge) if findings.is_empty() => Ok(Spec {
+            edge,
+            services,
+            routes,
+            rollouts,
+        }),
         _ => Err(findings),
     }
 }
@@ -100,7 +117,12 @@ pub(crate) fn header_route_matches(route: &HeaderRoute) -> Vec<FieldMatch> {
 
 fn error(document: &Document, path: &FieldPath, message: String) -> Finding {
     let path = path.to_string();
-    Finding { severity: Severity::Error, location: document.source.locate(&path), path, message }
+    Finding {
+        severity: Severity::Error,
+        location: document.source.locate(&path),
+        path,
+        message,
+    }
 }
 
 fn path(written: &str) -> FieldPath {

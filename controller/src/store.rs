@@ -54,7 +54,9 @@ impl Mailbox {
     }
 
     fn wait<'a>(&self, guard: MutexGuard<'a, Pending>) -> MutexGuard<'a, Pending> {
-        self.changed.wait(guard).unwrap_or_else(PoisonError::into_inner)
+        self.changed
+            .wait(guard)
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -67,8 +69,14 @@ impl Store {
         let lock = lock(&path)?;
         let mailbox = Arc::new(Mailbox::default());
         let theirs = Arc::clone(&mailbox);
-        let writer = thread::Builder::new().name("state-file".into()).spawn(move || write_all(&theirs, &path))?;
-        Ok(Self { mailbox, writer: Some(writer), _lock: lock })
+        let writer = thread::Builder::new()
+            .name("state-file".into())
+            .spawn(move || write_all(&theirs, &path))?;
+        Ok(Self {
+            mailbox,
+            writer: Some(writer),
+            _lock: lock,
+        })
     }
 
     /// Hands over a state to be written; returns at once.
@@ -143,7 +151,9 @@ fn write_all(mailbox: &Mailbox, path: &Path) {
             }
             Err(error) => {
                 let failure = format!("state file {}: {error}", path.display());
-                tracing::error!("{failure}; the state is kept in memory and written again with the next change");
+                tracing::error!(
+                    "{failure}; the state is kept in memory and written again with the next change"
+                );
                 pending.failure = Some(failure);
             }
         }
@@ -154,7 +164,8 @@ fn write_all(mailbox: &Mailbox, path: &Path) {
 /// Takes the lock file beside `path`. The system gives it back when the process ends, however it ends.
 fn lock(path: &Path) -> io::Result<fs::File> {
     let beside = beside(path, ".lock");
-    let told = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", beside.display()));
+    let told =
+        |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", beside.display()));
     let file = fs::File::create(&beside).map_err(told)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -229,9 +240,16 @@ mod tests {
         store.save(b"last".to_vec());
         drop(store);
         assert_eq!(read(&path).unwrap().unwrap(), b"last");
-        let mut left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        let mut left: Vec<_> = fs::read_dir(folder.path())
+            .unwrap()
+            .map(|e| e.unwrap().file_name())
+            .collect();
         left.sort();
-        assert_eq!(left, ["state.json", "state.json.lock"], "no temporary file is left behind");
+        assert_eq!(
+            left,
+            ["state.json", "state.json.lock"],
+            "no temporary file is left behind"
+        );
     }
 
     #[test]

@@ -37,7 +37,9 @@ pub struct Window(VecDeque<Sample>);
 impl Window {
     /// Whether a sample is due at `now`.
     pub fn due(&self, now: Duration) -> bool {
-        self.0.back().is_none_or(|last| now.saturating_sub(last.at) >= SPACING)
+        self.0
+            .back()
+            .is_none_or(|last| now.saturating_sub(last.at) >= SPACING)
     }
 
     /// Keeps `sample` and forgets those older than [`SPAN`].
@@ -56,9 +58,14 @@ impl Window {
 
     /// Rates up to `now`, of the stable version and of the canary.
     pub fn red(&self, now: &Sample) -> (Red, Red) {
-        let Some(then) = self.0.front() else { return (Red::default(), Red::default()) };
+        let Some(then) = self.0.front() else {
+            return (Red::default(), Red::default());
+        };
         let elapsed = now.at.saturating_sub(then.at).as_secs_f64();
-        (red(&then.stable, &now.stable, elapsed), red(&then.canary, &now.canary, elapsed))
+        (
+            red(&then.stable, &now.stable, elapsed),
+            red(&then.canary, &now.canary, elapsed),
+        )
     }
 
     /// The canary's share, 0 to 1, of the requests whose side the weight decided; none without such requests.
@@ -79,11 +86,23 @@ fn red(then: &Totals, now: &Totals, elapsed: f64) -> Red {
     let failed = now.failed.saturating_sub(then.failed);
     let mut latency = now.latency.clone();
     latency.subtract(&then.latency);
-    let at = |quantile| latency.quantile(quantile).map(traffic::Bucket::upper_bound).filter(|s| s.is_finite());
+    let at = |quantile| {
+        latency
+            .quantile(quantile)
+            .map(traffic::Bucket::upper_bound)
+            .filter(|s| s.is_finite())
+    };
     Red {
-        rps: if elapsed > 0.0 { sent as f64 / elapsed } else { 0.0 },
+        rps: if elapsed > 0.0 {
+            sent as f64 / elapsed
+        } else {
+            0.0
+        },
         failure_ratio: ratio(failed.min(sent), sent),
-        latency: at(0.5).zip(at(0.9)).zip(at(0.99)).map(|((p50, p90), p99)| [p50, p90, p99]),
+        latency: at(0.5)
+            .zip(at(0.9))
+            .zip(at(0.99))
+            .map(|((p50, p90), p99)| [p50, p90, p99]),
     }
 }
 
@@ -96,17 +115,32 @@ mod tests {
     fn rates_are_of_the_last_seconds_only() {
         let stats = Stats::new(1);
         let rollout = RolloutId::new("default", "shop");
-        let (stable, canary) = (stats.series(&rollout, Role::Stable), stats.series(&rollout, Role::Canary));
+        let (stable, canary) = (
+            stats.series(&rollout, Role::Stable),
+            stats.series(&rollout, Role::Canary),
+        );
         let mut window = Window::default();
-        let sample = |at| Sample { at, stable: stable.totals(), canary: canary.totals() };
+        let sample = |at| Sample {
+            at,
+            stable: stable.totals(),
+            canary: canary.totals(),
+        };
         let mut now = Duration::ZERO;
         for second in 0..10u64 {
             for i in 0..100 {
-                let shard = if i < 10 { canary.shard(0) } else { stable.shard(0) };
+                let shard = if i < 10 {
+                    canary.shard(0)
+                } else {
+                    stable.shard(0)
+                };
                 shard.begin(now, true);
                 // The canary fails in the first five seconds only.
                 let status = if i < 10 && second < 5 { 500 } else { 200 };
-                shard.end(now, now + Duration::from_millis(20), Outcome::Answered(status));
+                shard.end(
+                    now,
+                    now + Duration::from_millis(20),
+                    Outcome::Answered(status),
+                );
             }
             now += Duration::from_secs(1);
             assert!(window.due(now));

@@ -43,12 +43,14 @@ impl Body for RequestBody {
         let upload = &self.client.upload;
         upload.set_waits_for_client(frame.is_pending());
         match &frame {
-            Poll::Ready(Some(Ok(_))) => self.client.watch.moved(),
+            Poll::Ready(Some(Ok(frame))) => {
+                self.client.watch.moved();
+                if frame.is_trailers() || self.incoming.is_end_stream() {
+                    upload.set_complete();
+                }
+            }
             Poll::Ready(None) => upload.set_complete(),
             Poll::Ready(Some(Err(_))) | Poll::Pending => {}
-        }
-        if self.incoming.is_end_stream() {
-            upload.set_complete();
         }
         frame
     }

@@ -11,10 +11,15 @@ use crate::{
     worker::Worker,
 };
 use http::Response;
-use hyper::service::service_fn;
+use hyper::{
+    body::Incoming,
+    server::conn::http1::Connection,
+    service::{HttpService, service_fn},
+};
 use hyper_util::rt::TokioIo;
 use std::{
     cell::Cell,
+    error::Error,
     future::poll_fn,
     io,
     net::{IpAddr, SocketAddr},
@@ -26,6 +31,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
     net::TcpStream,
+    task::yield_now,
     time::{sleep_until, timeout},
 };
 
@@ -76,6 +82,10 @@ pub(crate) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: SocketAdd
         worker,
     });
     let worker = &client.worker;
+    if worker.is_draining() {
+        // It waited to be accepted: the runtime has yet to see whether a request waits on it.
+        yield_now().await;
+    }
     let service = {
         let client = Rc::clone(&client);
         service_fn(move |request| forward(Rc::clone(&client), request))
@@ -85,57 +95,74 @@ pub(crate) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: SocketAdd
         client: Rc::clone(&client),
     });
     let mut connection = worker.http_server.serve_connection(io, service);
+    match drive(&client, &mut connection).await {
+        Ended::Done => {
+            let parts = connection.into_parts();
+            let stream = parts.io.into_inner().stream;
+            if let Some(tunnel) = client.tunnel.take() {
+                let _begun = worker.tunnel();
+                let idle = worker.timeouts.idle;
+                tunnel.run(stream, parts.read_buf, idle).await;
+            } else if client.upload.is_unread() {
+                linger(stream).await;
+            }
+        }
+        Ended::Rejected => linger(connection.into_parts().io.into_inner().stream).await,
+        Ended::Broken => {}
+    }
+}
+
+/// How HTTP ended on a client's connection.
+enum Ended {
+    /// In order.
+    Done,
+    /// The client sent what is no HTTP, and was told so.
+    Rejected,
+    /// It failed, or took too long.
+    Broken,
+}
+
+/// Serves requests until the connection ends, has to end for draining, or lasts too long in a phase that no exchange
+/// answers for.
+async fn drive<S>(client: &Client, connection: &mut Connection<TokioIo<Watched>, S>) -> Ended
+where
+    S: HttpService<Incoming, ResBody = ResponseBody>,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let worker = &client.worker;
     let mut alarm = pin!(sleep_until(client.watch.deadline()));
     let mut drain = pin!(worker.drain.notified());
     // Polled once: the task's waker does not change, and what it is woken for is looked up.
     let _ = poll_fn(|context| Poll::Ready(drain.as_mut().poll(context))).await;
     let mut is_told = false;
-    let ended = poll_fn(|context| {
+    poll_fn(|context| {
         client.watch.ring(alarm.as_mut(), context);
-        let mut ended = Pin::new(&mut connection).poll(context);
+        let mut ended = Pin::new(&mut *connection).poll(context);
         if ended.is_pending() && worker.is_draining() && !is_told {
             is_told = true;
-            Pin::new(&mut connection).graceful_shutdown();
-            ended = Pin::new(&mut connection).poll(context);
+            Pin::new(&mut *connection).graceful_shutdown();
+            ended = Pin::new(&mut *connection).poll(context);
         }
         match ended {
-            Poll::Ready(ended) => Poll::Ready(Some(ended)),
-            // No exchange is under way that could have answered for it.
-            Poll::Pending if client.watch.is_over() => Poll::Ready(None),
+            Poll::Ready(Ok(())) => Poll::Ready(Ended::Done),
+            Poll::Ready(Err(error)) if error.is_parse() => Poll::Ready(Ended::Rejected),
+            Poll::Ready(Err(_)) => Poll::Ready(Ended::Broken),
+            Poll::Pending if client.watch.is_over() => Poll::Ready(Ended::Broken),
             Poll::Pending => {
                 client.watch.arm(alarm.as_mut(), context);
                 Poll::Pending
             }
         }
     })
-    .await;
-    let is_rejected = match &ended {
-        Some(Ok(())) => client.upload.is_unread(),
-        Some(Err(error)) => error.is_parse(),
-        None => false,
-    };
-    if let (Some(Ok(())), Some(tunnel)) = (&ended, client.tunnel.take()) {
-        let parts = connection.into_parts();
-        let _begun = worker.tunnel();
-        let stream = parts.io.into_inner().stream;
-        tunnel
-            .run(stream, parts.read_buf, worker.timeouts.idle)
-            .await;
-    } else if is_rejected {
-        let _ = timeout(
-            LINGER,
-            discard(connection.into_parts().io.into_inner().stream),
-        )
-        .await;
-    }
+    .await
 }
 
-/// Reads on until the client ends. To close a socket with bytes unread would reset the connection, and the client
-/// might never see the answer that it was sent.
-async fn discard(mut stream: TcpStream) -> io::Result<()> {
+/// Reads on until the client ends, for a while. To close a socket with bytes unread would reset the connection, and
+/// the client might never see the answer that it was sent.
+async fn linger(mut stream: TcpStream) {
     let mut bytes = [0; 4096];
-    while stream.read(&mut bytes).await? > 0 {}
-    Ok(())
+    let discard = async { while stream.read(&mut bytes).await.is_ok_and(|n| n > 0) {} };
+    let _ = timeout(LINGER, discard).await;
 }
 
 /// A client's socket that tells the watch when bytes move.

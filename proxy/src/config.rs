@@ -14,7 +14,7 @@ pub struct Config {
     /// How many connections to endpoints are kept for reuse.
     pub pool: PoolLimits,
     /// The largest head of a request or a response, in bytes: start line and headers. A larger request gets a 431, a
-    /// larger response counts as no valid HTTP.
+    /// larger response counts as no valid HTTP. More than 100 headers are treated the same.
     pub max_head_bytes: usize,
 }
 

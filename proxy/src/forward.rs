@@ -4,22 +4,18 @@ use crate::{
     answer::{self, Refusal},
     body::{Passing, RequestBody, ResponseBody},
     client::Client,
-    headers::{self, Upgrade},
-    lane::{Dispatched, Lane},
+    headers,
+    lane::Dispatched,
     request,
-    tunnel::Tunnel,
-    upstream::{SendError, Upstream},
-    watch::Phase,
+    send::{NoAnswer, send},
+    tunnel,
+    upstream::Upstream,
 };
 use http::{HeaderValue, Request, Response, StatusCode, Version, header::SET_COOKIE};
 use http_body::Body;
 use hyper::body::Incoming;
 use std::{convert::Infallible, net::SocketAddr, rc::Rc};
-use traffic::{Failure, Head, Outcome, Target};
-
-/// How many endpoints of its version a request is tried on when connections cannot be made. The version has failed
-/// when all of them did; that a later one took it is not counted against the version.
-const ENDPOINTS_TRIED: usize = 3;
+use traffic::{Head, Outcome, Target};
 
 /// Answers `request`, with a version's answer or with the proxy's own.
 pub(crate) async fn forward(
@@ -71,14 +67,6 @@ async fn route(
     Ok(response)
 }
 
-/// Why a request that was sent has no answer to pass on.
-enum NoAnswer {
-    /// The version failed.
-    Version(Failure),
-    /// The client did not send its request to the end.
-    Client(Refusal),
-}
-
 /// Sends `request` to one of `endpoints` and makes the answer ready to be passed on. Whatever happens, `sent` ends.
 async fn exchange(
     client: &Rc<Client>,
@@ -90,9 +78,9 @@ async fn exchange(
     let may_upgrade = head.version == Version::HTTP_11 && body.is_end_stream();
     let upgrade = request::rewrite(&mut head, &client.peer, may_upgrade);
     let request = Request::from_parts(head, RequestBody::new(body, client));
-    let answer = match answer(client, sent.lane(), endpoints, request).await {
+    let answer = match send(client, sent.lane(), endpoints, request).await {
         Ok((upstream, response)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-            switch(client, upstream, response, upgrade.as_ref()).await
+            tunnel::prepare(client, upstream, response, upgrade.is_some()).await
         }
         Ok((upstream, response)) => return Ok(pass(client, upstream, response, sent)),
         Err(no_answer) => Err(no_answer),
@@ -109,63 +97,6 @@ async fn exchange(
     answer
 }
 
-/// The response head, and the connection that its body will come on. A connection from the pool may have been closed
-/// just now; a request that was not written to it is sent again on a fresh one.
-async fn answer(
-    client: &Client,
-    lane: &Lane,
-    endpoints: &[SocketAddr],
-    request: Request<RequestBody>,
-) -> Result<(Box<Upstream>, Response<Incoming>), NoAnswer> {
-    let mut upstream = connection(client, lane, endpoints, true).await?;
-    let mut response = upstream.send(request, client).await;
-    if let Err(SendError::Unsent(request)) = response {
-        upstream = connection(client, lane, endpoints, false).await?;
-        response = upstream.send(*request, client).await;
-    }
-    match response {
-        Ok(response) => Ok((upstream, response)),
-        Err(SendError::Failed(failure)) => Err(NoAnswer::Version(failure)),
-        Err(SendError::Unsent(_)) => Err(NoAnswer::Version(Failure::Reset)),
-        Err(SendError::Body) => Err(NoAnswer::Client(Refusal::BadRequest(request::Fault::Body))),
-        Err(SendError::Stalled) => Err(NoAnswer::Client(Refusal::Stalled)),
-    }
-}
-
-/// A connection to the endpoint whose turn it is, or to one of the next when it cannot be reached.
-async fn connection(
-    client: &Client,
-    lane: &Lane,
-    endpoints: &[SocketAddr],
-    may_reuse: bool,
-) -> Result<Box<Upstream>, NoAnswer> {
-    let worker = &client.worker;
-    let mut failure = Failure::NoEndpoint;
-    for address in lane.turn(endpoints).take(ENDPOINTS_TRIED) {
-        let pooled = may_reuse.then(|| worker.pool.take(address)).flatten();
-        let connected = match pooled {
-            Some(upstream) => Ok(upstream),
-            None => {
-                client.watch.enter(Phase::Connect);
-                Upstream::connect(address, worker.timeouts.connect, &worker.http_client).await
-            }
-        };
-        match connected {
-            Ok(upstream) => {
-                let is_uploading = client.upload.is_open();
-                client.watch.enter(if is_uploading {
-                    Phase::Upload
-                } else {
-                    Phase::Answer
-                });
-                return Ok(upstream);
-            }
-            Err(reason) => failure = reason,
-        }
-    }
-    Err(NoAnswer::Version(failure))
-}
-
 /// Passes `response` on, whose body comes from `upstream`.
 fn pass(
     client: &Rc<Client>,
@@ -180,26 +111,4 @@ fn pass(
     let status = head.status.as_u16();
     let passing = Passing::new(incoming, upstream, client, sent, status);
     Response::from_parts(head, ResponseBody::passing(passing))
-}
-
-/// Makes the tunnel ready that begins when the client has got this answer.
-async fn switch(
-    client: &Client,
-    upstream: Box<Upstream>,
-    response: Response<Incoming>,
-    asked: Option<&Upgrade>,
-) -> Result<Response<ResponseBody>, NoAnswer> {
-    // An endpoint may change the protocol only when it was asked to (RFC 9110 section 15.2.2).
-    let agreed = headers::upgrade(response.headers()).filter(|_| asked.is_some());
-    let protocol = agreed.ok_or(NoAnswer::Version(Failure::Protocol))?;
-    let io = upstream.into_io().await;
-    let (stream, read) = io.ok_or(NoAnswer::Version(Failure::Reset))?;
-    client.tunnel.set(Some(Tunnel { stream, read }));
-    client.watch.enter(Phase::Transfer);
-    let (mut head, _) = response.into_parts();
-    headers::remove_hop_by_hop(&mut head.headers);
-    protocol.set(&mut head.headers);
-    head.version = Version::HTTP_11;
-    head.extensions.clear();
-    Ok(Response::from_parts(head, ResponseBody::empty()))
 }

@@ -17,6 +17,8 @@ pub(crate) struct Lane {
     series: Arc<Series>,
     worker: usize,
     turn: Cell<usize>,
+    /// Whether a request took it since unused lanes were last forgotten.
+    is_used: Cell<bool>,
 }
 
 impl Lane {
@@ -55,17 +57,20 @@ impl Lanes {
                 series: Arc::clone(series),
                 worker: self.worker,
                 turn: Cell::new(0),
+                is_used: Cell::new(true),
             })
         };
         let mut lanes = self.lanes.borrow_mut();
-        Rc::clone(lanes.entry(Arc::as_ptr(series)).or_insert_with(new))
+        let lane = lanes.entry(Arc::as_ptr(series)).or_insert_with(new);
+        lane.is_used.set(true);
+        Rc::clone(lane)
     }
 
-    /// Forgets the series that only the `workers` workers' lanes still hold.
-    pub(crate) fn prune(&self, workers: usize) {
-        let held_elsewhere = |lane: &Rc<Lane>| Arc::strong_count(&lane.series) > workers;
-        let mut lanes = self.lanes.borrow_mut();
-        lanes.retain(|_, lane| held_elsewhere(lane));
+    /// Forgets the lanes that no request took since the last call.
+    pub(crate) fn sweep(&self) {
+        self.lanes
+            .borrow_mut()
+            .retain(|_, lane| lane.is_used.take());
     }
 }
 
@@ -154,19 +159,16 @@ mod tests {
     }
 
     #[test]
-    fn lanes_of_series_that_nobody_else_holds_are_forgotten() {
+    fn lanes_that_nobody_takes_are_forgotten() {
         let stats = Stats::new(1);
         let lanes = Lanes::new(0);
-        let id = RolloutId::new("default", "shop");
-        let first = lanes.of(&stats.series(&id, Role::Stable));
-        assert!(Rc::ptr_eq(
-            &first,
-            &lanes.of(&stats.series(&id, Role::Stable))
-        ));
-        lanes.prune(1);
-        assert_eq!(lanes.lanes.borrow().len(), 1);
-        stats.retain(|_| false);
-        lanes.prune(1);
+        let series = stats.series(&RolloutId::new("default", "shop"), Role::Stable);
+        let first = lanes.of(&series);
+        lanes.sweep();
+        assert!(Rc::ptr_eq(&first, &lanes.of(&series)));
+        lanes.sweep();
+        lanes.sweep();
         assert!(lanes.lanes.borrow().is_empty());
+        assert!(!Rc::ptr_eq(&first, &lanes.of(&series)));
     }
 }

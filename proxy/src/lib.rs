@@ -1,6 +1,6 @@
 //! The data plane: listeners, forwarding, pools, metrics. Knows hyper, knows no Kubernetes.
 //!
-//! [`start`] begins to serve what [`traffic::Routes`] publishes. One worker runs on each core, and workers share
+//! [`start()`] begins to serve what [`traffic::Routes`] publishes. One worker runs on each core, and workers share
 //! nothing that a request would have to wait for: each has its own sockets, route table reference, connections to
 //! endpoints and counters. The way of a request is the module `forward`, to be read from top to bottom.
 //!
@@ -25,6 +25,7 @@ mod listener;
 pub mod metrics;
 mod pool;
 mod request;
+mod send;
 mod start;
 mod tunnel;
 mod upload;

@@ -112,6 +112,10 @@ pub(crate) fn rewrite(head: &mut Parts, peer: &Peer, may_upgrade: bool) -> Optio
     if let Some(upgrade) = &upgrade {
         upgrade.set(&mut head.headers);
     }
+    if !head.headers.contains_key(HOST) {
+        // HTTP/1.0 knows no Host, and HTTP/1.1 demands one, empty if need be (RFC 9112 section 3.2).
+        let _ = head.headers.try_insert(HOST, HeaderValue::from_static(""));
+    }
     head.version = Version::HTTP_11;
     head.extensions.clear();
     upgrade

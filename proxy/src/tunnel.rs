@@ -1,6 +1,11 @@
 //! Connections that stopped speaking HTTP, such as WebSockets: bytes pass both ways until one side ends.
 
+use crate::{
+    body::ResponseBody, client::Client, headers, send::NoAnswer, upstream::Upstream, watch::Phase,
+};
 use bytes::Bytes;
+use http::{Response, Version};
+use hyper::body::Incoming;
 use std::{
     cell::Cell,
     io,
@@ -13,6 +18,29 @@ use tokio::{
     net::TcpStream,
     time::{Instant, sleep_until},
 };
+use traffic::Failure;
+
+/// Makes the tunnel ready that begins when the client has got this answer.
+pub(crate) async fn prepare(
+    client: &Client,
+    upstream: Box<Upstream>,
+    response: Response<Incoming>,
+    was_asked: bool,
+) -> Result<Response<ResponseBody>, NoAnswer> {
+    // An endpoint may change the protocol only when it was asked to (RFC 9110 section 15.2.2).
+    let agreed = headers::upgrade(response.headers()).filter(|_| was_asked);
+    let protocol = agreed.ok_or(NoAnswer::Version(Failure::Protocol))?;
+    let io = upstream.into_io().await;
+    let (stream, read) = io.ok_or(NoAnswer::Version(Failure::Reset))?;
+    client.tunnel.set(Some(Tunnel { stream, read }));
+    client.watch.enter(Phase::Transfer);
+    let (mut head, _) = response.into_parts();
+    headers::remove_hop_by_hop(&mut head.headers);
+    protocol.set(&mut head.headers);
+    head.version = Version::HTTP_11;
+    head.extensions.clear();
+    Ok(Response::from_parts(head, ResponseBody::empty()))
+}
 
 /// An endpoint's side of a tunnel that is about to begin.
 #[derive(Debug)]

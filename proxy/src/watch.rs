@@ -118,3 +118,50 @@ impl Watch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_phase_has_its_limit_and_only_bodies_and_idleness_are_extended() {
+        let second = Duration::from_secs(1);
+        let limits = Timeouts {
+            connect: second,
+            response_header: 2 * second,
+            idle: 3 * second,
+            keep_alive: 4 * second,
+            request_header: 5 * second,
+        };
+        let watch = Watch::new(limits);
+        for (phase, limit, is_extended) in [
+            (Phase::Head, limits.request_header, false),
+            (Phase::Upload, limits.idle, true),
+            (Phase::Answer, limits.response_header, false),
+            (Phase::Transfer, limits.idle, true),
+            (Phase::Idle, limits.keep_alive, true),
+        ] {
+            watch.enter(phase);
+            let before = watch.since.get() - second;
+            watch.since.set(before);
+            assert_eq!(watch.deadline(), before + limit, "{phase:?}");
+            watch.moved();
+            assert_eq!(watch.deadline() > before + limit, is_extended, "{phase:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_byte_after_a_response_begins_a_head() {
+        let watch = Watch::new(Timeouts::default());
+        for (phase, then) in [
+            (Phase::Idle, Phase::Head),
+            (Phase::Head, Phase::Head),
+            (Phase::Answer, Phase::Answer),
+            (Phase::Transfer, Phase::Transfer),
+        ] {
+            watch.enter(phase);
+            watch.received();
+            assert_eq!(watch.phase(), then);
+        }
+    }
+}

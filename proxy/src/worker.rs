@@ -55,7 +55,6 @@ pub(crate) struct Worker {
     random: Cell<u64>,
     counters: Arc<Counters>,
     index: usize,
-    workers: usize,
 }
 
 impl Worker {
@@ -92,7 +91,6 @@ impl Worker {
             random: Cell::new(RandomState::new().build_hasher().finish()),
             counters,
             index,
-            workers: config.workers.get(),
         }
     }
 
@@ -258,18 +256,18 @@ fn is_the_connections(error: &io::Error) -> bool {
 async fn acknowledge(worker: &Worker) -> Infallible {
     loop {
         let seen = worker.view().generation();
-        worker.lanes.prune(worker.workers);
         let changed = worker.reader.borrow().changed(seen);
         changed.await;
     }
 }
 
-/// Closes the connections to endpoints that nobody needed for a while.
+/// Closes the connections to endpoints, and forgets the lanes, that nobody needed for a while.
 async fn sweep(worker: &Worker) -> Infallible {
     /// Often enough, whatever the idle time is.
     const SHORTEST: Duration = Duration::from_millis(100);
     loop {
         sleep(worker.pool.idle_time().max(SHORTEST)).await;
         worker.pool.sweep();
+        worker.lanes.sweep();
     }
 }

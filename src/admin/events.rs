@@ -21,24 +21,35 @@ pub(super) async fn follow(State(shared): State<Shared>) -> Response {
     let mut interval = tokio::time::interval(LOOK);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let start = (shared, interval, None, 0u32);
-    let events = stream::unfold(start, |(shared, mut interval, seen, mut looks)| async move {
-        loop {
-            interval.tick().await;
-            looks = looks.wrapping_add(1);
-            let changes = shared.engine().changes();
-            if seen == Some(changes) && !looks.is_multiple_of(REFRESH) {
-                continue;
+    let events = stream::unfold(
+        start,
+        |(shared, mut interval, seen, mut looks)| async move {
+            loop {
+                interval.tick().await;
+                looks = looks.wrapping_add(1);
+                let changes = shared.engine().changes();
+                if seen == Some(changes) && !looks.is_multiple_of(REFRESH) {
+                    continue;
+                }
+                let bytes = Bytes::from(render(&shared));
+                return Some((
+                    Ok::<_, Infallible>(bytes),
+                    (shared, interval, Some(changes), looks),
+                ));
             }
-            let bytes = Bytes::from(render(&shared));
-            return Some((Ok::<_, Infallible>(bytes), (shared, interval, Some(changes), looks)));
-        }
-    });
-    let headers = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")];
+        },
+    );
+    let headers = [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
     (headers, Body::from_stream(events)).into_response()
 }
 
 fn render(shared: &Shared) -> String {
-    let views = shared.engine().views(Timestamp::now(), shared.clock.elapsed());
+    let views = shared
+        .engine()
+        .views(Timestamp::now(), shared.clock.elapsed());
     let mut text = String::new();
     for view in views {
         // A view holds plain values only, which always have a JSON form.

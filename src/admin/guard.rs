@@ -22,7 +22,9 @@ fn objection(token: Option<&str>, headers: &HeaderMap) -> Option<(StatusCode, St
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let Some(token) = token else {
         let host = header(header::HOST).unwrap_or_default();
-        let why = || format!("host {host:?} is not a name of this machine's loopback; call it by 127.0.0.1");
+        let why = || {
+            format!("host {host:?} is not a name of this machine's loopback; call it by 127.0.0.1")
+        };
         return (!is_loopback(host)).then(|| (StatusCode::FORBIDDEN, why()));
     };
     let shown = header(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
@@ -33,7 +35,11 @@ fn objection(token: Option<&str>, headers: &HeaderMap) -> Option<(StatusCode, St
 
 /// Compares in a time that does not tell how much was right.
 fn same(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).fold(0, |difference, (x, y)| difference | (x ^ y)) == 0
+    a.len() == b.len()
+        && a.iter()
+            .zip(b)
+            .fold(0, |difference, (x, y)| difference | (x ^ y))
+            == 0
 }
 
 /// Whether `host` (with or without port) can only mean this machine. A name of any other kind may be a foreign page's,
@@ -44,7 +50,10 @@ fn is_loopback(host: &str) -> bool {
         _ => host,
     };
     let address = name.trim_start_matches('[').trim_end_matches(']');
-    name.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    name.eq_ignore_ascii_case("localhost")
+        || address
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -69,13 +78,31 @@ mod tests {
 
     #[test]
     fn a_token_is_demanded_where_there_is_one() {
-        let with = |name: header::HeaderName, value: &str| HeaderMap::from_iter([(name, value.parse().unwrap())]);
+        let with = |name: header::HeaderName, value: &str| {
+            HeaderMap::from_iter([(name, value.parse().unwrap())])
+        };
         for (token, headers, expected) in [
-            (Some("s3cret"), with(header::AUTHORIZATION, "Bearer s3cret"), None),
-            (Some("s3cret"), with(header::AUTHORIZATION, "Bearer s3cre"), Some(StatusCode::UNAUTHORIZED)),
-            (Some("s3cret"), with(header::HOST, "127.0.0.1"), Some(StatusCode::UNAUTHORIZED)),
+            (
+                Some("s3cret"),
+                with(header::AUTHORIZATION, "Bearer s3cret"),
+                None,
+            ),
+            (
+                Some("s3cret"),
+                with(header::AUTHORIZATION, "Bearer s3cre"),
+                Some(StatusCode::UNAUTHORIZED),
+            ),
+            (
+                Some("s3cret"),
+                with(header::HOST, "127.0.0.1"),
+                Some(StatusCode::UNAUTHORIZED),
+            ),
             (None, with(header::HOST, "127.0.0.1"), None),
-            (None, with(header::HOST, "evil.example"), Some(StatusCode::FORBIDDEN)),
+            (
+                None,
+                with(header::HOST, "evil.example"),
+                Some(StatusCode::FORBIDDEN),
+            ),
             (None, HeaderMap::new(), Some(StatusCode::FORBIDDEN)),
         ] {
             let status = objection(token, &headers).map(|(status, _)| status);

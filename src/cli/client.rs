@@ -56,7 +56,10 @@ struct Failure {
 
 impl Failure {
     fn unusable(message: String) -> Self {
-        Self { exit: Exit::Unusable, message: Some(message) }
+        Self {
+            exit: Exit::Unusable,
+            message: Some(message),
+        }
     }
 }
 
@@ -66,7 +69,10 @@ impl From<Error> for Failure {
             Error::Refused(_) => Exit::Failed,
             Error::Unreachable(_) => Exit::Unusable,
         };
-        Self { exit, message: Some(error.to_string()) }
+        Self {
+            exit,
+            message: Some(error.to_string()),
+        }
     }
 }
 
@@ -74,7 +80,10 @@ impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         // The reader of a pipe has seen enough: no fault, and nobody left to tell.
         if error.kind() == io::ErrorKind::BrokenPipe {
-            return Self { exit: Exit::Done, message: None };
+            return Self {
+                exit: Exit::Done,
+                message: None,
+            };
         }
         Self::unusable(format!("cannot write the output: {error}"))
     }
@@ -85,9 +94,7 @@ fn dispatch(command: ClientCommand, out: &mut impl Write) -> Result<Exit, Failur
         ClientCommand::List(args) => list(&args, out),
         ClientCommand::Get(args) => get(&args, out),
         ClientCommand::Explain(args) => explain(&args, out),
-        ClientCommand::Promote(args) => {
-            verb(&args.verb, Verb::Promote { full: args.full }, out)
-        }
+        ClientCommand::Promote(args) => verb(&args.verb, Verb::Promote { full: args.full }, out),
         ClientCommand::Abort(args) => verb(&args, Verb::Abort, out),
         ClientCommand::Retry(args) => verb(&args, Verb::Retry, out),
         ClientCommand::Pause(args) => verb(&args, Verb::Pause, out),
@@ -109,7 +116,11 @@ fn dispatch(command: ClientCommand, out: &mut impl Write) -> Result<Exit, Failur
 
 fn list(args: &ListArgs, out: &mut impl Write) -> Result<Exit, Failure> {
     let mut views = connect(&args.connection)?.list()?;
-    views.retain(|view| args.namespace.as_ref().is_none_or(|namespace| view.namespace == *namespace));
+    views.retain(|view| {
+        args.namespace
+            .as_ref()
+            .is_none_or(|namespace| view.namespace == *namespace)
+    });
     match args.output {
         Output::Text => write!(out, "{}", view::list(&views))?,
         Output::Json => print_json(&views, out)?,
@@ -172,9 +183,13 @@ fn connect(connection: &Connection) -> Result<Client, Failure> {
 
 fn find(client: &Client, selection: &Selection) -> Result<RolloutView, Failure> {
     let all = client.list()?;
-    choose(&all, selection.rollout.as_ref(), selection.namespace.as_deref())
-        .cloned()
-        .map_err(Failure::unusable)
+    choose(
+        &all,
+        selection.rollout.as_ref(),
+        selection.namespace.as_deref(),
+    )
+    .cloned()
+    .map_err(Failure::unusable)
 }
 
 fn print_json(value: &impl Serialize, out: &mut impl Write) -> Result<(), Failure> {

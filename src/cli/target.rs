@@ -21,9 +21,14 @@ impl FromStr for Target {
             None => (None, text),
         };
         if !namespace.is_none_or(is_object_name) || !is_object_name(name) {
-            return Err("allowed is NAME or NAMESPACE/NAME, of letters, digits, `-` and `.`".into());
+            return Err(
+                "allowed is NAME or NAMESPACE/NAME, of letters, digits, `-` and `.`".into(),
+            );
         }
-        Ok(Self { namespace: namespace.map(str::to_owned), name: name.to_owned() })
+        Ok(Self {
+            namespace: namespace.map(str::to_owned),
+            name: name.to_owned(),
+        })
     }
 }
 
@@ -38,7 +43,11 @@ impl fmt::Display for Target {
 
 /// Also keeps what was typed from changing the path of a URL.
 fn is_object_name(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c)) && !text.starts_with('.')
+    !text.is_empty()
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-._".contains(c))
+        && !text.starts_with('.')
 }
 
 /// The one rollout of `all` that is meant, looking only in `namespace` when one is given.
@@ -54,7 +63,9 @@ pub(crate) fn choose<'a>(
     if let (Some(mentioned), Some(namespace)) = (mentioned, namespace)
         && mentioned != namespace
     {
-        return Err(format!("the rollout is said to be in namespace {mentioned}, but --namespace is {namespace}"));
+        return Err(format!(
+            "the rollout is said to be in namespace {mentioned}, but --namespace is {namespace}"
+        ));
     }
     let namespace = mentioned.or(namespace);
     let candidates: Vec<&RolloutView> = all
@@ -65,22 +76,35 @@ pub(crate) fn choose<'a>(
     match (candidates.as_slice(), target) {
         ([one], _) => Ok(one),
         ([], None) => Err("no rollout is there".into()),
-        ([], Some(target)) => Err(format!("no rollout {target}; there {}", inventory(all.iter()))),
-        (several, None) => Err(format!("say which rollout: there {}", inventory(several.iter().copied()))),
-        (several, Some(target)) => {
-            Err(format!("{target} is not clear: there {}; say namespace/name", inventory(several.iter().copied())))
-        }
+        ([], Some(target)) => Err(format!(
+            "no rollout {target}; there {}",
+            inventory(all.iter())
+        )),
+        (several, None) => Err(format!(
+            "say which rollout: there {}",
+            inventory(several.iter().copied())
+        )),
+        (several, Some(target)) => Err(format!(
+            "{target} is not clear: there {}; say namespace/name",
+            inventory(several.iter().copied())
+        )),
     }
 }
 
 /// `is default/a`, `are default/a, default/b`, and no more of them than fit a line.
 fn inventory<'a>(views: impl Iterator<Item = &'a RolloutView>) -> String {
     const SHOWN: usize = 5;
-    let names: Vec<String> = views.map(|view| format!("{}/{}", view.namespace, view.name)).collect();
+    let names: Vec<String> = views
+        .map(|view| format!("{}/{}", view.namespace, view.name))
+        .collect();
     let verb = if names.len() == 1 { "is" } else { "are" };
     match names.len() {
         0 => "is none".into(),
-        n if n > SHOWN => format!("{verb} {} and {} more", names[..SHOWN].join(", "), n - SHOWN),
+        n if n > SHOWN => format!(
+            "{verb} {} and {} more",
+            names[..SHOWN].join(", "),
+            n - SHOWN
+        ),
         _ => format!("{verb} {}", names.join(", ")),
     }
 }

@@ -12,8 +12,14 @@ fn the_command_line_is_consistent() {
 
 #[test]
 fn verbs_take_their_arguments() {
-    let parse = |line: &str| Cli::try_parse_from(line.split_whitespace()).unwrap().command;
-    assert!(matches!(parse("sluice run a.yaml b.yaml"), Command::Run(args) if args.files.len() == 2));
+    let parse = |line: &str| {
+        Cli::try_parse_from(line.split_whitespace())
+            .unwrap()
+            .command
+    };
+    assert!(
+        matches!(parse("sluice run a.yaml b.yaml"), Command::Run(args) if args.files.len() == 2)
+    );
     assert!(matches!(parse("sluice lint a.yaml"), Command::Lint(args) if args.files.len() == 1));
     assert!(matches!(
         parse("sluice promote shop/checkout --full"),
@@ -40,8 +46,14 @@ fn wrong_usage_is_refused() {
     check("sluice get a/b/c", ErrorKind::ValueValidation);
     check("sluice get ../x", ErrorKind::ValueValidation);
     check("sluice get --plain", ErrorKind::MissingRequiredArgument);
-    check("sluice status --timeout 5m", ErrorKind::MissingRequiredArgument);
-    check("sluice status -w --timeout soon", ErrorKind::ValueValidation);
+    check(
+        "sluice status --timeout 5m",
+        ErrorKind::MissingRequiredArgument,
+    );
+    check(
+        "sluice status -w --timeout soon",
+        ErrorKind::ValueValidation,
+    );
     check("sluice demo --rps 0", ErrorKind::ValueValidation);
     check("sluice demo --scenario none", ErrorKind::InvalidValue);
     check("sluice start", ErrorKind::InvalidSubcommand);
@@ -51,7 +63,10 @@ fn wrong_usage_is_refused() {
 fn durations_are_read_and_checked() {
     assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
     assert_eq!(duration("200ms"), Ok(Duration::from_millis(200)));
-    assert_eq!(duration("-5s"), Err("found `-5s`, allowed is a duration that is not negative".into()));
+    assert_eq!(
+        duration("-5s"),
+        Err("found `-5s`, allowed is a duration that is not negative".into())
+    );
     assert_eq!(
         duration("soon"),
         Err("found `soon`, allowed is a duration such as 200ms, 90s, 5m or 1h30m".into())

@@ -52,19 +52,28 @@ impl App {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let deployed = Arc::new(Mutex::new(Deployed::new(version, behaviour)));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         let (stop, stopped) = oneshot::channel();
         let state = Arc::clone(&deployed);
-        let thread = thread::Builder::new().name(format!("demo-app-{}", address.port())).spawn(move || {
-            // Whatever still hangs is dropped with the runtime.
-            runtime.block_on(async {
-                tokio::select! {
-                    _ = serve(listener, state) => {}
-                    _ = stopped => {}
-                }
-            });
-        })?;
-        Ok(Self { address, deployed, stop: Some(stop), thread: Some(thread) })
+        let thread = thread::Builder::new()
+            .name(format!("demo-app-{}", address.port()))
+            .spawn(move || {
+                // Whatever still hangs is dropped with the runtime.
+                runtime.block_on(async {
+                    tokio::select! {
+                        _ = serve(listener, state) => {}
+                        _ = stopped => {}
+                    }
+                });
+            })?;
+        Ok(Self {
+            address,
+            deployed,
+            stop: Some(stop),
+            thread: Some(thread),
+        })
     }
 
     /// Where it listens.
@@ -97,7 +106,12 @@ impl Drop for App {
 
 impl Deployed {
     fn new(version: &str, behaviour: Behaviour) -> Self {
-        Self { version: version.to_owned(), behaviour, first_request: None, requests: 0 }
+        Self {
+            version: version.to_owned(),
+            behaviour,
+            first_request: None,
+            requests: 0,
+        }
     }
 
     /// Counts a request and decides how it fares.
@@ -105,7 +119,11 @@ impl Deployed {
         self.first_request.get_or_insert(now);
         let index = self.requests;
         self.requests += 1;
-        let seed = u64::from(self.version.bytes().fold(0u32, |sum, byte| sum.wrapping_mul(31) + u32::from(byte)));
+        let seed = u64::from(
+            self.version
+                .bytes()
+                .fold(0u32, |sum, byte| sum.wrapping_mul(31) + u32::from(byte)),
+        );
         (self.version.clone(), self.behaviour.fate(seed, index))
     }
 }
@@ -115,13 +133,18 @@ async fn serve(listener: TcpListener, state: Arc<Mutex<Deployed>>) -> io::Result
         // Without it a demo would only be a little slower.
         let _ = stream.set_nodelay(true);
     });
-    let app = Router::new().route("/behave", post(behave)).fallback(answer).with_state(state);
+    let app = Router::new()
+        .route("/behave", post(behave))
+        .fallback(answer)
+        .with_state(state);
     axum::serve(listener, app).await
 }
 
 async fn answer(State(deployed): State<Arc<Mutex<Deployed>>>) -> Response {
     let (version, fate) = lock(&deployed).take(Timestamp::now());
-    let Fate::Answered { after, failed } = fate else { std::future::pending().await };
+    let Fate::Answered { after, failed } = fate else {
+        std::future::pending().await
+    };
     tokio::time::sleep(after).await;
     let (status, word) = match failed {
         true => (StatusCode::INTERNAL_SERVER_ERROR, "failed"),

@@ -34,8 +34,12 @@ pub(crate) enum Fate {
 
 impl Behaviour {
     /// A service as it should be: 10 ms, and one request in a thousand fails, as happens to good services.
-    pub(crate) const STEADY: Self =
-        Self { failures: 0.001, hangs: 0.0, latency: Duration::from_millis(10), spread: 0.3 };
+    pub(crate) const STEADY: Self = Self {
+        failures: 0.001,
+        hangs: 0.0,
+        latency: Duration::from_millis(10),
+        spread: 0.3,
+    };
 
     /// The same with another share of failures.
     pub(crate) const fn failing(self, failures: f64) -> Self {
@@ -62,7 +66,10 @@ impl Behaviour {
         let failed = (draw - self.hangs) < self.failures;
         // Beyond three deviations a demo would wait for something that happens once in an hour.
         let factor = (self.spread * normal(seed ^ 0x5EED, index).clamp(-3.0, 3.0)).exp();
-        Fate::Answered { after: self.latency.mul_f64(factor), failed }
+        Fate::Answered {
+            after: self.latency.mul_f64(factor),
+            failed,
+        }
     }
 
     /// Changes one property, named and valued as in the query of the app's control endpoint.
@@ -77,14 +84,22 @@ impl Behaviour {
                 self.latency = duration(value)
                     .ok()
                     .filter(|latency| *latency <= MAX_LATENCY)
-                    .ok_or_else(|| format!("latency: found `{value}`, allowed is 0ms to 1m, such as 200ms"))?;
+                    .ok_or_else(|| {
+                        format!("latency: found `{value}`, allowed is 0ms to 1m, such as 200ms")
+                    })?;
             }
             "spread" => {
                 self.spread = number(value)
                     .filter(|spread| (0.0..=MAX_SPREAD).contains(spread))
-                    .ok_or_else(|| format!("spread: found `{value}`, allowed is 0 to {MAX_SPREAD}"))?;
+                    .ok_or_else(|| {
+                        format!("spread: found `{value}`, allowed is 0 to {MAX_SPREAD}")
+                    })?;
             }
-            _ => return Err(format!("found `{name}`, allowed are failures, hangs, latency, spread")),
+            _ => {
+                return Err(format!(
+                    "found `{name}`, allowed are failures, hangs, latency, spread"
+                ));
+            }
         }
         Ok(())
     }
@@ -92,8 +107,16 @@ impl Behaviour {
 
 impl std::fmt::Display for Behaviour {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { failures, hangs, latency, spread } = self;
-        write!(f, "failures={failures} hangs={hangs} latency={latency:?} spread={spread}")
+        let Self {
+            failures,
+            hangs,
+            latency,
+            spread,
+        } = self;
+        write!(
+            f,
+            "failures={failures} hangs={hangs} latency={latency:?} spread={spread}"
+        )
     }
 }
 
@@ -118,19 +141,30 @@ mod tests {
 
     #[test]
     fn requests_fare_as_the_behaviour_says() {
-        let behaviour = Behaviour { failures: 0.3, hangs: 0.1, ..Behaviour::STEADY };
+        let behaviour = Behaviour {
+            failures: 0.3,
+            hangs: 0.1,
+            ..Behaviour::STEADY
+        };
         let fates: Vec<Fate> = (0..20_000).map(|index| behaviour.fate(1, index)).collect();
         let hung = fates.iter().filter(|fate| **fate == Fate::Hung).count();
-        let failed =
-            fates.iter().filter(|fate| matches!(fate, Fate::Answered { failed: true, .. })).count();
+        let failed = fates
+            .iter()
+            .filter(|fate| matches!(fate, Fate::Answered { failed: true, .. }))
+            .count();
         let slower = fates
             .iter()
-            .filter(|fate| matches!(fate, Fate::Answered { after, .. } if *after > behaviour.latency))
+            .filter(
+                |fate| matches!(fate, Fate::Answered { after, .. } if *after > behaviour.latency),
+            )
             .count();
         // Five deviations of a binomial count of 20000 are at most 354.
         assert!(hung.abs_diff(2_000) < 360, "{hung} hung");
         assert!(failed.abs_diff(6_000) < 360, "{failed} failed");
-        assert!(slower.abs_diff(9_000) < 360, "{slower} took longer than the median");
+        assert!(
+            slower.abs_diff(9_000) < 360,
+            "{slower} took longer than the median"
+        );
     }
 
     #[test]
@@ -142,12 +176,40 @@ mod tests {
         };
         check("failures", "0.3", Ok(Behaviour::STEADY.failing(0.3)));
         check("hangs", "1", Ok(Behaviour::STEADY.hanging(1.0)));
-        check("latency", "200ms", Ok(Behaviour::STEADY.taking(Duration::from_millis(200))));
-        check("failures", "1.1", Err("failures: found `1.1`, allowed is 0 to 1"));
-        check("failures", "NaN", Err("failures: found `NaN`, allowed is 0 to 1"));
-        check("latency", "2h", Err("latency: found `2h`, allowed is 0ms to 1m, such as 200ms"));
-        check("latency", "fast", Err("latency: found `fast`, allowed is 0ms to 1m, such as 200ms"));
-        check("spread", "inf", Err("spread: found `inf`, allowed is 0 to 2"));
-        check("color", "red", Err("found `color`, allowed are failures, hangs, latency, spread"));
+        check(
+            "latency",
+            "200ms",
+            Ok(Behaviour::STEADY.taking(Duration::from_millis(200))),
+        );
+        check(
+            "failures",
+            "1.1",
+            Err("failures: found `1.1`, allowed is 0 to 1"),
+        );
+        check(
+            "failures",
+            "NaN",
+            Err("failures: found `NaN`, allowed is 0 to 1"),
+        );
+        check(
+            "latency",
+            "2h",
+            Err("latency: found `2h`, allowed is 0ms to 1m, such as 200ms"),
+        );
+        check(
+            "latency",
+            "fast",
+            Err("latency: found `fast`, allowed is 0ms to 1m, such as 200ms"),
+        );
+        check(
+            "spread",
+            "inf",
+            Err("spread: found `inf`, allowed is 0 to 2"),
+        );
+        check(
+            "color",
+            "red",
+            Err("found `color`, allowed are failures, hangs, latency, spread"),
+        );
     }
 }

@@ -3,6 +3,7 @@
 //! Pure: it sees views of the rollout and the time, and says what is to be done.
 
 use jiff::{SignedDuration, Timestamp};
+use rollout::analysis::Judgement;
 
 use super::scenario::{Ending, Scenario};
 use crate::api::RolloutView;
@@ -11,6 +12,9 @@ use crate::api::RolloutView;
 const BASELINE: SignedDuration = SignedDuration::from_secs(4);
 /// Long enough for a person to see how a rollout ended.
 const BETWEEN: SignedDuration = SignedDuration::from_secs(3);
+
+/// A canary that the guard has not let go on for so long is held, as far as the story goes.
+const HOLD: SignedDuration = SignedDuration::from_secs(15);
 
 /// Where the story is.
 #[derive(Clone, Debug)]
@@ -75,7 +79,11 @@ pub(crate) struct Ended {
 impl Drive {
     /// The beginning of `scenario`.
     pub(crate) fn new(scenario: Scenario) -> Self {
-        Self { scenario, stage: Stage::Starting, endings: Vec::new() }
+        Self {
+            scenario,
+            stage: Stage::Starting,
+            endings: Vec::new(),
+        }
     }
 
     /// How the rollouts so far ended, in the order of the releases.
@@ -88,17 +96,26 @@ impl Drive {
         match &self.stage {
             Stage::Starting => {
                 if view.phase == "Healthy" {
-                    self.stage = Stage::Waiting { until: now + BASELINE };
+                    self.stage = Stage::Waiting {
+                        until: now + BASELINE,
+                    };
                 }
                 None
             }
             Stage::Waiting { until } if now >= *until => {
-                self.stage = Stage::Shipped { at: now, known: revisions(view) };
+                self.stage = Stage::Shipped {
+                    at: now,
+                    known: revisions(view),
+                };
                 let stable = view.stable.service.clone();
-                Some(Act::Ship { release: self.endings.len(), stable })
+                Some(Act::Ship {
+                    release: self.endings.len(),
+                    stable,
+                })
             }
             Stage::Shipped { at, known } => {
-                if let Some(revision) = revisions(view).into_iter().find(|one| !known.contains(one)) {
+                if let Some(revision) = revisions(view).into_iter().find(|one| !known.contains(one))
+                {
                     self.stage = Stage::Judging { at: *at, revision };
                     return self.see(view, now);
                 }
@@ -109,10 +126,16 @@ impl Drive {
                 self.endings.push(ended);
                 let is_last = self.endings.len() == self.scenario.releases.len();
                 self.stage = match is_last {
-                    true => Stage::Lingering { until: now + BETWEEN },
-                    false => Stage::Waiting { until: now + BETWEEN },
+                    true => Stage::Lingering {
+                        until: now + BETWEEN,
+                    },
+                    false => Stage::Waiting {
+                        until: now + BETWEEN,
+                    },
                 };
-                Some(Act::Tell { release: self.endings.len() - 1 })
+                Some(Act::Tell {
+                    release: self.endings.len() - 1,
+                })
             }
             Stage::Lingering { until } if now >= *until => {
                 self.stage = Stage::Over;
@@ -128,8 +151,13 @@ impl Drive {
 
     /// How long the swap took may become known a moment after the decision.
     fn learn_when_served(&mut self, view: &RolloutView) {
-        let Some(last) = self.endings.last_mut() else { return };
-        let decision = view.decisions.iter().rfind(|decision| decision.at == last.at);
+        let Some(last) = self.endings.last_mut() else {
+            return;
+        };
+        let decision = view
+            .decisions
+            .iter()
+            .rfind(|decision| decision.at == last.at);
         if let Some(decision) = decision {
             last.served_after_ms = decision.served_after_ms;
             last.failed_requests = decision.failed_requests;
@@ -140,9 +168,16 @@ impl Drive {
 /// Every revision that `view` mentions.
 fn revisions(view: &RolloutView) -> Vec<String> {
     let versions = [Some(&view.stable), view.canary.as_ref()];
-    let mut revisions: Vec<String> =
-        versions.into_iter().flatten().map(|version| version.revision.clone()).collect();
-    revisions.extend(view.decisions.iter().map(|decision| decision.revision.clone()));
+    let mut revisions: Vec<String> = versions
+        .into_iter()
+        .flatten()
+        .map(|version| version.revision.clone())
+        .collect();
+    revisions.extend(
+        view.decisions
+            .iter()
+            .map(|decision| decision.revision.clone()),
+    );
     revisions
 }
 
@@ -169,12 +204,18 @@ fn ended(view: &RolloutView, revision: &str, shipped: Timestamp) -> Option<Ended
         })
     });
     let held = || {
-        let canary = view.canary.as_ref().filter(|_| view.phase == "Paused")?;
+        let canary = view.canary.as_ref()?;
+        let holds = matches!(view.evidence.as_ref()?.judgement, Judgement::Hold { .. });
+        let why = match view.phase.as_str() {
+            "Paused" => &view.message,
+            _ if holds && view.at.duration_since(shipped) >= HOLD => &view.waits_for,
+            _ => return None,
+        };
         Some(Ended {
             ending: Ending::Held,
             shipped,
             at: view.at,
-            why: view.message.clone(),
+            why: why.clone(),
             served_after_ms: None,
             failed_requests: canary.failures,
         })

@@ -55,7 +55,10 @@ impl Files {
         let file = self.rollout();
         let text = fs::read_to_string(&file)?;
         let line = image_line(&text).ok_or_else(|| {
-            io::Error::new(io::ErrorKind::InvalidData, format!("{}: no line `image:` is left", file.display()))
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("{}: no line `image:` is left", file.display()),
+            )
         })?;
         replace(&file, &text.replace(line, &image(version)))
     }
@@ -80,7 +83,9 @@ fn image(version: &str) -> String {
 
 /// `image: …` without what stands before and behind it on its line.
 fn image_line(text: &str) -> Option<&str> {
-    text.lines().map(str::trim).find_map(|line| line.find("image:").map(|start| &line[start..]))
+    text.lines()
+        .map(str::trim)
+        .find_map(|line| line.find("image:").map(|start| &line[start..]))
 }
 
 fn proxy([blue, green]: [SocketAddr; 2]) -> String {
@@ -156,7 +161,10 @@ mod tests {
 
     #[test]
     fn shipping_changes_the_template_and_nothing_else() {
-        let endpoints = ["127.0.0.1:1".parse().unwrap(), "127.0.0.1:2".parse().unwrap()];
+        let endpoints = [
+            "127.0.0.1:1".parse().unwrap(),
+            "127.0.0.1:2".parse().unwrap(),
+        ];
         let files = Files::write(&Name::Default.scenario(), endpoints, "v1").unwrap();
         let before = fs::read_to_string(files.rollout()).unwrap();
         assert_eq!(files.version().as_deref(), Some("v1"));
@@ -167,6 +175,12 @@ mod tests {
         assert_ne!(before, after);
 
         fs::write(files.rollout(), "kind: Rollout\n").unwrap();
-        assert!(files.ship("v3").unwrap_err().to_string().ends_with("no line `image:` is left"));
+        assert!(
+            files
+                .ship("v3")
+                .unwrap_err()
+                .to_string()
+                .ends_with("no line `image:` is left")
+        );
     }
 }

@@ -36,7 +36,11 @@ pub(crate) fn run(scenario: &Scenario, interrupt: &Interrupt) -> anyhow::Result<
         }
     }
     let totals = world.end();
-    println!("Users sent {} requests, {} failed.", totals.ok + totals.failed, totals.failed);
+    println!(
+        "Users sent {} requests, {} failed.",
+        totals.ok + totals.failed,
+        totals.failed
+    );
     Ok(())
 }
 
@@ -47,7 +51,9 @@ fn deploy(
     deployed: &mut Option<String>,
     stage: &mut Stage,
 ) -> anyhow::Result<()> {
-    let Some(canary) = &view.canary else { return Ok(()) };
+    let Some(canary) = &view.canary else {
+        return Ok(());
+    };
     if deployed.as_ref() == Some(&canary.revision) {
         return Ok(());
     }

@@ -79,18 +79,26 @@ impl Load {
     /// When there is no thread to be had.
     pub(crate) fn start(config: Config) -> io::Result<Self> {
         let totals = Arc::new(Mutex::new(Totals::default()));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         let (stop, stopped) = oneshot::channel();
         let shared = Arc::clone(&totals);
-        let thread = thread::Builder::new().name("demo-load".into()).spawn(move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    () = send(&config, &shared) => {}
-                    _ = stopped => {}
-                }
-            });
-        })?;
-        Ok(Self { totals, stop: Some(stop), thread: Some(thread) })
+        let thread = thread::Builder::new()
+            .name("demo-load".into())
+            .spawn(move || {
+                runtime.block_on(async {
+                    tokio::select! {
+                        () = send(&config, &shared) => {}
+                        _ = stopped => {}
+                    }
+                });
+            })?;
+        Ok(Self {
+            totals,
+            stop: Some(stop),
+            thread: Some(thread),
+        })
     }
 
     /// What became of all requests so far.
@@ -165,7 +173,10 @@ async fn send(config: &Config, totals: &Arc<Mutex<Totals>>) {
         let totals = Arc::clone(totals);
         let patience = config.patience;
         tokio::spawn(async move {
-            let answer = timeout(patience, connections.request()).await.ok().flatten();
+            let answer = timeout(patience, connections.request())
+                .await
+                .ok()
+                .flatten();
             lock(&totals).count(answer, due.elapsed());
             drop(slot);
         });

@@ -29,9 +29,17 @@ mod tests {
         assert!(draws.iter().all(|draw| (0.0..1.0).contains(draw)));
         let below = draws.iter().filter(|draw| **draw < 0.2).count();
         // Five deviations of a binomial count are 632.
-        assert!(below.abs_diff(20_000) < 700, "{below} of 100000 draws lie below 0.2");
+        assert!(
+            below.abs_diff(20_000) < 700,
+            "{below} of 100000 draws lie below 0.2"
+        );
 
-        let within = (0..100_000).filter(|index| normal(7, *index).abs() < 1.0).count();
-        assert!(within.abs_diff(68_269) < 800, "{within} of 100000 draws lie within one deviation");
+        let within = (0..100_000)
+            .filter(|index| normal(7, *index).abs() < 1.0)
+            .count();
+        assert!(
+            within.abs_diff(68_269) < 800,
+            "{within} of 100000 draws lie within one deviation"
+        );
     }
 }

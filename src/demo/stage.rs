@@ -40,6 +40,11 @@ impl Stage {
         })
     }
 
+    /// Whether it is a live view, in which what is said last replaces what was said before.
+    pub(crate) fn is_live(&self) -> bool {
+        self.screen.is_some()
+    }
+
     /// Says what happens in the story.
     ///
     /// # Errors
@@ -48,7 +53,10 @@ impl Stage {
         text.clone_into(&mut self.said);
         match &self.screen {
             Some(_) => Ok(()),
-            None => line(&format!("{} demo: {text}", stamp(self.start, Timestamp::now()))),
+            None => line(&format!(
+                "{} demo: {text}",
+                stamp(self.start, Timestamp::now())
+            )),
         }
     }
 
@@ -59,7 +67,11 @@ impl Stage {
     pub(crate) fn show(&mut self, view: &RolloutView) -> io::Result<()> {
         match &self.screen {
             Some(_) => Ok(()),
-            None => self.changes.lines(view).iter().try_for_each(|text| line(text)),
+            None => self
+                .changes
+                .lines(view)
+                .iter()
+                .try_for_each(|text| line(text)),
         }
     }
 
@@ -75,9 +87,18 @@ impl Stage {
         if let Some(view) = view {
             let caption = [
                 format!("demo: {}", self.said),
-                format!("users: {} answered, {} failed", count(totals.ok), count(totals.failed)),
+                format!(
+                    "users: {} answered, {} failed",
+                    count(totals.ok),
+                    count(totals.failed)
+                ),
             ];
-            screen.draw(&Live { view, palette: self.palette, caption: &caption, notice: None })?;
+            screen.draw(&Live {
+                view,
+                palette: self.palette,
+                caption: &caption,
+                notice: None,
+            })?;
         }
         Ok(screen.key(INTERVAL)? == Some(Key::Quit))
     }

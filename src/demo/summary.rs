@@ -42,7 +42,10 @@ pub(crate) fn summary(
         text += &details(release.version, told, totals);
     }
     for release in scenario.releases.iter().skip(told.len()) {
-        text += &format!("  {}  did not end (it should have been {})\n\n", release.version, release.ending);
+        text += &format!(
+            "  {}  did not end (it should have been {})\n\n",
+            release.version, release.ending
+        );
     }
     text += &format!(
         "  Users sent {} requests in all; {} failed ({}).\n",
@@ -60,10 +63,24 @@ pub(crate) fn summary(
         true => "every rollout ended as it should",
         false => "NOT every rollout ended as it should",
     };
-    (format!("Scenario {}, {}: {heading}.\n\n{text}", scenario.name, seconds(took)), as_expected)
+    (
+        format!(
+            "Scenario {}, {}: {heading}.\n\n{text}",
+            scenario.name,
+            seconds(took)
+        ),
+        as_expected,
+    )
 }
 
-fn details(version: &str, Told { ended, first_request }: &Told, totals: &Totals) -> String {
+fn details(
+    version: &str,
+    Told {
+        ended,
+        first_request,
+    }: &Told,
+    totals: &Totals,
+) -> String {
     let indent = " ".repeat(version.len() + 4);
     let Outcomes { ok, failed } = totals.versions.get(version).copied().unwrap_or_default();
     let mut text = String::new();
@@ -76,7 +93,10 @@ fn details(version: &str, Told { ended, first_request }: &Told, totals: &Totals)
             seconds(ended.at.duration_since(*first).as_secs_f64().max(0.0))
         );
         if let Some(milliseconds) = ended.served_after_ms {
-            line += &format!(", served by every worker {} later", seconds(milliseconds / 1e3));
+            line += &format!(
+                ", served by every worker {} later",
+                seconds(milliseconds / 1e3)
+            );
         }
         text += &format!("{indent}{line}\n");
     }

@@ -36,9 +36,13 @@ impl World {
             App::start("(nothing)", Behaviour::STEADY).context("cannot start the demo's app")?,
         ];
         let endpoints = [slots[0].address(), slots[1].address()];
-        let files = Files::write(scenario, endpoints, "v1").context("cannot write the demo's files")?;
+        let files =
+            Files::write(scenario, endpoints, "v1").context("cannot write the demo's files")?;
         let running = run::start(&[files.proxy(), files.rollout()])?;
-        let target = *running.listeners.first().context("the demo's proxy has no listener")?;
+        let target = *running
+            .listeners
+            .first()
+            .context("the demo's proxy has no listener")?;
         let load = Load::start(load::Config {
             target,
             rps: scenario.rps,
@@ -46,17 +50,28 @@ impl World {
             patience: PATIENCE,
         })
         .context("cannot start the demo's load")?;
-        Ok(Self { slots, files, load, running })
+        Ok(Self {
+            slots,
+            files,
+            load,
+            running,
+        })
     }
 
     /// Where the admin API is.
     pub(crate) fn connection(&self) -> Connection {
-        Connection { address: format!("http://{}", self.running.admin), token_file: None }
+        Connection {
+            address: format!("http://{}", self.running.admin),
+            token_file: None,
+        }
     }
 
     /// Where users' requests go.
     pub(crate) fn front(&self) -> String {
-        self.running.listeners.first().map_or_else(String::new, |address| format!("http://{address}"))
+        self.running
+            .listeners
+            .first()
+            .map_or_else(String::new, |address| format!("http://{address}"))
     }
 
     /// The slot that holds the Service `service`.

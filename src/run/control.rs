@@ -41,7 +41,9 @@ pub(super) struct Control {
 /// The system gives no thread.
 pub(super) fn start(work: Loop) -> io::Result<Control> {
     let (stop, stopped) = mpsc::channel();
-    let thread = thread::Builder::new().name("control".into()).spawn(move || work.turn_until(&stopped))?;
+    let thread = thread::Builder::new()
+        .name("control".into())
+        .spawn(move || work.turn_until(&stopped))?;
     Ok(Control { stop, thread })
 }
 
@@ -68,7 +70,8 @@ impl Loop {
             engine.tick(jiff::Timestamp::now(), self.clock.elapsed());
             pause = engine.pause();
             drop(engine);
-            self.routes.look(|table| self.exporter.observe(table, elapsed));
+            self.routes
+                .look(|table| self.exporter.observe(table, elapsed));
         }
     }
 
@@ -85,7 +88,9 @@ impl Loop {
                 engine.reload(spec);
             }
             Err(problems) => {
-                tracing::error!("the files have changed and are refused as a whole; what ran goes on:\n{problems}");
+                tracing::error!(
+                    "the files have changed and are refused as a whole; what ran goes on:\n{problems}"
+                );
                 engine.refuse(problems.0);
             }
         }

@@ -35,8 +35,12 @@ pub(crate) struct Checked {
 /// Reads and checks `files`.
 pub(crate) fn check(files: &mut Files, strictness: Strictness) -> Checked {
     let mut documents: Vec<Document> = Vec::new();
-    let mut checked =
-        Checked { unreadable: Vec::new(), findings: Vec::new(), spec: None, folder: PathBuf::from(".") };
+    let mut checked = Checked {
+        unreadable: Vec::new(),
+        findings: Vec::new(),
+        spec: None,
+        folder: PathBuf::from("."),
+    };
     for contents in files.read() {
         let name = contents.path.display().to_string();
         match contents.text {
@@ -44,14 +48,24 @@ pub(crate) fn check(files: &mut Files, strictness: Strictness) -> Checked {
             Ok(text) => {
                 let parsed = document::parse(&name, &text, strictness);
                 checked.findings.extend(parsed.findings);
-                if parsed.documents.iter().any(|document| matches!(document.kind, document::Kind::Proxy(_))) {
-                    checked.folder = contents.path.parent().map(Path::to_owned).unwrap_or_default();
+                if parsed
+                    .documents
+                    .iter()
+                    .any(|document| matches!(document.kind, document::Kind::Proxy(_)))
+                {
+                    checked.folder = contents
+                        .path
+                        .parent()
+                        .map(Path::to_owned)
+                        .unwrap_or_default();
                 }
                 documents.extend(parsed.documents);
             }
         }
     }
-    checked.findings.extend(document::check_together(&documents));
+    checked
+        .findings
+        .extend(document::check_together(&documents));
     if checked.unreadable.is_empty() && !has_errors(&checked.findings) {
         match spec::read(&documents) {
             Ok(spec) => checked.spec = Some(spec),
@@ -62,7 +76,9 @@ pub(crate) fn check(files: &mut Files, strictness: Strictness) -> Checked {
 }
 
 pub(crate) fn has_errors(findings: &[Finding]) -> bool {
-    findings.iter().any(|finding| finding.severity == Severity::Error)
+    findings
+        .iter()
+        .any(|finding| finding.severity == Severity::Error)
 }
 
 /// What `files` ask for, and the folder of their Proxy document. What does not stand in the way is logged.
@@ -72,8 +88,17 @@ pub(crate) fn has_errors(findings: &[Finding]) -> bool {
 pub(crate) fn load(files: &mut Files) -> Result<(Spec, PathBuf), Problems> {
     let checked = check(files, Strictness::Run);
     let Some(spec) = checked.spec else {
-        let errors = checked.findings.iter().filter(|finding| finding.severity == Severity::Error);
-        return Err(Problems(checked.unreadable.into_iter().chain(errors.map(ToString::to_string)).collect()));
+        let errors = checked
+            .findings
+            .iter()
+            .filter(|finding| finding.severity == Severity::Error);
+        return Err(Problems(
+            checked
+                .unreadable
+                .into_iter()
+                .chain(errors.map(ToString::to_string))
+                .collect(),
+        ));
     };
     for finding in checked.findings {
         match finding.severity {

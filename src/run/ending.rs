@@ -35,7 +35,9 @@ impl Ending {
 
 /// Waits until the process is asked to end or must.
 pub(super) fn wait(proxy: &proxy::Proxy) -> Ending {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let waited = runtime.and_then(|runtime| runtime.block_on(wait_in_runtime(proxy)));
     waited.unwrap_or_else(|error| Ending::Deaf(error.to_string()))
 }

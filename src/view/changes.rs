@@ -68,9 +68,17 @@ pub(crate) fn stamp(start: Timestamp, at: Timestamp) -> String {
 impl Seen {
     fn all_of(view: &RolloutView) -> Self {
         let decision = view.decisions.last().map(|decision| {
-            (decision.at, decision.decision.clone(), served(decision).is_some())
+            (
+                decision.at,
+                decision.decision.clone(),
+                served(decision).is_some(),
+            )
         });
-        Self { phase: view.phase.clone(), message: view.message.clone(), decision }
+        Self {
+            phase: view.phase.clone(),
+            message: view.message.clone(),
+            decision,
+        }
     }
 }
 
@@ -79,8 +87,13 @@ fn split_at<'a>(
     decisions: &'a [DecisionView],
     told: Option<&(Timestamp, String, bool)>,
 ) -> (Option<&'a DecisionView>, &'a [DecisionView]) {
-    let Some((at, word, _)) = told else { return (None, decisions) };
-    match decisions.iter().rposition(|decision| decision.at == *at && decision.decision == *word) {
+    let Some((at, word, _)) = told else {
+        return (None, decisions);
+    };
+    match decisions
+        .iter()
+        .rposition(|decision| decision.at == *at && decision.decision == *word)
+    {
         Some(place) => (decisions.get(place), &decisions[place + 1..]),
         // It is so old that it is no longer kept.
         None => {
@@ -103,7 +116,11 @@ fn standing(view: &RolloutView) -> String {
 
 fn decided(decision: &DecisionView) -> String {
     let (before, after) = decision.weight;
-    let mut text = format!("{} by the {}", decision.decision.replace('-', " "), decision.by);
+    let mut text = format!(
+        "{} by the {}",
+        decision.decision.replace('-', " "),
+        decision.by
+    );
     if before != after {
         text += &format!(", weight {} -> {}", percent(before), percent(after));
     }
@@ -111,7 +128,10 @@ fn decided(decision: &DecisionView) -> String {
         text += &format!(": {}", decision.why);
     }
     if decision.decision == "rolled-back" || decision.decision == "aborted" {
-        text += &format!(" ({} failed on it)", counted(decision.failed_requests, "request"));
+        text += &format!(
+            " ({} failed on it)",
+            counted(decision.failed_requests, "request")
+        );
     }
     text
 }

@@ -16,12 +16,14 @@ const WIDTH: usize = 96;
 /// Explains where the rollout is, the last verdict on it, and what its step needs to go on.
 pub(crate) fn explain(view: &RolloutView) -> String {
     let mut page = Page::default();
-    standing(view, &mut page);
     let verdict = verdict(view);
+    standing(view, verdict, &mut page);
     if let Some(decision) = verdict {
         decided(decision, &mut page);
     }
-    let reading = verdict.and_then(|decision| decision.evidence.as_ref()).or(view.evidence.as_ref());
+    let reading = verdict
+        .and_then(|decision| decision.evidence.as_ref())
+        .or(view.evidence.as_ref());
     match reading {
         Some(reading) if !reading.tests.is_empty() => {
             compared::compared(view, verdict, reading, &mut page);
@@ -42,18 +44,30 @@ pub(crate) fn explain(view: &RolloutView) -> String {
 /// The decision that ended the last canary, when none is under way.
 fn verdict(view: &RolloutView) -> Option<&DecisionView> {
     let ended = view.decisions.iter().rfind(|decision| {
-        matches!(decision.decision.as_str(), "rolled-back" | "aborted" | "promoted" | "started" | "retried")
+        matches!(
+            decision.decision.as_str(),
+            "rolled-back" | "aborted" | "promoted" | "started" | "retried"
+        )
     })?;
-    let is_end = matches!(ended.decision.as_str(), "rolled-back" | "aborted" | "promoted");
+    let is_end = matches!(
+        ended.decision.as_str(),
+        "rolled-back" | "aborted" | "promoted"
+    );
     is_end.then_some(ended)
 }
 
-fn standing(view: &RolloutView, page: &mut Page) {
+fn standing(view: &RolloutView, verdict: Option<&DecisionView>, page: &mut Page) {
     let mut text = format!("{}/{} is {}", view.namespace, view.name, view.phase);
     if view.canary.is_some() && view.weight > 0.0 {
-        text += &format!(" with {} of the traffic on the canary", percent(view.weight));
+        text += &format!(
+            " with {} of the traffic on the canary",
+            percent(view.weight)
+        );
     }
-    if !view.message.is_empty() {
+    // What the verdict says in full need not be said twice.
+    let told = verdict
+        .is_some_and(|decision| !decision.why.is_empty() && view.message.contains(&decision.why));
+    if !view.message.is_empty() && !told {
         text += &format!(": {}", view.message);
     }
     page.text(&text);
@@ -121,7 +135,11 @@ fn nothing_compared(view: &RolloutView, page: &mut Page) {
 /// What was decided since the rollout began, oldest first.
 fn history(view: &RolloutView, page: &mut Page) {
     const SHOWN: usize = 12;
-    let begin = view.decisions.iter().rposition(|decision| decision.decision == "started").unwrap_or(0);
+    let begin = view
+        .decisions
+        .iter()
+        .rposition(|decision| decision.decision == "started")
+        .unwrap_or(0);
     let since = &view.decisions[begin..];
     if since.is_empty() {
         return;
@@ -129,7 +147,11 @@ fn history(view: &RolloutView, page: &mut Page) {
     page.heading("Decided");
     for decision in &since[since.len().saturating_sub(SHOWN)..] {
         let (before, after) = decision.weight;
-        let mut text = format!("{}  {}", super::format::clock(decision.at), decision.decision.replace('-', " "));
+        let mut text = format!(
+            "{}  {}",
+            super::format::clock(decision.at),
+            decision.decision.replace('-', " ")
+        );
         if before != after {
             text += &format!(", weight {} -> {}", percent(before), percent(after));
         }

@@ -26,7 +26,11 @@ pub(crate) fn healthy() -> RolloutView {
         message: String::new(),
         waits_for: String::new(),
         steps: steps(Some(6)),
-        stable: VersionView { requests: 12_345, failures: 12, ..version("7d9f8b6c54", "checkout-blue", 400.0) },
+        stable: VersionView {
+            requests: 12_345,
+            failures: 12,
+            ..version("7d9f8b6c54", "checkout-blue", 400.0)
+        },
         canary: None,
         weight: 0.0,
         measured_share: None,
@@ -43,7 +47,8 @@ pub(crate) fn progressing() -> RolloutView {
         at: at(10.0),
         phase: "Progressing".into(),
         message: "waiting for all steps to complete".into(),
-        waits_for: "too few requests to be sure; time to go: about 6 s, inconclusive in 52 s".into(),
+        waits_for: "too few requests to be sure; time to go: about 6 s, inconclusive in 52 s"
+            .into(),
         steps: steps(Some(1)),
         stable: version("7d9f8b6c54", "checkout-blue", 380.2),
         canary: Some(VersionView {
@@ -56,7 +61,10 @@ pub(crate) fn progressing() -> RolloutView {
         weight: 5.0,
         measured_share: Some(4.97),
         evidence: Some(reading(10.0, (157, 0), (2_980, 3), -0.61)),
-        decisions: vec![decision(1.9, "started", 0.0, 0.0), decision(2.0, "advanced", 0.0, 5.0)],
+        decisions: vec![
+            decision(1.9, "started", 0.0, 0.0),
+            decision(2.0, "advanced", 0.0, 5.0),
+        ],
         ..healthy()
     }
 }
@@ -77,10 +85,20 @@ pub(crate) fn low_traffic() -> RolloutView {
         };
     }
     for test in &mut reading.tests[1..] {
-        test.limit = Limit::Latency { stable: None, canary: None, increase: 0.4 };
+        test.limit = Limit::Latency {
+            stable: None,
+            canary: None,
+            increase: 0.4,
+        };
     }
-    reading.canary = Side { p50: None, p90: None, p99: None, ..reading.canary };
-    view.waits_for = "too few requests to be sure; time to go: about 2 h 9 min, inconclusive in 52 s".into();
+    reading.canary = Side {
+        p50: None,
+        p90: None,
+        p99: None,
+        ..reading.canary
+    };
+    view.waits_for =
+        "too few requests to be sure; time to go: about 2 h 9 min, inconclusive in 52 s".into();
     view.evidence = Some(reading);
     view
 }
@@ -89,8 +107,11 @@ pub(crate) fn low_traffic() -> RolloutView {
 pub(crate) fn hold() -> RolloutView {
     let mut view = progressing();
     let mut reading = reading(10.0, (157, 31), (2_980, 596), -0.4);
-    reading.judgement =
-        Judgement::Hold { stable_requests: 22_800, stable_failures: 4_560, allowed: 0.05 };
+    reading.judgement = Judgement::Hold {
+        stable_requests: 22_800,
+        stable_failures: 4_560,
+        allowed: 0.05,
+    };
     if let Some(acceptance) = &mut reading.acceptance {
         *acceptance = Acceptance {
             waits_for: Some(Reason::BaselineUnhealthy),
@@ -169,7 +190,14 @@ pub(crate) fn promoted() -> RolloutView {
 /// A plan of which so many steps are passed; nothing for one that is not under way.
 fn steps(passed: Option<usize>) -> Vec<StepView> {
     let evidence = "evidence (harm <= 0.5%)";
-    let titles = ["weight 5%", evidence, "weight 25%", evidence, "weight 50%", evidence];
+    let titles = [
+        "weight 5%",
+        evidence,
+        "weight 25%",
+        evidence,
+        "weight 50%",
+        evidence,
+    ];
     let progress = |index: usize| match passed.map(|passed| index.cmp(&passed)) {
         Some(Ordering::Less) => StepProgress::Done,
         Some(Ordering::Equal) => StepProgress::Current,
@@ -223,11 +251,21 @@ fn reading(seconds: f64, canary: (u64, u64), stable: (u64, u64), ln_e: f64) -> R
     };
     let latency = |quantile: f64, ln_e, bound: f64| {
         let share = 1.0 - quantile;
-        let events = ((canary.0 as f64 * share * 0.4) as u64, (stable.0 as f64 * share) as u64);
-        let limit = Limit::Latency { stable: Some(bound), canary: Some(bound * 1.414), increase: 0.4 };
+        let events = (
+            (canary.0 as f64 * share * 0.4) as u64,
+            (stable.0 as f64 * share) as u64,
+        );
+        let limit = Limit::Latency {
+            stable: Some(bound),
+            canary: Some(bound * 1.414),
+            increase: 0.4,
+        };
         test(Test::Latency { quantile }, ln_e, 6.397, events, limit)
     };
-    let margin = Margin { relative: 1.1, absolute: 0.001 };
+    let margin = Margin {
+        relative: 1.1,
+        absolute: 0.001,
+    };
     Reading {
         at: at(seconds),
         judgement: Judgement::Undecided,
@@ -238,7 +276,10 @@ fn reading(seconds: f64, canary: (u64, u64), stable: (u64, u64), ln_e: f64) -> R
             met: false,
             ln_e: 1.32,
             ln_threshold: 2.996,
-            margin: Margin { relative: 1.4, absolute: 0.02 },
+            margin: Margin {
+                relative: 1.4,
+                absolute: 0.02,
+            },
             canary_requests: canary.0,
             canary_failures: 0,
             stable_requests: stable.0,
@@ -248,7 +289,13 @@ fn reading(seconds: f64, canary: (u64, u64), stable: (u64, u64), ln_e: f64) -> R
             waits_for: Some(Reason::Evidence),
         }),
         tests: vec![
-            test(Test::Errors, ln_e, 5.298, (canary.1, stable.1), Limit::Ratio(margin)),
+            test(
+                Test::Errors,
+                ln_e,
+                5.298,
+                (canary.1, stable.1),
+                Limit::Ratio(margin),
+            ),
             latency(0.5, -1.7, 0.0101),
             latency(0.9, -0.33, 0.0148),
             latency(0.99, 0.92, 0.0209),

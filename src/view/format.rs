@@ -103,17 +103,25 @@ pub(super) fn counted(number: u64, one: &str) -> String {
 
 /// `14:03:22` in the time zone of this machine.
 pub(super) fn clock(at: Timestamp) -> String {
-    at.to_zoned_datetime(zone()).strftime("%H:%M:%S").to_string()
+    at.to_zoned_datetime(zone())
+        .strftime("%H:%M:%S")
+        .to_string()
 }
 
 /// `2026-11-23 14:03:22.113 +00:00` in the time zone of this machine.
 pub(super) fn moment(at: Timestamp) -> String {
-    at.to_zoned_datetime(zone()).strftime("%Y-%m-%d %H:%M:%S%.3f %:z").to_string()
+    at.to_zoned_datetime(zone())
+        .strftime("%Y-%m-%d %H:%M:%S%.3f %:z")
+        .to_string()
 }
 
 /// Tests must not depend on where they run.
 fn zone() -> TimeZone {
-    if cfg!(test) { TimeZone::UTC } else { TimeZone::system() }
+    if cfg!(test) {
+        TimeZone::UTC
+    } else {
+        TimeZone::system()
+    }
 }
 
 /// `text` cut to `width` characters, with a mark where something is missing.
@@ -121,7 +129,11 @@ pub(super) fn clipped(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         return text.to_owned();
     }
-    text.chars().take(width.saturating_sub(1)).chain(['…']).take(width).collect()
+    text.chars()
+        .take(width.saturating_sub(1))
+        .chain(['…'])
+        .take(width)
+        .collect()
 }
 
 /// `text` in lines of at most `width` characters, broken at spaces; words longer than that are kept whole.

@@ -51,10 +51,19 @@ impl Widget for &Live<'_> {
 /// The same as text, for a person who looks once.
 pub(crate) fn text(view: &RolloutView) -> String {
     const WIDTH: usize = 100;
-    let live = Live { view, palette: Palette::PLAIN, caption: &[], notice: None };
+    let live = Live {
+        view,
+        palette: Palette::PLAIN,
+        caption: &[],
+        notice: None,
+    };
     let mut text = String::new();
     for line in fit(live.sections(WIDTH), usize::MAX) {
-        let content: String = line.spans.iter().map(|span| span.content.as_ref()).collect();
+        let content: String = line
+            .spans
+            .iter()
+            .map(|span| span.content.as_ref())
+            .collect();
         text += content.trim_end();
         text.push('\n');
     }
@@ -67,14 +76,46 @@ impl Live<'_> {
         let caption = self.caption.iter();
         let caption = caption.map(|line| Line::styled(clipped(line, width), palette.strong()));
         vec![
-            Section { lines: caption.collect(), least: 1, importance: 3 },
-            Section { lines: standing(view, palette, width), least: 1, importance: 9 },
-            Section { lines: steps(view, palette, width), least: 1, importance: 5 },
-            Section { lines: traffic::weight(view, palette, width), least: 1, importance: 7 },
-            Section { lines: traffic::table(view, palette, width), least: 3, importance: 8 },
-            Section { lines: evidence::against(view, palette, width), least: 2, importance: 6 },
-            Section { lines: evidence::to_go_on(view, palette, width), least: 1, importance: 4 },
-            Section { lines: decisions(view, palette, width), least: 2, importance: 2 },
+            Section {
+                lines: caption.collect(),
+                least: 1,
+                importance: 3,
+            },
+            Section {
+                lines: standing(view, palette, width),
+                least: 1,
+                importance: 9,
+            },
+            Section {
+                lines: steps(view, palette, width),
+                least: 1,
+                importance: 5,
+            },
+            Section {
+                lines: traffic::weight(view, palette, width),
+                least: 1,
+                importance: 7,
+            },
+            Section {
+                lines: traffic::table(view, palette, width),
+                least: 3,
+                importance: 8,
+            },
+            Section {
+                lines: evidence::against(view, palette, width),
+                least: 2,
+                importance: 6,
+            },
+            Section {
+                lines: evidence::to_go_on(view, palette, width),
+                least: 1,
+                importance: 4,
+            },
+            Section {
+                lines: decisions(view, palette, width),
+                least: 2,
+                importance: 2,
+            },
         ]
     }
 }
@@ -126,7 +167,9 @@ fn steps(view: &RolloutView, palette: Palette, width: usize) -> Vec<Line<'static
             current = rows.len() - 1;
         }
     }
-    let first = (current + 2).saturating_sub(ROWS).min(rows.len().saturating_sub(ROWS));
+    let first = (current + 2)
+        .saturating_sub(ROWS)
+        .min(rows.len().saturating_sub(ROWS));
     rows.into_iter().skip(first).take(ROWS).collect()
 }
 

@@ -12,9 +12,15 @@ impl Palette {
     /// Bold and dim only.
     pub(crate) const PLAIN: Self = Self { color: false };
 
+    /// With colours.
+    #[cfg(test)]
+    pub(crate) const COLOR: Self = Self { color: true };
+
     /// With colours unless `NO_COLOR` is set, as <https://no-color.org> has it.
     pub(crate) fn of_environment() -> Self {
-        Self { color: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) }
+        Self {
+            color: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        }
     }
 
     /// Names and headings.

@@ -27,7 +27,9 @@ impl Screen {
     /// # Errors
     /// When the standard output is no terminal.
     pub(crate) fn open() -> io::Result<Self> {
-        Ok(Self { terminal: ratatui::try_init()? })
+        Ok(Self {
+            terminal: ratatui::try_init()?,
+        })
     }
 
     /// Shows `live`; only what changed is written.
@@ -35,7 +37,8 @@ impl Screen {
     /// # Errors
     /// When the terminal is gone.
     pub(crate) fn draw(&mut self, live: &Live<'_>) -> io::Result<()> {
-        self.terminal.draw(|frame| frame.render_widget(live, frame.area()))?;
+        self.terminal
+            .draw(|frame| frame.render_widget(live, frame.area()))?;
         Ok(())
     }
 
@@ -47,7 +50,9 @@ impl Screen {
         if !event::poll(wait)? {
             return Ok(None);
         }
-        let Event::Key(key) = event::read()? else { return Ok(None) };
+        let Event::Key(key) = event::read()? else {
+            return Ok(None);
+        };
         if key.kind == KeyEventKind::Release {
             return Ok(None);
         }

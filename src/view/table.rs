@@ -8,7 +8,15 @@ pub(crate) fn list(views: &[RolloutView]) -> String {
     if views.is_empty() {
         return "no rollouts\n".into();
     }
-    let heading = ["NAMESPACE", "NAME", "PHASE", "WEIGHT", "REQ/S", "FAILED", "MESSAGE"];
+    let heading = [
+        "NAMESPACE",
+        "NAME",
+        "PHASE",
+        "WEIGHT",
+        "REQ/S",
+        "FAILED",
+        "MESSAGE",
+    ];
     let mut rows = vec![heading.map(str::to_owned)];
     rows.extend(views.iter().map(row));
     aligned(&rows)
@@ -21,7 +29,9 @@ fn row(view: &RolloutView) -> [String; 7] {
         view.namespace.clone(),
         view.name.clone(),
         view.phase.clone(),
-        view.canary.as_ref().map_or_else(|| "-".into(), |_| percent(view.weight)),
+        view.canary
+            .as_ref()
+            .map_or_else(|| "-".into(), |_| percent(view.weight)),
         rate(rps),
         failed.map_or_else(|| "-".into(), percent),
         view.message.clone(),
@@ -38,8 +48,11 @@ fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
     }
     let mut text = String::new();
     for row in rows {
-        let cells: Vec<String> =
-            row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        let cells: Vec<String> = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:<width$}"))
+            .collect();
         text += cells.join("  ").trim_end();
         text.push('\n');
     }

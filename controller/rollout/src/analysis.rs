@@ -25,6 +25,7 @@
 pub mod acceptance;
 pub mod baseline;
 pub mod block;
+mod blocks;
 pub mod confidence;
 pub mod config;
 pub mod distribution;

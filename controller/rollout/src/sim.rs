@@ -12,8 +12,10 @@
 //! assert!(snapshot.canary.failed > 30 && snapshot.stable.failed < 10);
 //! ```
 
+mod pilot;
 mod random;
 
+pub use pilot::{Ending, Flight, Kept, Pilot};
 pub use random::Random;
 
 use jiff::{SignedDuration, Timestamp};
@@ -36,6 +38,30 @@ pub struct Behaviour {
     pub spread: f64,
     /// How long a failed request takes, if it is not as long as any other.
     pub failure_latency: Option<Duration>,
+    /// How slow it is at first.
+    pub cold: Option<Cold>,
+}
+
+/// A version that is slow until its caches are filled.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cold {
+    /// How many times as long its first request takes. It falls evenly to 1.
+    pub factor: f64,
+    /// How long after the first request that is.
+    pub time: Duration,
+}
+
+impl Cold {
+    /// How many times as long a request takes that comes so long after the first.
+    fn at(self, since_first: Duration) -> f64 {
+        let left = 1.0 - since_first.as_secs_f64() / self.time.as_secs_f64();
+        // Not above 0 also where nothing is divided by nothing.
+        if left > 0.0 {
+            1.0 + (self.factor - 1.0) * left
+        } else {
+            1.0
+        }
+    }
 }
 
 impl Default for Behaviour {
@@ -47,6 +73,7 @@ impl Default for Behaviour {
             latency: Duration::from_millis(50),
             spread: 0.5,
             failure_latency: None,
+            cold: None,
         }
     }
 }
@@ -74,6 +101,7 @@ pub struct Traffic {
 struct Version {
     counts: Counts,
     under_way: VecDeque<Request>,
+    first_request: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -106,9 +134,20 @@ impl Traffic {
     /// Publishes another weight: the next request is split by it, and the snapshots carry another generation.
     pub fn set_weight(&mut self, weight: Weight) {
         if self.weight != weight {
-            self.weight = weight;
-            self.generation = self.routes.publish(RouteTable::default());
+            self.publish(weight);
         }
+    }
+
+    fn publish(&mut self, weight: Weight) {
+        self.weight = weight;
+        self.generation = self.routes.publish(RouteTable::default());
+    }
+
+    /// What was the canary is the stable now, and the next canary is another version.
+    fn promote(&mut self) {
+        self.stable = self.canary;
+        let [stable, canary] = &mut self.versions;
+        stable.first_request = canary.first_request.take();
     }
 
     /// The canary's weight.
@@ -126,12 +165,21 @@ impl Traffic {
 
     /// The proxy restarts: every counter begins at 0 again, and what is under way is lost.
     pub fn restart(&mut self) {
-        self.versions = Default::default();
+        for version in &mut self.versions {
+            version.counts = Counts::default();
+            version.under_way.clear();
+        }
     }
 
     /// Lets [`TICK`] pass and tells what the counters show then.
     pub fn tick(&mut self) -> Snapshot {
-        let end = self.at + TICK;
+        self.pass(TICK);
+        self.snapshot()
+    }
+
+    /// Lets `time` pass.
+    fn pass(&mut self, time: Duration) {
+        let end = self.at + time;
         if self.next_arrival < self.at {
             self.next_arrival = self.at;
         }
@@ -144,7 +192,6 @@ impl Traffic {
         for version in &mut self.versions {
             version.finish(end);
         }
-        self.snapshot()
     }
 
     /// The counters as they stand.
@@ -161,20 +208,24 @@ impl Traffic {
     fn arrive(&mut self) {
         let to_canary = self.random.chance(self.weight.fraction());
         let behaviour = if to_canary { self.canary } else { self.stable };
-        let request = Request::draw(&behaviour, self.next_arrival, &mut self.random);
         let version = &mut self.versions[usize::from(to_canary)];
+        let first = *version.first_request.get_or_insert(self.next_arrival);
+        let since_first = self.next_arrival.saturating_sub(first);
+        let slower = behaviour.cold.map_or(1.0, |cold| cold.at(since_first));
+        let request = Request::draw(&behaviour, slower, self.next_arrival, &mut self.random);
         version.counts.dispatched += 1;
         version.under_way.push_back(request);
     }
 }
 
 impl Request {
-    fn draw(behaviour: &Behaviour, began: Duration, random: &mut Random) -> Self {
+    /// A request to a version that takes `slower` times as long as usual.
+    fn draw(behaviour: &Behaviour, slower: f64, began: Duration, random: &mut Random) -> Self {
         let fails = random.chance(behaviour.failure_ratio);
         let latency = match behaviour.failure_latency {
             Some(latency) if fails => latency,
             _ => {
-                let factor = (behaviour.spread * random.normal()).exp();
+                let factor = slower * (behaviour.spread * random.normal()).exp();
                 Duration::try_from_secs_f64(behaviour.latency.as_secs_f64() * factor)
                     .unwrap_or(behaviour.latency)
             }

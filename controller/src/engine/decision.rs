@@ -19,30 +19,61 @@ pub(super) struct Decision {
     pub(super) revision: String,
 }
 
-fn decision(what: &'static str, by: &'static str, why: String, revision: impl ToString) -> Option<Decision> {
-    Some(Decision { what, by, why, revision: revision.to_string() })
+fn decision(
+    what: &'static str,
+    by: &'static str,
+    why: String,
+    revision: impl ToString,
+) -> Option<Decision> {
+    Some(Decision {
+        what,
+        by,
+        why,
+        revision: revision.to_string(),
+    })
 }
 
 /// The decision that led from `before` to `after`, if one did.
 pub(super) fn between(plan: &Plan, before: &State, after: &State) -> Option<Decision> {
     match (before.canary(), after) {
-        (Some(old), State::Progressing(new) | State::Paused { canary: new, .. }) if old.trial() == new.trial() => {
+        (Some(old), State::Progressing(new) | State::Paused { canary: new, .. })
+            if old.trial() == new.trial() =>
+        {
             within(plan, before, old, after, new)
         }
         (_, State::Progressing(new) | State::Paused { canary: new, .. }) => started(before, new),
         (Some(old), State::Aborted(aborted)) => match &aborted.cause {
             Cause::Verdict { why } => decision("rolled-back", "guard", why.clone(), &old.revision),
-            Cause::Verb { by } => decision("aborted", "operator", format!("aborted by {by}"), &old.revision),
-            Cause::Inconclusive { .. } => decision("aborted", "plan", aborted.cause.to_string(), &old.revision),
+            Cause::Verb { by } => decision(
+                "aborted",
+                "operator",
+                format!("aborted by {by}"),
+                &old.revision,
+            ),
+            Cause::Inconclusive { .. } => {
+                decision("aborted", "plan", aborted.cause.to_string(), &old.revision)
+            }
         },
         (Some(old), State::Healthy(healthy)) => match healthy.outcome {
             Outcome::Returned => {
-                let why = format!("the template of revision {} was asked for again", healthy.stable.revision);
+                let why = format!(
+                    "the template of revision {} was asked for again",
+                    healthy.stable.revision
+                );
                 decision("returned", "operator", why, &old.revision)
             }
             Outcome::Promoted | Outcome::PromotedInFull | Outcome::Deployed => {
-                let by = if healthy.outcome == Outcome::PromotedInFull { "operator" } else { "plan" };
-                decision("promoted", by, "all traffic went to it".to_owned(), &old.revision)
+                let by = if healthy.outcome == Outcome::PromotedInFull {
+                    "operator"
+                } else {
+                    "plan"
+                };
+                decision(
+                    "promoted",
+                    by,
+                    "all traffic went to it".to_owned(),
+                    &old.revision,
+                )
             }
         },
         (None, State::Healthy(healthy)) if matches!(before, State::Empty) => {
@@ -51,7 +82,12 @@ pub(super) fn between(plan: &Plan, before: &State, after: &State) -> Option<Deci
         }
         (None, State::Healthy(_)) if matches!(before, State::Aborted(_)) => {
             let why = "the stable template was asked for again".to_owned();
-            decision("returned", "operator", why, after.stable()?.revision.clone())
+            decision(
+                "returned",
+                "operator",
+                why,
+                after.stable()?.revision.clone(),
+            )
         }
         (_, State::Empty | State::Healthy(_) | State::Aborted(_)) => None,
     }
@@ -61,18 +97,43 @@ fn started(before: &State, new: &Canary) -> Option<Decision> {
     let retried = matches!(before, State::Aborted(aborted) if aborted.canary == new.revision);
     let what = if retried { "retried" } else { "started" };
     let by = if retried { "operator" } else { "plan" };
-    decision(what, by, format!("to replace revision {}", new.stable.revision), &new.revision)
+    decision(
+        what,
+        by,
+        format!("to replace revision {}", new.stable.revision),
+        &new.revision,
+    )
 }
 
 /// A decision while one canary goes on.
-fn within(plan: &Plan, before: &State, old: &Canary, after: &State, new: &Canary) -> Option<Decision> {
+fn within(
+    plan: &Plan,
+    before: &State,
+    old: &Canary,
+    after: &State,
+    new: &Canary,
+) -> Option<Decision> {
     let paused = |state: &State| match state {
         State::Paused { pause, .. } => Some(*pause),
         State::Progressing(_) | State::Empty | State::Healthy(_) | State::Aborted(_) => None,
     };
     match (paused(before), paused(after)) {
-        (None, Some(Pause::Manual)) => return decision("paused", "operator", "paused by hand".to_owned(), &new.revision),
-        (None, Some(Pause::Spec)) => return decision("paused", "operator", "spec.paused is set".to_owned(), &new.revision),
+        (None, Some(Pause::Manual)) => {
+            return decision(
+                "paused",
+                "operator",
+                "paused by hand".to_owned(),
+                &new.revision,
+            );
+        }
+        (None, Some(Pause::Spec)) => {
+            return decision(
+                "paused",
+                "operator",
+                "spec.paused is set".to_owned(),
+                &new.revision,
+            );
+        }
         (None | Some(Pause::Step), Some(Pause::Inconclusive)) => {
             let why = "the evidence of the step stayed inconclusive".to_owned();
             return decision("held", "plan", why, &new.revision);
@@ -88,13 +149,19 @@ fn within(plan: &Plan, before: &State, old: &Canary, after: &State, new: &Canary
     }
     let (by, why) = advanced(plan, old.place, new.place);
     // Passing a step that changes nothing for users is no news.
-    (weight_changed || by == "guard").then(|| decision("advanced", by, why, &new.revision)).flatten()
+    (weight_changed || by == "guard")
+        .then(|| decision("advanced", by, why, &new.revision))
+        .flatten()
 }
 
 fn advanced(plan: &Plan, old: Place, new: Place) -> (&'static str, String) {
     let title = |place: Place| match place {
         Place::Start => "start".to_owned(),
-        Place::Step(index) => plan.steps.get(index).map(ToString::to_string).unwrap_or_default(),
+        Place::Step(index) => plan
+            .steps
+            .get(index)
+            .map(ToString::to_string)
+            .unwrap_or_default(),
         Place::End => "all traffic".to_owned(),
     };
     let left = match old {
@@ -102,7 +169,10 @@ fn advanced(plan: &Plan, old: Place, new: Place) -> (&'static str, String) {
         Place::Start | Place::End => None,
     };
     match left {
-        Some(Step::Evidence(_)) => ("guard", format!("the evidence is there; next: {}", title(new))),
+        Some(Step::Evidence(_)) => (
+            "guard",
+            format!("the evidence is there; next: {}", title(new)),
+        ),
         _ => ("plan", title(new)),
     }
 }

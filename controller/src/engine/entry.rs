@@ -29,22 +29,20 @@ const DECISIONS: usize = 50;
 pub(super) struct Traffic<'a> {
     /// The counters.
     pub(super) stats: &'a Stats,
-    /// The generation that all workers serve.
+    /// The generation that all workers serve, or a newer one.
     pub(super) acknowledged: Option<Generation>,
     /// The offset from the process's epoch.
     pub(super) elapsed: Duration,
-    /// Whether the generation that all workers serve is the last one published.
-    pub(super) settled: bool,
 }
 
 impl Traffic<'_> {
-    fn snapshot(&self, rollout: &RolloutId) -> traffic::Snapshot {
-        self.stats.snapshot(rollout, self.acknowledged, self.elapsed)
-    }
-
     fn sample(&self, rollout: &RolloutId) -> Sample {
         let totals = |role| self.stats.series(rollout, role).totals();
-        Sample { at: self.elapsed, stable: totals(Role::Stable), canary: totals(Role::Canary) }
+        Sample {
+            at: self.elapsed,
+            stable: totals(Role::Stable),
+            canary: totals(Role::Canary),
+        }
     }
 }
 
@@ -56,6 +54,8 @@ pub(super) struct Entry {
     judge: Judge,
     /// What the machine asked for last; nothing before the first turn.
     wanted: Option<(Effects, Reason)>,
+    /// The generation that gave the rollout its present weight, and that weight; nothing before the first table.
+    published: Option<(Generation, Weight)>,
     /// The counters when the canary began (or the process, while there is none).
     base: Option<Sample>,
     window: Window,
@@ -70,13 +70,22 @@ impl Entry {
     /// A rollout that goes on where `saved` left off, or begins.
     pub(super) fn new(spec: &RolloutSpec, saved: Option<SavedRollout>) -> Self {
         let id = spec.plan.rollout.clone();
-        let new = || SavedRollout { state: State::Empty, judge: Judge::new(spec.guard.clone()), decisions: Vec::new() };
-        let SavedRollout { state, judge, decisions } = saved.unwrap_or_else(new);
+        let new = || SavedRollout {
+            state: State::Empty,
+            judge: Judge::new(spec.guard.clone()),
+            decisions: Vec::new(),
+        };
+        let SavedRollout {
+            state,
+            judge,
+            decisions,
+        } = saved.unwrap_or_else(new);
         let mut entry = Self {
             id,
             state,
             judge,
             wanted: None,
+            published: None,
             base: None,
             window: Window::default(),
             decisions,
@@ -93,8 +102,16 @@ impl Entry {
     }
 
     pub(super) fn save(&self) -> SavedRollout {
-        let (state, judge, decisions) = (self.state.clone(), self.judge.clone(), self.decisions.clone());
-        SavedRollout { state, judge, decisions }
+        let (state, judge, decisions) = (
+            self.state.clone(),
+            self.judge.clone(),
+            self.decisions.clone(),
+        );
+        SavedRollout {
+            state,
+            judge,
+            decisions,
+        }
     }
 
     pub(super) fn state(&self) -> &State {
@@ -111,19 +128,19 @@ impl Entry {
         &mut self,
         spec: &RolloutSpec,
         traffic: &Traffic<'_>,
-        serving: Option<Weight>,
         endpoints: &dyn Fn(Slot) -> usize,
         now: Timestamp,
     ) -> bool {
+        let served = self.note_served(traffic);
         self.observe(spec, traffic, now);
-        let seen = self.observation(spec, serving, endpoints);
+        let seen = self.observation(spec, traffic, endpoints);
         let before = self.state.clone();
         let transition = rollout::step(&spec.plan, before.clone(), &seen, now);
         let decided = decision::between(&spec.plan, &before, &transition.state);
         let weight = self.weight();
         let moved = before != transition.state;
         let wanted = Some((transition.effects, transition.reason));
-        let changed = moved || wanted != self.wanted;
+        let changed = served || moved || wanted != self.wanted;
         self.state = transition.state;
         self.wanted = wanted;
         if let Some(decision) = decided {
@@ -134,13 +151,40 @@ impl Entry {
         } else if weight != self.weight() {
             self.judge.start_step();
         }
-        if let (Some(since), true) = (self.swapping, traffic.settled) {
-            self.swapping = None;
-            if let Some(last) = self.decisions.last_mut() {
-                last.served_after_ms = Some(traffic.elapsed.saturating_sub(since).as_secs_f64() * 1e3);
-            }
-        }
         changed
+    }
+
+    /// Tells the last decision how long it took until every worker served its weight.
+    fn note_served(&mut self, traffic: &Traffic<'_>) -> bool {
+        let is_served = self.served(traffic).is_some();
+        let Some(since) = self.swapping.take_if(|_| is_served) else {
+            return false;
+        };
+        if let Some(last) = self.decisions.last_mut() {
+            last.served_after_ms = Some(traffic.elapsed.saturating_sub(since).as_secs_f64() * 1e3);
+        }
+        true
+    }
+
+    /// The generation and weight that were published for the rollout, if every worker serves them.
+    fn served(&self, traffic: &Traffic<'_>) -> Option<(Generation, Weight)> {
+        self.published.filter(|(generation, _)| {
+            traffic
+                .acknowledged
+                .is_some_and(|served| served >= *generation)
+        })
+    }
+
+    /// Notes the table that the rollout's present shares came with.
+    pub(super) fn published(&mut self, generation: Generation, shares: Option<&Shares>) {
+        self.published = shares.map(|shares| (generation, shares.weight));
+    }
+
+    fn snapshot(&self, traffic: &Traffic<'_>) -> traffic::Snapshot {
+        let generation = self.served(traffic).map(|(generation, _)| generation);
+        traffic
+            .stats
+            .snapshot(&self.id, generation, traffic.elapsed)
     }
 
     /// Gives the judge the counts up to now.
@@ -152,7 +196,7 @@ impl Entry {
             harm_budget: target.evidence.harm_budget,
             beta: target.evidence.beta,
         });
-        self.judge.observe(&traffic.snapshot(&self.id), target, now);
+        self.judge.observe(&self.snapshot(traffic), target, now);
         if self.window.due(traffic.elapsed) {
             self.window.push(traffic.sample(&self.id));
         }
@@ -163,7 +207,7 @@ impl Entry {
 
     /// Gives the judge the counts up to a change of weights.
     pub(super) fn close_block(&mut self, traffic: &Traffic<'_>, now: Timestamp) {
-        self.judge.observe(&traffic.snapshot(&self.id), None, now);
+        self.judge.observe(&self.snapshot(traffic), None, now);
         self.window.clear();
         self.window.push(traffic.sample(&self.id));
     }
@@ -171,21 +215,27 @@ impl Entry {
     fn observation(
         &self,
         spec: &RolloutSpec,
-        serving: Option<Weight>,
+        traffic: &Traffic<'_>,
         endpoints: &dyn Fn(Slot) -> usize,
     ) -> Observation {
-        let stable = self.state.stable().map_or(Slot::First, |stable| stable.slot);
+        let stable = self
+            .state
+            .stable()
+            .map_or(Slot::First, |stable| stable.slot);
         let reading = self.judge.reading();
         let verdict = self.state.trial().map(|trial| Verdict {
             trial,
             judgement: shown::judgement(&reading, spec.plan.guard),
-            acceptance: reading.acceptance.as_ref().map(|acceptance| match acceptance.met {
-                true => rollout::Acceptance::Met,
-                false => rollout::Acceptance::Pending,
-            }),
+            acceptance: reading
+                .acceptance
+                .as_ref()
+                .map(|acceptance| match acceptance.met {
+                    true => rollout::Acceptance::Met,
+                    false => rollout::Acceptance::Pending,
+                }),
         });
         Observation {
-            serving,
+            serving: self.served(traffic).map(|(_, weight)| weight),
             canary_endpoints: endpoints(stable.other()),
             stable_endpoints: endpoints(stable),
             verdict,
@@ -217,7 +267,10 @@ impl Entry {
         if self.state == before {
             return Ok(());
         }
-        let by_hand = |decision| Decision { by: "operator", ..decision };
+        let by_hand = |decision| Decision {
+            by: "operator",
+            ..decision
+        };
         let told = decision::between(&spec.plan, &before, &self.state).map(by_hand);
         let decision = told.unwrap_or_else(|| Decision {
             what: "advanced",
@@ -234,10 +287,18 @@ impl Entry {
 
     /// The canary's weight as wanted now.
     fn weight(&self) -> Weight {
-        self.state.canary().map_or(Weight::ZERO, |canary| canary.share.weight)
+        self.state
+            .canary()
+            .map_or(Weight::ZERO, |canary| canary.share.weight)
     }
 
-    fn record(&mut self, decision: Decision, before: Weight, traffic: &Traffic<'_>, now: Timestamp) {
+    fn record(
+        &mut self,
+        decision: Decision,
+        before: Weight,
+        traffic: &Traffic<'_>,
+        now: Timestamp,
+    ) {
         let after = match &self.state {
             // All requests go to the revision that was the canary's.
             State::Healthy(_) if matches!(decision.what, "promoted" | "deployed") => Weight::FULL,
@@ -250,7 +311,10 @@ impl Entry {
             rollout = %self.id, revision = decision.revision, by = decision.by,
             "{}: weight {before} -> {after}: {}", decision.what, decision.why
         );
-        *self.decided.entry((decision.what, decision.by)).or_default() += 1;
+        *self
+            .decided
+            .entry((decision.what, decision.by))
+            .or_default() += 1;
         self.decisions.push(DecisionView {
             at: now,
             decision: decision.what.to_owned(),
@@ -271,7 +335,11 @@ impl Entry {
     pub(super) fn shares(&self) -> Option<Shares> {
         let (effects, _) = self.wanted.as_ref()?;
         let stable = effects.stable.as_ref()?;
-        let canary = self.state.canary().filter(|canary| canary.reachable).map(|canary| canary.revision.clone());
+        let canary = self
+            .state
+            .canary()
+            .filter(|canary| canary.reachable)
+            .map(|canary| canary.revision.clone());
         Some(Shares {
             stable: stable.slot,
             canary,

@@ -53,7 +53,10 @@ pub enum Unreadable {
 
 impl Default for Saved {
     fn default() -> Self {
-        Self { layout: LAYOUT, rollouts: Vec::new() }
+        Self {
+            layout: LAYOUT,
+            rollouts: Vec::new(),
+        }
     }
 }
 
@@ -64,11 +67,17 @@ impl Saved {
             name: id.name.to_string(),
             rollout,
         };
-        Self { layout: LAYOUT, rollouts: rollouts.map(named).collect() }
+        Self {
+            layout: LAYOUT,
+            rollouts: rollouts.map(named).collect(),
+        }
     }
 
     pub(super) fn into_rollouts(self) -> BTreeMap<RolloutId, SavedRollout> {
-        self.rollouts.into_iter().map(|named| (RolloutId::new(&named.namespace, &named.name), named.rollout)).collect()
+        self.rollouts
+            .into_iter()
+            .map(|named| (RolloutId::new(&named.namespace, &named.name), named.rollout))
+            .collect()
     }
 
     pub(super) fn to_bytes(&self) -> Vec<u8> {

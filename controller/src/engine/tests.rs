@@ -50,7 +50,11 @@ spec:
 
 fn read(text: &str) -> Spec {
     let parsed = document::parse("test.yaml", text, Strictness::Run);
-    let errors: Vec<_> = parsed.findings.iter().filter(|f| f.severity == Severity::Error).collect();
+    let errors: Vec<_> = parsed
+        .findings
+        .iter()
+        .filter(|f| f.severity == Severity::Error)
+        .collect();
     assert!(errors.is_empty(), "{errors:?}");
     spec::read(&parsed.documents).unwrap()
 }
@@ -62,9 +66,18 @@ struct Behaviour {
     latency_ms: u64,
 }
 
-const GOOD: Behaviour = Behaviour { failures: 0.001, latency_ms: 20 };
-const BAD: Behaviour = Behaviour { failures: 0.5, latency_ms: 20 };
-const SLOW: Behaviour = Behaviour { failures: 0.001, latency_ms: 70 };
+const GOOD: Behaviour = Behaviour {
+    failures: 0.001,
+    latency_ms: 20,
+};
+const BAD: Behaviour = Behaviour {
+    failures: 0.5,
+    latency_ms: 20,
+};
+const SLOW: Behaviour = Behaviour {
+    failures: 0.001,
+    latency_ms: 70,
+};
 
 /// A process without sockets: one worker, an engine, and requests made up.
 struct World {
@@ -91,8 +104,17 @@ impl World {
         let reader = routes.reader();
         let started = Timestamp::from_second(1_700_000_000).unwrap();
         let versions = [GOOD, GOOD];
-        let mut world =
-            Self { engine, routes, reader, folder, started, elapsed: Duration::ZERO, random: 1, rps: 500, versions };
+        let mut world = Self {
+            engine,
+            routes,
+            reader,
+            folder,
+            started,
+            elapsed: Duration::ZERO,
+            random: 1,
+            rps: 500,
+            versions,
+        };
         world.engine.tick(world.now(), world.elapsed);
         world
     }
@@ -140,19 +162,33 @@ impl World {
     fn send(&mut self, requests: u64) {
         let view = std::rc::Rc::clone(self.reader.view());
         let (uri, headers) = (Uri::from_static("/"), HeaderMap::new());
-        let head = Head { method: &Method::GET, uri: &uri, headers: &headers, client: IpAddr::from([127, 0, 0, 1]) };
+        let head = Head {
+            method: &Method::GET,
+            uri: &uri,
+            headers: &headers,
+            client: IpAddr::from([127, 0, 0, 1]),
+        };
         for _ in 0..requests {
-            let Some(Target::Split(split)) = view.table().find(&head) else { panic!("no route") };
+            let Some(Target::Split(split)) = view.table().find(&head) else {
+                panic!("no route")
+            };
             let split = &view.table().splits()[*split];
             let choice = split.choose(&head, view.worker(), || 0);
             let backend = split.backend(choice.side);
             let version = self.versions[usize::from(&*backend.id.name == "green")];
-            self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            self.random = self
+                .random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
             let drawn = (self.random >> 11) as f64 / (1u64 << 53) as f64;
             let outcome = Outcome::Answered(if drawn < version.failures { 500 } else { 200 });
             let shard = backend.series.shard(view.worker());
             shard.begin(self.elapsed, choice.by_weight);
-            shard.end(self.elapsed, self.elapsed + Duration::from_millis(version.latency_ms), outcome);
+            shard.end(
+                self.elapsed,
+                self.elapsed + Duration::from_millis(version.latency_ms),
+                outcome,
+            );
         }
     }
 }
@@ -160,27 +196,47 @@ impl World {
 fn engine(text: &str, folder: &std::path::Path, saved: Saved) -> (Engine, Arc<Routes>) {
     let routes = Arc::new(Routes::default());
     let store = Store::open(folder.join("state.json")).unwrap();
-    let engine = Engine::new(read(text), saved, Arc::new(Stats::new(1)), Arc::clone(&routes), store);
+    let engine = Engine::new(
+        read(text),
+        saved,
+        Arc::new(Stats::new(1)),
+        Arc::clone(&routes),
+        store,
+    );
     (engine, routes)
 }
 
 fn decisions(view: &RolloutView) -> Vec<&str> {
-    view.decisions.iter().map(|decision| decision.decision.as_str()).collect()
+    view.decisions
+        .iter()
+        .map(|decision| decision.decision.as_str())
+        .collect()
 }
 
 #[test]
 fn a_good_version_is_promoted_and_a_bad_one_rolled_back() {
     let mut world = World::new(&documents("shop:1", EVIDENCE, "{}"));
     let first = world.run(60, |_| false);
-    assert_eq!((first.phase.as_str(), first.stable.service.as_str()), ("Healthy", "blue"));
+    assert_eq!(
+        (first.phase.as_str(), first.stable.service.as_str()),
+        ("Healthy", "blue")
+    );
     assert_eq!(first.canary, None);
 
     world.reload(&documents("shop:2", EVIDENCE, "{}"));
     let begun = world.run(5, |view| view.weight > 0.0);
     assert_eq!((begun.phase.as_str(), begun.weight), ("Progressing", 10.0));
     let good = world.run(240, |view| view.phase == "Healthy");
-    assert_eq!((good.phase.as_str(), good.stable.service.as_str()), ("Healthy", "green"));
-    assert_eq!(decisions(&good), ["deployed", "started", "advanced", "advanced", "advanced", "promoted"]);
+    assert_eq!(
+        (good.phase.as_str(), good.stable.service.as_str()),
+        ("Healthy", "green")
+    );
+    assert_eq!(
+        decisions(&good),
+        [
+            "deployed", "started", "advanced", "advanced", "advanced", "promoted"
+        ]
+    );
 
     // The slot that is free now gets a version that fails half of its requests.
     world.versions[0] = BAD;
@@ -190,12 +246,25 @@ fn a_good_version_is_promoted_and_a_bad_one_rolled_back() {
     let before = world.elapsed;
     let bad = world.run(60, |view| view.phase == "Degraded");
     let took = world.elapsed - before;
-    assert_eq!((bad.phase.as_str(), bad.weight, bad.stable.service.as_str()), ("Degraded", 0.0, "green"));
-    assert!(took <= Duration::from_secs(1), "50 requests a second, half of them failing, took {took:?}");
+    assert_eq!(
+        (bad.phase.as_str(), bad.weight, bad.stable.service.as_str()),
+        ("Degraded", 0.0, "green")
+    );
+    assert!(
+        took <= Duration::from_secs(1),
+        "50 requests a second, half of them failing, took {took:?}"
+    );
     let last = bad.decisions.last().unwrap();
-    assert_eq!((last.decision.as_str(), last.by.as_str(), last.weight), ("rolled-back", "guard", (10.0, 0.0)));
+    assert_eq!(
+        (last.decision.as_str(), last.by.as_str(), last.weight),
+        ("rolled-back", "guard", (10.0, 0.0))
+    );
     assert!(last.why.starts_with("error ratio: "), "{}", last.why);
-    assert!((3..=40).contains(&last.failed_requests), "{}", last.failed_requests);
+    assert!(
+        (3..=40).contains(&last.failed_requests),
+        "{}",
+        last.failed_requests
+    );
     let evidence = last.evidence.as_ref().unwrap();
     assert!(evidence.tests[0].ln_e >= evidence.tests[0].ln_threshold);
 
@@ -203,7 +272,10 @@ fn a_good_version_is_promoted_and_a_bad_one_rolled_back() {
     let series = world.engine.stats.series(&id(), Role::Canary);
     let after = series.totals().dispatched;
     let still = world.run(60, |_| false);
-    assert_eq!((still.phase.as_str(), series.totals().dispatched), ("Degraded", after));
+    assert_eq!(
+        (still.phase.as_str(), series.totals().dispatched),
+        ("Degraded", after)
+    );
 }
 
 #[test]
@@ -213,7 +285,11 @@ fn a_slow_version_is_rolled_back() {
     world.versions[1] = SLOW;
     world.reload(&documents("shop:2", PAUSES, "{}"));
     let view = world.run(60, |view| view.phase == "Degraded");
-    assert!(view.decisions.last().unwrap().why.starts_with("latency p"), "{:?}", view.decisions.last());
+    assert!(
+        view.decisions.last().unwrap().why.starts_with("latency p"),
+        "{:?}",
+        view.decisions.last()
+    );
 }
 
 #[test]
@@ -230,14 +306,21 @@ fn with_the_guard_off_the_plan_goes_on() {
 
 #[test]
 fn a_failing_stable_holds_and_does_not_convict() {
-    let failing = Behaviour { failures: 0.2, ..GOOD };
+    let failing = Behaviour {
+        failures: 0.2,
+        ..GOOD
+    };
     let mut world = World::new(&documents("shop:1", EVIDENCE, "{}"));
     world.versions = [failing, failing];
     world.run(60, |_| false);
     world.reload(&documents("shop:2", EVIDENCE, "{}"));
     let view = world.run(100, |view| view.phase == "Degraded");
     assert_eq!(view.phase, "Progressing");
-    assert!(view.waits_for.starts_with("held: stable itself fails"), "{}", view.waits_for);
+    assert!(
+        view.waits_for.starts_with("held: stable itself fails"),
+        "{}",
+        view.waits_for
+    );
 }
 
 #[test]
@@ -247,10 +330,18 @@ fn low_traffic_is_inconclusive_and_waits_for_a_person() {
     world.run(60, |_| false);
     world.reload(&documents("shop:2", EVIDENCE, "{}"));
     let view = world.run(180, |view| view.phase == "Paused");
-    assert_eq!((view.phase.as_str(), view.message.as_str()), ("Paused", "InconclusiveAnalysisRun"));
+    assert_eq!(
+        (view.phase.as_str(), view.message.as_str()),
+        ("Paused", "InconclusiveAnalysisRun")
+    );
     assert_eq!(decisions(&view).last(), Some(&"held"));
     let (now, elapsed) = (world.now(), world.elapsed);
-    world.engine.act(&id(), Verb::Promote, now, elapsed).unwrap().wait().unwrap();
+    world
+        .engine
+        .act(&id(), Verb::Promote, now, elapsed)
+        .unwrap()
+        .wait()
+        .unwrap();
     assert_eq!(world.run(5, |view| view.weight > 10.0).weight, 50.0);
 }
 
@@ -261,15 +352,41 @@ fn an_abort_is_served_in_the_same_turn() {
     world.reload(&documents("shop:2", PAUSES, "{}"));
     world.run(10, |view| view.phase == "Paused");
     let (now, elapsed) = (world.now(), world.elapsed);
-    let weight = |world: &World| world.routes.look(|table| table.split_of(&id()).unwrap().weight);
+    let weight = |world: &World| {
+        world
+            .routes
+            .look(|table| table.split_of(&id()).unwrap().weight)
+    };
     assert_eq!(weight(&world), traffic::Weight::from_percent(20).unwrap());
-    world.engine.act(&id(), Verb::Abort { by: "operator".into() }, now, elapsed).unwrap();
+    world
+        .engine
+        .act(
+            &id(),
+            Verb::Abort {
+                by: "operator".into(),
+            },
+            now,
+            elapsed,
+        )
+        .unwrap();
     assert_eq!(weight(&world), traffic::Weight::ZERO);
     assert_eq!(world.view().phase, "Degraded");
-    let refused = world.engine.act(&id(), Verb::Promote, now, elapsed).unwrap_err();
-    assert!(matches!(&refused, Refused::NotNow(why) if why.contains("allowed: retry")), "{refused:?}");
+    let refused = world
+        .engine
+        .act(&id(), Verb::Promote, now, elapsed)
+        .unwrap_err();
+    assert!(
+        matches!(&refused, Refused::NotNow(why) if why.contains("allowed: retry")),
+        "{refused:?}"
+    );
     let nobody = RolloutId::new("default", "nobody");
-    assert_eq!(world.engine.act(&nobody, Verb::Retry, now, elapsed).unwrap_err(), Refused::Unknown);
+    assert_eq!(
+        world
+            .engine
+            .act(&nobody, Verb::Retry, now, elapsed)
+            .unwrap_err(),
+        Refused::Unknown
+    );
     world.engine.act(&id(), Verb::Retry, now, elapsed).unwrap();
     assert_eq!(world.run(10, |view| view.weight > 0.0).weight, 20.0);
 }
@@ -291,8 +408,14 @@ fn a_restart_goes_on_with_the_remaining_pause() {
     let view = world.run(60, |view| view.phase == "Healthy");
     let took = (world.elapsed - before).as_secs();
     assert_eq!(view.phase, "Healthy");
-    assert!((12..=15).contains(&took), "46 s of the minute had passed, and then it took {took} s");
-    assert_eq!(decisions(&view), ["deployed", "started", "advanced", "advanced", "promoted"]);
+    assert!(
+        (12..=15).contains(&took),
+        "46 s of the minute had passed, and then it took {took} s"
+    );
+    assert_eq!(
+        decisions(&view),
+        ["deployed", "started", "advanced", "advanced", "promoted"]
+    );
 }
 
 #[test]
@@ -306,7 +429,11 @@ fn a_vanished_canary_loses_its_traffic() {
     let view = world.run(1, |_| false);
     assert_eq!(view.weight, 0.0);
     assert_eq!(view.canary.unwrap().endpoints, 0);
-    assert!(view.waits_for.contains("no endpoints"), "{}", view.waits_for);
+    assert!(
+        view.waits_for.contains("no endpoints"),
+        "{}",
+        view.waits_for
+    );
 }
 
 #[test]
@@ -318,10 +445,18 @@ fn a_rollout_that_no_document_names_keeps_its_state() {
     world.run(90, |view| view.stable.service == "green");
     world.reload(&text.replace("name: shop}", "name: other}"));
     world.run_without_view(10);
-    assert!(world.engine.view(&id(), world.now(), world.elapsed).is_none());
+    assert!(
+        world
+            .engine
+            .view(&id(), world.now(), world.elapsed)
+            .is_none()
+    );
     world.reload(&documents("shop:2", PAUSES, "{}"));
     let back = world.run(1, |_| false);
-    assert_eq!((back.phase.as_str(), back.stable.service.as_str()), ("Healthy", "green"));
+    assert_eq!(
+        (back.phase.as_str(), back.stable.service.as_str()),
+        ("Healthy", "green")
+    );
 }
 
 impl World {
@@ -335,7 +470,9 @@ impl World {
 
 #[test]
 fn a_saved_state_of_another_layout_is_refused() {
-    let error = Saved::from_bytes(br#"{"layout": 2, "rollouts": []}"#).unwrap_err().to_string();
+    let error = Saved::from_bytes(br#"{"layout": 2, "rollouts": []}"#)
+        .unwrap_err()
+        .to_string();
     assert_eq!(error, "has layout 2, and this version reads layout 1");
     let error = Saved::from_bytes(b"not json").unwrap_err().to_string();
     assert!(error.starts_with("is no state file of Sluice"), "{error}");

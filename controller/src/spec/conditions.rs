@@ -17,7 +17,10 @@ fn regex(pattern: &str, at: FieldPath, faults: &mut Vec<Fault>) -> Option<regex:
         Err(error) => {
             let why = error.to_string();
             let why = why.lines().last().unwrap_or("too large");
-            faults.push((at, format!("found {pattern:?}, allowed a regular expression ({why})")));
+            faults.push((
+                at,
+                format!("found {pattern:?}, allowed a regular expression ({why})"),
+            ));
             None
         }
     }
@@ -35,7 +38,10 @@ fn value(condition: &Condition, at: &FieldPath, faults: &mut Vec<Fault>) -> Opti
     let kind = condition.match_type();
     let Some(value) = &condition.value else {
         if kind != MatchType::Present {
-            faults.push((at.key("value"), "is missing; only type Present needs none".to_owned()));
+            faults.push((
+                at.key("value"),
+                "is missing; only type Present needs none".to_owned(),
+            ));
             return None;
         }
         return Some(ValueMatch::Present);
@@ -48,7 +54,11 @@ fn value(condition: &Condition, at: &FieldPath, faults: &mut Vec<Fault>) -> Opti
     })
 }
 
-fn headers(conditions: &[Condition], at: &FieldPath, faults: &mut Vec<Fault>) -> Vec<(HeaderName, ValueMatch)> {
+fn headers(
+    conditions: &[Condition],
+    at: &FieldPath,
+    faults: &mut Vec<Fault>,
+) -> Vec<(HeaderName, ValueMatch)> {
     let compile = |(index, condition): (usize, &Condition)| {
         let at = at.index(index);
         let value = value(condition, &at, faults);
@@ -57,9 +67,14 @@ fn headers(conditions: &[Condition], at: &FieldPath, faults: &mut Vec<Fault>) ->
     conditions.iter().enumerate().filter_map(compile).collect()
 }
 
-fn named(conditions: &[Condition], at: &FieldPath, faults: &mut Vec<Fault>) -> Vec<(Box<str>, ValueMatch)> {
+fn named(
+    conditions: &[Condition],
+    at: &FieldPath,
+    faults: &mut Vec<Fault>,
+) -> Vec<(Box<str>, ValueMatch)> {
     let compile = |(index, condition): (usize, &Condition)| {
-        value(condition, &at.index(index), faults).map(|value| (condition.name.as_str().into(), value))
+        value(condition, &at.index(index), faults)
+            .map(|value| (condition.name.as_str().into(), value))
     };
     conditions.iter().enumerate().filter_map(compile).collect()
 }
@@ -74,7 +89,11 @@ pub(super) fn of_rule(entry: &RuleMatch, at: &FieldPath, faults: &mut Vec<Fault>
 }
 
 /// The conditions of an entry of a route.
-pub(super) fn of_route(entry: &RouteMatch, at: &FieldPath, faults: &mut Vec<Fault>) -> Option<RequestMatch> {
+pub(super) fn of_route(
+    entry: &RouteMatch,
+    at: &FieldPath,
+    faults: &mut Vec<Fault>,
+) -> Option<RequestMatch> {
     let path_value = at.key("path").key("value");
     let path = match &entry.path {
         None => PathMatch::any(),
@@ -82,7 +101,10 @@ pub(super) fn of_route(entry: &RouteMatch, at: &FieldPath, faults: &mut Vec<Faul
             let value = path.value();
             let begins = |faults: &mut Vec<Fault>| {
                 if !value.starts_with('/') {
-                    faults.push((path_value.clone(), format!("found {value:?}, allowed a path that begins with /")));
+                    faults.push((
+                        path_value.clone(),
+                        format!("found {value:?}, allowed a path that begins with /"),
+                    ));
                 }
             };
             match path.match_type() {
@@ -94,15 +116,24 @@ pub(super) fn of_route(entry: &RouteMatch, at: &FieldPath, faults: &mut Vec<Faul
                     begins(faults);
                     PathMatch::Exact(value.into())
                 }
-                PathMatchType::RegularExpression => PathMatch::Regex(regex(value, path_value, faults)?),
+                PathMatchType::RegularExpression => {
+                    PathMatch::Regex(regex(value, path_value, faults)?)
+                }
             }
         }
     };
-    let method = match entry.method.as_deref().map(|method| (method, Method::try_from(method))) {
+    let method = match entry
+        .method
+        .as_deref()
+        .map(|method| (method, Method::try_from(method)))
+    {
         None => None,
         Some((_, Ok(method))) => Some(method),
         Some((found, Err(_))) => {
-            faults.push((at.key("method"), format!("found {found:?}, allowed a method such as GET")));
+            faults.push((
+                at.key("method"),
+                format!("found {found:?}, allowed a method such as GET"),
+            ));
             None
         }
     };
@@ -111,7 +142,11 @@ pub(super) fn of_route(entry: &RouteMatch, at: &FieldPath, faults: &mut Vec<Faul
         cookies: Vec::new(),
         query: named(&entry.query_params, &at.key("queryParams"), faults),
     };
-    Some(RequestMatch { path, method, fields })
+    Some(RequestMatch {
+        path,
+        method,
+        fields,
+    })
 }
 
 /// The conditions of a header route, of which one must hold. `None` when one of them cannot be compiled, with a fault
@@ -131,7 +166,10 @@ pub(super) fn of_header_route(
             }
         };
         let name = header_name(&condition.name, at.key("headerName"), faults)?;
-        Some(FieldMatch { headers: vec![(name, value)], ..FieldMatch::default() })
+        Some(FieldMatch {
+            headers: vec![(name, value)],
+            ..FieldMatch::default()
+        })
     };
     route.matches.iter().enumerate().map(compile).collect()
 }

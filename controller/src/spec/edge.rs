@@ -6,11 +6,7 @@ use crds::{
     proxy::{self, Admin, ProxySpec},
 };
 use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
-    num::NonZeroUsize,
-    path::PathBuf,
-    sync::Arc,
+    collections::BTreeMap, net::SocketAddr, num::NonZeroUsize, path::PathBuf, sync::Arc,
     time::Duration,
 };
 use traffic::{
@@ -59,14 +55,20 @@ impl Edge {
             .iter()
             .enumerate()
             .filter_map(|(i, listener)| {
-                address(&listener.address, path("spec.listeners").index(i).key("address"), faults)
+                address(
+                    &listener.address,
+                    path("spec.listeners").index(i).key("address"),
+                    faults,
+                )
             })
             .collect();
         let admin = spec.admin.clone().unwrap_or_default();
         let written = admin.address.as_deref().unwrap_or(Admin::DEFAULT_ADDRESS);
         let admin_address = address(written, path("spec.admin.address"), faults)?;
         if !admin_address.ip().is_loopback() && admin.token_file.is_none() {
-            let why = format!("is missing: {written} is reachable from other machines, which must show a token");
+            let why = format!(
+                "is missing: {written} is reachable from other machines, which must show a token"
+            );
             faults.push((path("spec.admin.tokenFile"), why));
         }
         Some(Self {
@@ -81,7 +83,14 @@ impl Edge {
 }
 
 fn timeouts(written: &proxy::Timeouts) -> Timeouts {
-    let proxy::Timeouts { connect, response_header, idle, keep_alive, request_header, drain } = written.clone();
+    let proxy::Timeouts {
+        connect,
+        response_header,
+        idle,
+        keep_alive,
+        request_header,
+        drain,
+    } = written.clone();
     let duration = |written: Option<GoDuration>| written.map(Duration::from);
     Timeouts {
         connect: duration(connect),
@@ -111,8 +120,13 @@ pub(super) fn services(
     for (i, service) in spec.services.iter().enumerate() {
         let at = path("spec.services").index(i).key("endpoints");
         let endpoints = service.endpoints.iter().enumerate();
-        let endpoints = endpoints.filter_map(|(j, written)| address(written, at.index(j), faults)).collect();
-        let id = BackendId::new(service.namespace.as_deref().unwrap_or(namespace), &service.name);
+        let endpoints = endpoints
+            .filter_map(|(j, written)| address(written, at.index(j), faults))
+            .collect();
+        let id = BackendId::new(
+            service.namespace.as_deref().unwrap_or(namespace),
+            &service.name,
+        );
         services.insert(id, endpoints);
     }
     services
@@ -133,7 +147,15 @@ pub(super) fn routes(
         };
         return rollouts.keys().take(1).map(everything).collect();
     }
-    let read = |(i, route)| read_route(route, &path("spec.routes").index(i), namespace, rollouts, faults);
+    let read = |(i, route)| {
+        read_route(
+            route,
+            &path("spec.routes").index(i),
+            namespace,
+            rollouts,
+            faults,
+        )
+    };
     spec.routes.iter().enumerate().filter_map(read).collect()
 }
 
@@ -150,24 +172,41 @@ fn read_route(
             let service = BackendId::new(namespace, service);
             // A Service that belongs to a rollout is split as that rollout says.
             let owner = rollouts.values().find(|spec| spec.slots.holds(&service));
-            owner.map_or(RouteTarget::Service(service), |spec| RouteTarget::Rollout(spec.plan.rollout.clone()))
+            owner.map_or(RouteTarget::Service(service), |spec| {
+                RouteTarget::Rollout(spec.plan.rollout.clone())
+            })
         }
         (None, Some(rollout)) => RouteTarget::Rollout(RolloutId::new(namespace, rollout)),
         _ => {
-            faults.push((at.clone(), "needs exactly one of service, rollout".to_owned()));
+            faults.push((
+                at.clone(),
+                "needs exactly one of service, rollout".to_owned(),
+            ));
             return None;
         }
     };
     let hosts = if route.hosts.is_empty() {
         vec![HostMatch::Any]
     } else {
-        route.hosts.iter().map(|host| HostMatch::parse(host)).collect()
+        route
+            .hosts
+            .iter()
+            .map(|host| HostMatch::parse(host))
+            .collect()
     };
     let matches = if route.matches.is_empty() {
         vec![RequestMatch::any()]
     } else {
         let entries = route.matches.iter().enumerate();
-        entries.filter_map(|(i, entry)| conditions::of_route(entry, &at.key("matches").index(i), faults)).collect()
+        entries
+            .filter_map(|(i, entry)| {
+                conditions::of_route(entry, &at.key("matches").index(i), faults)
+            })
+            .collect()
     };
-    Some(RouteSpec { hosts, matches, target })
+    Some(RouteSpec {
+        hosts,
+        matches,
+        target,
+    })
 }

@@ -9,14 +9,13 @@ use crds::{
 use rollout::{
     Plan,
     analysis::{Config, LatencyConfig, Parameters},
-    plan::{EvidenceStep, HeaderMatch, HeaderRoute, HeaderValue, OnInconclusive, Revision, Step, Steps},
+    plan::{
+        EvidenceStep, HeaderMatch, HeaderRoute, HeaderValue, OnInconclusive, Revision, Step, Steps,
+    },
     state::Slot,
 };
 use std::time::Duration;
-use traffic::{
-    BackendId, RolloutId, SplitRule, StickyKey, Weight,
-    split::Side,
-};
+use traffic::{BackendId, RolloutId, SplitRule, StickyKey, Weight, split::Side};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// A rollout, checked.
@@ -65,9 +64,16 @@ impl RolloutSpec {
     /// Reads `rollout`; adds what cannot be acted on to `faults`, and gives nothing when there is something.
     pub(super) fn read(rollout: &Rollout, faults: &mut Vec<Fault>) -> Option<Self> {
         let before = faults.len();
-        let canary = rollout.spec.strategy.as_ref().and_then(|strategy| strategy.canary.as_ref());
+        let canary = rollout
+            .spec
+            .strategy
+            .as_ref()
+            .and_then(|strategy| strategy.canary.as_ref());
         let Some(canary) = canary else {
-            faults.push((path("spec.strategy"), "needs canary, the one strategy that acts here".to_owned()));
+            faults.push((
+                path("spec.strategy"),
+                "needs canary, the one strategy that acts here".to_owned(),
+            ));
             return None;
         };
         let namespace = rollout.metadata.namespace();
@@ -75,13 +81,22 @@ impl RolloutSpec {
         let guard = guard(&options.guard, faults)?;
         let slots = slots(canary, namespace, faults)?;
         let plan = Plan {
-            rollout: RolloutId::new(namespace, rollout.metadata.name.as_deref().unwrap_or_default()),
+            rollout: RolloutId::new(
+                namespace,
+                rollout.metadata.name.as_deref().unwrap_or_default(),
+            ),
             revision: revision(rollout),
             steps: steps(canary, &guard, faults)?,
             paused: rollout.spec.paused.unwrap_or_default(),
             guard: !matches!(options.guard, Switch::Off),
         };
-        let spec = Self { plan, slots, sticky: sticky(&options, faults), rules: rules(&options, faults), guard };
+        let spec = Self {
+            plan,
+            slots,
+            sticky: sticky(&options, faults),
+            rules: rules(&options, faults),
+            guard,
+        };
         (faults.len() == before).then_some(spec)
     }
 }
@@ -92,10 +107,19 @@ fn options_path() -> FieldPath {
 
 /// Sluice's own options. They were checked with the document, so what cannot be read here has been told already.
 fn options(canary: &Canary, faults: &mut Vec<Fault>) -> ProxyOptions {
-    let written = canary.traffic_routing.as_ref().and_then(|routing| routing.plugins.get(sluice::PROXY));
-    let Some(written) = written else { return ProxyOptions::default() };
+    let written = canary
+        .traffic_routing
+        .as_ref()
+        .and_then(|routing| routing.plugins.get(sluice::PROXY));
+    let Some(written) = written else {
+        return ProxyOptions::default();
+    };
     let read = crds::read::<ProxyOptions>(written);
-    faults.extend(read.faults.into_iter().map(|fault| (options_path().join(&fault.path), fault.message)));
+    faults.extend(
+        read.faults
+            .into_iter()
+            .map(|fault| (options_path().join(&fault.path), fault.message)),
+    );
     read.value.unwrap_or_default()
 }
 
@@ -108,11 +132,22 @@ fn revision(rollout: &Rollout) -> Revision {
 
 fn slots(canary: &Canary, namespace: &str, faults: &mut Vec<Fault>) -> Option<Slots> {
     let named = |name: &str| BackendId::new(namespace, name);
-    match (&canary.ping_pong, &canary.stable_service, &canary.canary_service) {
-        (Some(pair), _, _) => Some(Slots { first: named(&pair.ping_service), second: named(&pair.pong_service) }),
-        (None, Some(stable), Some(canary)) => Some(Slots { first: named(stable), second: named(canary) }),
+    match (
+        &canary.ping_pong,
+        &canary.stable_service,
+        &canary.canary_service,
+    ) {
+        (Some(pair), _, _) => Some(Slots {
+            first: named(&pair.ping_service),
+            second: named(&pair.pong_service),
+        }),
+        (None, Some(stable), Some(canary)) => Some(Slots {
+            first: named(stable),
+            second: named(canary),
+        }),
         _ => {
-            let needs = "needs the Services of both versions: pingPong, or stableService and canaryService";
+            let needs =
+                "needs the Services of both versions: pingPong, or stableService and canaryService";
             faults.push((path("spec.strategy.canary"), needs.to_owned()));
             None
         }
@@ -126,7 +161,10 @@ fn sticky(options: &ProxyOptions, faults: &mut Vec<Fault>) -> Vec<StickyKey> {
         match key.kind() {
             Ok(StickyKind::Header(name)) => match name.try_into() {
                 Ok(name) => keys.push(StickyKey::Header(name)),
-                Err(_) => faults.push((at.key("header"), format!("found {name:?}, allowed the name of a header"))),
+                Err(_) => faults.push((
+                    at.key("header"),
+                    format!("found {name:?}, allowed the name of a header"),
+                )),
             },
             Ok(StickyKind::Cookie(cookie)) => keys.push(StickyKey::Cookie {
                 name: cookie.name.as_str().into(),
@@ -145,7 +183,9 @@ fn rules(options: &ProxyOptions, faults: &mut Vec<Fault>) -> Vec<SplitRule> {
         let entries = rule.matches.iter().enumerate();
         SplitRule {
             name: rule.name.as_str().into(),
-            matches: entries.map(|(j, entry)| conditions::of_rule(entry, &at.index(j), faults)).collect(),
+            matches: entries
+                .map(|(j, entry)| conditions::of_rule(entry, &at.index(j), faults))
+                .collect(),
             to: match rule.to {
                 sluice::Side::Canary => Side::Canary,
                 sluice::Side::Stable => Side::Stable,
@@ -171,6 +211,8 @@ fn guard(written: &Guard, faults: &mut Vec<Fault>) -> Option<Config> {
             latency,
             warm_up,
             burst_window,
+            fast_path,
+            dwell,
             stable_half_life,
         } = options.clone();
         set(&mut parameters.alpha, alpha);
@@ -180,11 +222,25 @@ fn guard(written: &Guard, faults: &mut Vec<Fault>) -> Option<Config> {
         set(&mut parameters.harm_budget, harm_budget);
         set(&mut parameters.harm_slack, harm_slack);
         set(&mut parameters.horizon, horizon.map(Duration::from));
-        set(&mut parameters.min_canary_failures, min_canary_failures.map(u64::from));
-        set(&mut parameters.baseline_unhealthy_above, baseline_unhealthy_above);
+        set(
+            &mut parameters.min_canary_failures,
+            min_canary_failures.map(u64::from),
+        );
+        set(
+            &mut parameters.baseline_unhealthy_above,
+            baseline_unhealthy_above,
+        );
         set(&mut parameters.warm_up, warm_up.map(Duration::from));
-        set(&mut parameters.burst_window, burst_window.map(Duration::from));
-        set(&mut parameters.stable_half_life, stable_half_life.map(Duration::from));
+        set(
+            &mut parameters.burst_window,
+            burst_window.map(Duration::from),
+        );
+        set(&mut parameters.fast_path, fast_path);
+        set(&mut parameters.dwell, dwell.map(Duration::from));
+        set(
+            &mut parameters.stable_half_life,
+            stable_half_life.map(Duration::from),
+        );
         if let Some(written) = latency {
             parameters.latency = latency_of(written, parameters.latency.take());
         }
@@ -204,10 +260,19 @@ fn set<T>(parameter: &mut T, written: Option<T>) {
     }
 }
 
-fn latency_of(written: Switch<LatencyOptions>, default: Option<LatencyConfig>) -> Option<LatencyConfig> {
-    let Switch::On(options) = written else { return None };
+fn latency_of(
+    written: Switch<LatencyOptions>,
+    default: Option<LatencyConfig>,
+) -> Option<LatencyConfig> {
+    let Switch::On(options) = written else {
+        return None;
+    };
     let mut latency = default?;
     set(&mut latency.increase, options.increase);
+    set(
+        &mut latency.negligible,
+        options.negligible.map(Duration::from),
+    );
     set(&mut latency.quantiles, options.quantiles);
     Some(latency)
 }
@@ -221,27 +286,45 @@ fn steps(canary: &Canary, guard: &Config, faults: &mut Vec<Fault>) -> Option<Ste
             Err(error) => faults.push((at, error.to_string())),
         }
     }
-    let hash = format!("{:016x}", xxh3_64(&serde_json::to_vec(&canary.steps).unwrap_or_default()));
+    let hash = format!(
+        "{:016x}",
+        xxh3_64(&serde_json::to_vec(&canary.steps).unwrap_or_default())
+    );
     if steps.len() < canary.steps.len() {
         return None;
     }
     Steps::new(steps, hash)
         .map_err(|wrong| {
-            let at = |fault: &rollout::plan::Fault| path("spec.strategy.canary.steps").index(fault.step).key(fault.field);
+            let at = |fault: &rollout::plan::Fault| {
+                path("spec.strategy.canary.steps")
+                    .index(fault.step)
+                    .key(fault.field)
+            };
             let told = |fault: rollout::plan::Fault| {
-                (at(&fault), format!("found {}, allowed {}", fault.found, fault.allowed))
+                (
+                    at(&fault),
+                    format!("found {}, allowed {}", fault.found, fault.allowed),
+                )
             };
             faults.extend(wrong.into_iter().map(told));
         })
         .ok()
 }
 
-fn step(action: &StepAction<'_>, at: &FieldPath, guard: &Config, faults: &mut Vec<Fault>) -> Option<Step> {
+fn step(
+    action: &StepAction<'_>,
+    at: &FieldPath,
+    guard: &Config,
+    faults: &mut Vec<Fault>,
+) -> Option<Step> {
     match action {
         StepAction::SetWeight(percent) => {
             let weight = u8::try_from(*percent).ok().and_then(Weight::from_percent);
             if weight.is_none() {
-                faults.push((at.key("setWeight"), format!("found {percent}, allowed 0 to 100")));
+                faults.push((
+                    at.key("setWeight"),
+                    format!("found {percent}, allowed 0 to 100"),
+                ));
             }
             weight.map(Step::SetWeight)
         }
@@ -252,40 +335,69 @@ fn step(action: &StepAction<'_>, at: &FieldPath, guard: &Config, faults: &mut Ve
                 None
             }
         },
-        StepAction::SetHeaderRoute(route) => header_route(route, at, faults).map(Step::SetHeaderRoute),
+        StepAction::SetHeaderRoute(route) => {
+            header_route(route, at, faults).map(Step::SetHeaderRoute)
+        }
         StepAction::Plugin(plugin) if plugin.name == sluice::EVIDENCE => {
             let config = plugin.config.as_ref();
             evidence(config, &at.key("plugin").key("config"), guard, faults).map(Step::Evidence)
         }
-        StepAction::SetCanaryScale(_) => Some(Step::NoEffect { name: action.name().to_owned() }),
-        StepAction::Experiment(_) | StepAction::Analysis(_) | StepAction::SetMirrorRoute(_) | StepAction::Plugin(_) => {
-            let why = format!("{} does not act yet; a rollout that counts on it is not begun", action.name());
+        StepAction::SetCanaryScale(_) => Some(Step::NoEffect {
+            name: action.name().to_owned(),
+        }),
+        StepAction::Experiment(_)
+        | StepAction::Analysis(_)
+        | StepAction::SetMirrorRoute(_)
+        | StepAction::Plugin(_) => {
+            let why = format!(
+                "{} does not act yet; a rollout that counts on it is not begun",
+                action.name()
+            );
             faults.push((at.key(action.name()), why));
             None
         }
     }
 }
 
-fn header_route(written: &SetHeaderRoute, at: &FieldPath, faults: &mut Vec<Fault>) -> Option<HeaderRoute> {
+fn header_route(
+    written: &SetHeaderRoute,
+    at: &FieldPath,
+    faults: &mut Vec<Fault>,
+) -> Option<HeaderRoute> {
     let at = at.key("setHeaderRoute");
     let before = faults.len();
     let mut matches = Vec::new();
     for (i, written) in written.matches.iter().enumerate() {
         let value = written.header_value.as_ref();
-        let value = value.map(|value| (value.exact.as_deref(), value.prefix.as_deref(), value.regex.as_deref()));
+        let value = value.map(|value| {
+            (
+                value.exact.as_deref(),
+                value.prefix.as_deref(),
+                value.regex.as_deref(),
+            )
+        });
         let value = match value {
             Some((Some(exact), None, None)) => HeaderValue::Exact(exact.to_owned()),
             Some((None, Some(prefix), None)) => HeaderValue::Prefix(prefix.to_owned()),
             Some((None, None, Some(regex))) => HeaderValue::Regex(regex.to_owned()),
             _ => {
                 let needs = "needs exactly one of exact, prefix, regex";
-                faults.push((at.key("match").index(i).key("headerValue"), needs.to_owned()));
+                faults.push((
+                    at.key("match").index(i).key("headerValue"),
+                    needs.to_owned(),
+                ));
                 continue;
             }
         };
-        matches.push(HeaderMatch { name: written.header_name.clone(), value });
+        matches.push(HeaderMatch {
+            name: written.header_name.clone(),
+            value,
+        });
     }
-    let route = HeaderRoute { name: written.name.clone().unwrap_or_default(), matches };
+    let route = HeaderRoute {
+        name: written.name.clone().unwrap_or_default(),
+        matches,
+    };
     // Compiled again for each table; here to find now what could not be compiled then.
     conditions::of_header_route(&route, &at.key("match"), faults);
     (faults.len() == before).then_some(route)
@@ -301,11 +413,21 @@ fn evidence(
         None => Evidence::default(),
         Some(config) => {
             let read = crds::read::<Evidence>(config);
-            faults.extend(read.faults.into_iter().map(|fault| (at.join(&fault.path), fault.message)));
+            faults.extend(
+                read.faults
+                    .into_iter()
+                    .map(|fault| (at.join(&fault.path), fault.message)),
+            );
             read.value?
         }
     };
-    let Evidence { harm_budget, confidence, min_duration, max_duration, on_inconclusive } = written;
+    let Evidence {
+        harm_budget,
+        confidence,
+        min_duration,
+        max_duration,
+        on_inconclusive,
+    } = written;
     let defaults = guard.parameters();
     Some(EvidenceStep {
         harm_budget: harm_budget.unwrap_or(defaults.harm_budget),

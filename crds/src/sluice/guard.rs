@@ -47,6 +47,13 @@ pub struct GuardOptions {
     /// nobody. 0.0001 to 0.99; default 0.05.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline_unhealthy_above: Option<f64>,
+    /// The limit of `burstWindow` is off while at least this share of the step's canary requests
+    /// failed: such a version never worked. Above 0, at most 1; default 0.5.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fast_path: Option<f64>,
+    /// The least time on an evidence step. 0s to 24h; default 5s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dwell: Option<GoDuration>,
     /// The test of response times: off, on, or on with options; default on.
     #[serde(default, deserialize_with = "lenient::or_default")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,6 +79,10 @@ pub struct LatencyOptions {
     /// 0.4.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub increase: Option<f64>,
+    /// A difference below this is never held against the canary, however large its share. 0s to 1m;
+    /// default 5ms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub negligible: Option<GoDuration>,
     /// The quantiles that are compared, one to eight, each from 0.01 to 0.9999; default 0.5, 0.9,
     /// 0.99.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -62,6 +62,7 @@ fn rewritten(target: &str, sent: &[(&str, &str)]) -> (String, Vec<String>) {
 
 #[test]
 fn what_concerns_the_connection_only_is_not_passed_on() {
+    const HOST: &str = "host: ";
     const FOR: &str = "x-forwarded-for: 192.0.2.7";
     const PROTO: &str = "x-forwarded-proto: http";
     for (sent, expected) in [
@@ -80,7 +81,7 @@ fn what_concerns_the_connection_only_is_not_passed_on() {
                 ("upgrade", "h2c"),
                 ("expect", "100-continue"),
             ],
-            &[FOR, PROTO],
+            &[HOST, FOR, PROTO],
         ),
         (
             &[
@@ -98,20 +99,26 @@ fn what_concerns_the_connection_only_is_not_passed_on() {
         ),
         (
             &[("te", "gzip, trailers;q=0.5")],
-            &["connection: te", "te: trailers", FOR, PROTO],
+            &["connection: te", HOST, "te: trailers", FOR, PROTO],
         ),
         (
             &[("connection", "Upgrade"), ("upgrade", "websocket")],
-            &["connection: upgrade", "upgrade: websocket", FOR, PROTO],
+            &[
+                "connection: upgrade",
+                HOST,
+                "upgrade: websocket",
+                FOR,
+                PROTO,
+            ],
         ),
-        (&[("upgrade", "websocket")], &[FOR, PROTO]),
+        (&[("upgrade", "websocket")], &[HOST, FOR, PROTO]),
         (
             &[
                 ("connection", "upgrade, HTTP2-Settings"),
                 ("upgrade", "h2c"),
                 ("http2-settings", "x"),
             ],
-            &[FOR, PROTO],
+            &[HOST, FOR, PROTO],
         ),
         (
             &[
@@ -121,6 +128,7 @@ fn what_concerns_the_connection_only_is_not_passed_on() {
                 ("x-forwarded-host", "evil"),
             ],
             &[
+                HOST,
                 "x-forwarded-for: 198.51.100.1, 198.51.100.2, 192.0.2.7",
                 PROTO,
             ],

@@ -108,6 +108,23 @@ fn bodies_of_either_framing_pass_both_ways_with_trailers() {
 }
 
 #[test]
+fn an_old_servers_body_ends_with_its_connection() {
+    let world = world::start();
+    let origin = origin::after_head(|wire| {
+        wire.send("HTTP/1.0 200 OK\r\n\r\nhello, ");
+        wire.send("world");
+    });
+    world.serve(&[origin.address]);
+    let mut client = world.connect();
+    for _ in 0..2 {
+        let response = client.get("/", "");
+        assert_eq!(response.start, "HTTP/1.1 200 OK");
+        assert_eq!((response.text(), response.is_cut), ("hello, world", false));
+    }
+    assert_eq!(world.stable().statuses, [(200, 2)]);
+}
+
+#[test]
 fn an_old_client_gets_the_body_up_to_the_end_of_the_connection() {
     let world = world::start();
     let origin = echo();

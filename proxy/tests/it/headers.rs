@@ -1,6 +1,8 @@
 //! What passes of a head, and what is refused.
 
 use crate::support::{origin, world};
+use proptest::prelude::*;
+use std::{cell::RefCell, time::Duration};
 
 #[test]
 fn only_what_concerns_both_ends_passes() {
@@ -144,4 +146,70 @@ fn a_body_with_two_lengths_has_one_at_the_endpoint() {
         (seen[0].text(), seen[0].header("content-length")),
         ("hi", None)
     );
+}
+
+/// Lines that requests are made of, of which some go badly together.
+const LINES: [&str; 24] = [
+    "GET / HTTP/1.1\r\n",
+    "POST /a HTTP/1.1\r\n",
+    "POST /b HTTP/1.0\r\n",
+    "GET http://b/ HTTP/1.1\r\n",
+    "host: a\r\n",
+    "host: a\r\n",
+    "host : a\r\n",
+    "content-length: 3\r\n",
+    "content-length: 3, 3\r\n",
+    "content-length: +3\r\n",
+    "content-length: 30\r\n",
+    "transfer-encoding: chunked\r\n",
+    "transfer-encoding: chunked\r\n",
+    "transfer-encoding: identity\r\n",
+    "transfer-encoding:\tchunked\r\n",
+    "connection: close\r\n",
+    "connection: content-length, transfer-encoding\r\n",
+    "expect: 100-continue\r\n",
+    "upgrade: h2c\r\n",
+    " folded\r\n",
+    "\r\n",
+    "\r\n",
+    "3\r\nabc\r\n0\r\n\r\n",
+    "3;x=\"\r\n\"\r\nabc\r\n00\r\nt: 1\r\n\r\n",
+];
+
+#[test]
+fn whatever_a_client_sends_the_endpoint_sees_the_requests_that_were_counted() {
+    let world = world::start_with(1, |config| {
+        config.timeouts.request_header = Duration::from_millis(50);
+        config.timeouts.keep_alive = Duration::from_millis(50);
+        config.timeouts.idle = Duration::from_millis(50);
+    });
+    let origin = origin::http().run();
+    world.serve(&[origin.address]);
+    let world = RefCell::new(world);
+    let config = ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(60)
+    };
+    let line = || prop::sample::select(&LINES[..]);
+    proptest!(config, |(
+        start in prop::sample::select(&LINES[..4]),
+        lines in prop::collection::vec(line(), 0..14),
+        cut in 0usize..200,
+    )| {
+        let world = world.borrow();
+        let mut sent = start.to_owned() + &lines.concat();
+        sent.truncate(sent.len().saturating_sub(cut % (sent.len() * 2)));
+        let mut client = world.connect();
+        // The proxy may have closed the connection before it has got all of it.
+        let _ = std::io::Write::write_all(&mut client.stream, sent.as_bytes());
+        while !client.is_closed() {
+            client.discard();
+        }
+        let totals = world.stable();
+        let whole = totals.dispatched - totals.cancelled;
+        let seen = origin.seen().len() as u64;
+        prop_assert!(seen >= whole && seen <= totals.dispatched, "{sent:?}: {seen} seen, {totals:?}");
+        prop_assert_eq!(totals.failed, 0, "{:?}", sent);
+        prop_assert!(origin.seen().iter().all(|request| request.header("host").is_some()));
+    });
 }

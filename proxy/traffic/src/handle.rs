@@ -134,11 +134,9 @@ impl Routes {
         readers.iter().map(served).collect()
     }
 
-    /// The generation that all live workers serve, or nothing while they differ or when none lives.
+    /// The newest generation such that every live worker serves it or a newer one; nothing when no worker lives.
     pub fn acknowledged(&self) -> Option<Generation> {
-        let mut live = self.served().into_iter().flatten();
-        let first = live.next()?;
-        live.all(|generation| generation == first).then_some(first)
+        self.served().into_iter().flatten().min()
     }
 }
 
@@ -239,7 +237,11 @@ mod tests {
         let generation = routes.publish(RouteTable::default());
         assert_eq!(routes.acknowledged(), Some(Generation(0)));
         assert_eq!(first.view().generation(), generation);
-        assert_eq!(routes.acknowledged(), None, "the workers differ");
+        assert_eq!(
+            routes.acknowledged(),
+            Some(Generation(0)),
+            "one worker still serves the old table"
+        );
         assert_eq!(second.view().worker(), 1);
         assert_eq!(routes.acknowledged(), Some(generation));
         routes.publish(RouteTable::default());

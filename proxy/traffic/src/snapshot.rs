@@ -14,14 +14,18 @@ pub struct Counts {
     pub cancelled: u64,
     /// Latency of the requests that ended, cancelled ones left out.
     pub latency: Histogram,
-    /// The requests under way, by the bucket that their age has passed into. Bucket ascending.
+    /// How long clients waited who gave up.
+    pub abandoned: Histogram,
+    /// The requests under way, by the bucket that their age has passed into. Bucket ascending, each once.
     pub waiting: Vec<(Bucket, u64)>,
 }
 
 impl Counts {
-    /// How many requests have taken longer than `bucket`'s upper bound, those still under way included.
+    /// How many requests have taken longer than `bucket`'s upper bound, those still under way and those that the client
+    /// gave up included.
     ///
-    /// A request that hangs counts as soon as its age passes the bound, not when it ends at last.
+    /// A request that hangs counts as soon as its age passes the bound, not when it ends at last, and it stays counted
+    /// when the client loses its patience.
     pub fn slower_than(&self, bucket: Bucket) -> u64 {
         let waiting: u64 = self
             .waiting
@@ -43,8 +47,9 @@ impl Counts {
 pub struct Snapshot {
     /// When it was taken, from the process's epoch.
     pub at: Duration,
-    /// The generation of the route table that every worker had acknowledged, or nothing while workers still differ.
-    /// What was counted between two snapshots of the same generation was dispatched under that table's weights.
+    /// The generation of the route table that gave the rollout its present weights, or nothing while a worker still
+    /// serves an older one. What was counted between two snapshots of the same generation was dispatched under that
+    /// table's weights.
     pub generation: Option<Generation>,
     /// The stable version.
     pub stable: Counts,

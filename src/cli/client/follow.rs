@@ -60,5 +60,7 @@ fn forward(events: Events, sender: &SyncSender<Update>) -> Option<Error> {
             Err(lost) => return Some(lost),
         }
     }
-    Some(Error::Unreachable("the process closed the connection".into()))
+    Some(Error::Unreachable(
+        "the process closed the connection".into(),
+    ))
 }

@@ -82,7 +82,11 @@ impl Client {
             .timeout_per_read(Some(SILENCE_TIMEOUT))
             .build();
         let authorization = connection.token_file.as_deref().map(bearer).transpose()?;
-        Ok(Self { agent: config.into(), base: base_url(&connection.address)?, authorization })
+        Ok(Self {
+            agent: config.into(),
+            base: base_url(&connection.address)?,
+            authorization,
+        })
     }
 
     /// All rollouts.
@@ -97,14 +101,27 @@ impl Client {
     ///
     /// # Errors
     /// When the process cannot be reached or refuses.
-    pub(crate) fn verb(&self, namespace: &str, name: &str, verb: Verb) -> Result<RolloutView, Error> {
-        let url = format!("{}/api/v1/rollouts/{namespace}/{name}/{}", self.base, verb.path());
+    pub(crate) fn verb(
+        &self,
+        namespace: &str,
+        name: &str,
+        verb: Verb,
+    ) -> Result<RolloutView, Error> {
+        let url = format!(
+            "{}/api/v1/rollouts/{namespace}/{name}/{}",
+            self.base,
+            verb.path()
+        );
         let mut request = self.agent.post(&url);
         if let Some(authorization) = &self.authorization {
             request = request.header(header::AUTHORIZATION, authorization);
         }
-        let body = VerbRequest { full: verb == Verb::Promote { full: true } };
-        let response = request.send_json(body).map_err(|error| self.unreachable(&error))?;
+        let body = VerbRequest {
+            full: verb == Verb::Promote { full: true },
+        };
+        let response = request
+            .send_json(body)
+            .map_err(|error| self.unreachable(&error))?;
         self.read(self.accepted(response)?)
     }
 
@@ -115,7 +132,11 @@ impl Client {
     pub(crate) fn events(&self) -> Result<Events, Error> {
         let response = self.get("/api/v1/events")?;
         let lines = BufReader::new(response.into_body().into_reader());
-        Ok(Events { lines, parser: sse::Parser::default(), client: self.clone() })
+        Ok(Events {
+            lines,
+            parser: sse::Parser::default(),
+            client: self.clone(),
+        })
     }
 
     fn get(&self, path: &str) -> Result<Response<Body>, Error> {
@@ -151,7 +172,8 @@ impl Client {
 
     fn read<T: DeserializeOwned>(&self, response: Response<Body>) -> Result<T, Error> {
         let body = response.into_body().into_with_config().limit(ANSWER_LIMIT);
-        body.read_json().map_err(|error| self.unintelligible(&error))
+        body.read_json()
+            .map_err(|error| self.unintelligible(&error))
     }
 
     fn unreachable(&self, error: &ureq::Error) -> Error {
@@ -187,10 +209,14 @@ impl Iterator for Events {
                 Ok(_) => {}
                 Err(error) => {
                     let base = &self.client.base;
-                    return Some(Err(Error::Unreachable(format!("lost the connection to {base}: {error}"))));
+                    return Some(Err(Error::Unreachable(format!(
+                        "lost the connection to {base}: {error}"
+                    ))));
                 }
             }
-            let Some(event) = self.parser.line(line.trim_end_matches(['\r', '\n'])) else { continue };
+            let Some(event) = self.parser.line(line.trim_end_matches(['\r', '\n'])) else {
+                continue;
+            };
             if event.name == "rollout" {
                 let view = serde_json::from_str(&event.data);
                 return Some(view.map_err(|error| self.client.unintelligible(&error)));
@@ -201,9 +227,14 @@ impl Iterator for Events {
 
 /// `http://host:port` of what was given, with or without the scheme.
 fn base_url(address: &str) -> Result<String, String> {
-    let host = address.strip_prefix("http://").unwrap_or(address).trim_end_matches('/');
+    let host = address
+        .strip_prefix("http://")
+        .unwrap_or(address)
+        .trim_end_matches('/');
     if host.is_empty() || host.contains("://") || host.contains('/') {
-        return Err(format!("--address: found `{address}`, allowed is host:port or http://host:port"));
+        return Err(format!(
+            "--address: found `{address}`, allowed is host:port or http://host:port"
+        ));
     }
     Ok(format!("http://{host}"))
 }
@@ -214,7 +245,10 @@ fn bearer(file: &Path) -> Result<String, String> {
         .map_err(|error| format!("--token-file: cannot read {}: {error}", file.display()))?;
     let token = text.trim();
     if token.is_empty() || !token.chars().all(|c| c.is_ascii_graphic()) {
-        return Err(format!("--token-file: {} holds no token of printable ASCII characters", file.display()));
+        return Err(format!(
+            "--token-file: {} holds no token of printable ASCII characters",
+            file.display()
+        ));
     }
     Ok(format!("Bearer {token}"))
 }

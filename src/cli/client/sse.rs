@@ -22,7 +22,14 @@ impl Parser {
         if line.is_empty() {
             let name = std::mem::take(&mut self.name);
             let data = self.data.take()?;
-            return Some(Event { name: if name.is_empty() { "message".into() } else { name }, data });
+            return Some(Event {
+                name: if name.is_empty() {
+                    "message".into()
+                } else {
+                    name
+                },
+                data,
+            });
         }
         let (field, value) = line.split_once(':').unwrap_or((line, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
@@ -53,14 +60,23 @@ mod tests {
             let events: Vec<Event> = lines.iter().filter_map(|line| parser.line(line)).collect();
             let expected: Vec<Event> = expected
                 .iter()
-                .map(|(name, data)| Event { name: (*name).into(), data: (*data).into() })
+                .map(|(name, data)| Event {
+                    name: (*name).into(),
+                    data: (*data).into(),
+                })
                 .collect();
             assert_eq!(events, expected, "{lines:?}");
         };
         check(&["event: rollout", "data: {}", ""], &[("rollout", "{}")]);
-        check(&["data:1", "", "event:x", "data: 2", ""], &[("message", "1"), ("x", "2")]);
+        check(
+            &["data:1", "", "event:x", "data: 2", ""],
+            &[("message", "1"), ("x", "2")],
+        );
         check(&["data: a", "data:  b", ""], &[("message", "a\n b")]);
-        check(&[": keep-alive", "", "id: 3", "retry: 5", "nonsense", ""], &[]);
+        check(
+            &[": keep-alive", "", "id: 3", "retry: 5", "nonsense", ""],
+            &[],
+        );
         check(&["event: rollout", "", "data: 1", ""], &[("message", "1")]);
         check(&["event: rollout", "data: cut off"], &[]);
     }

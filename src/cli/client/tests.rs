@@ -36,7 +36,11 @@ struct Api {
 impl Server {
     fn start(rollouts: Vec<RolloutView>, events: Vec<RolloutView>) -> Self {
         let told = Arc::default();
-        let api = Api { rollouts, events, told: Arc::clone(&told) };
+        let api = Api {
+            rollouts,
+            events,
+            told: Arc::clone(&told),
+        };
         let app = Router::new()
             .route("/api/v1/rollouts", get(list))
             .route("/api/v1/rollouts/{namespace}/{name}/{verb}", post(verb))
@@ -46,7 +50,10 @@ impl Server {
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         let thread = std::thread::spawn(move || {
             runtime.block_on(async {
                 let listener = tokio::net::TcpListener::from_std(listener).unwrap();
@@ -56,7 +63,12 @@ impl Server {
                 }
             });
         });
-        Self { address, told, stop: Some(stop), thread: Some(thread) }
+        Self {
+            address,
+            told,
+            stop: Some(stop),
+            thread: Some(thread),
+        }
     }
 
     /// The exit code, output and complaint of a command line.
@@ -82,8 +94,13 @@ async fn verb(
     headers: HeaderMap,
     Json(request): Json<VerbRequest>,
 ) -> Response {
-    let token = headers.get(header::AUTHORIZATION).map_or("", |value| value.to_str().unwrap());
-    api.told.lock().unwrap().push(format!("{verb} {namespace}/{name} {} {token}", request.full));
+    let token = headers
+        .get(header::AUTHORIZATION)
+        .map_or("", |value| value.to_str().unwrap());
+    api.told.lock().unwrap().push(format!(
+        "{verb} {namespace}/{name} {} {token}",
+        request.full
+    ));
     if verb == "retry" {
         let error = "checkout is not aborted".into();
         return (StatusCode::CONFLICT, Json(Refusal { error })).into_response();
@@ -100,7 +117,9 @@ async fn events_of(State(api): State<Api>) -> Response {
 
 fn run(line: &str) -> (Exit, String, String) {
     let cli = Cli::try_parse_from(format!("sluice {line}").split_whitespace()).unwrap();
-    let Command::Client(command) = cli.command else { panic!("{line} is no client command") };
+    let Command::Client(command) = cli.command else {
+        panic!("{line} is no client command")
+    };
     let mut out = Vec::new();
     let (exit, complaint) = match dispatch(command, &mut out) {
         Ok(exit) => (exit, String::new()),
@@ -124,7 +143,10 @@ fn verbs_reach_the_rollout_that_is_meant() {
     );
     server.run(&format!("abort checkout --token-file {}", token.display()));
     let (exit, _, complaint) = server.run("retry default/checkout");
-    assert_eq!((exit, complaint.as_str()), (Exit::Failed, "checkout is not aborted"));
+    assert_eq!(
+        (exit, complaint.as_str()),
+        (Exit::Failed, "checkout is not aborted")
+    );
     let (exit, _, complaint) = server.run("pause till");
     assert_eq!(exit, Exit::Unusable);
     assert_eq!(complaint, "no rollout till; there is default/checkout");
@@ -148,12 +170,21 @@ fn status_tells_by_its_exit_code() {
     check(fixtures::healthy(), Exit::Done);
     check(fixtures::rolled_back(), Exit::Failed);
     check(fixtures::progressing(), Exit::Unfinished);
-    check(RolloutView { phase: "Paused".into(), ..fixtures::progressing() }, Exit::Unfinished);
+    check(
+        RolloutView {
+            phase: "Paused".into(),
+            ..fixtures::progressing()
+        },
+        Exit::Unfinished,
+    );
 }
 
 #[test]
 fn status_waits_for_the_end() {
-    let other = RolloutView { name: "other".into(), ..fixtures::rolled_back() };
+    let other = RolloutView {
+        name: "other".into(),
+        ..fixtures::rolled_back()
+    };
     let events = vec![fixtures::progressing(), other, fixtures::promoted()];
     let server = Server::start(vec![fixtures::progressing()], events);
     let (exit, out, complaint) = server.run("status --watch --timeout 1m");
@@ -167,7 +198,10 @@ fn status_does_not_wait_longer_than_it_may() {
     let server = Server::start(vec![fixtures::progressing()], vec![fixtures::progressing()]);
     let (exit, _, complaint) = server.run("status --watch --timeout 100ms");
     assert_eq!(exit, Exit::Unfinished);
-    assert!(complaint.starts_with("timed out: default/checkout: Progressing"), "{complaint}");
+    assert!(
+        complaint.starts_with("timed out: default/checkout: Progressing"),
+        "{complaint}"
+    );
 }
 
 #[test]
@@ -195,7 +229,9 @@ fn somebody_else() -> SocketAddr {
     std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         stream.read(&mut [0; 1024]).unwrap();
-        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello").unwrap();
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello")
+            .unwrap();
     });
     address
 }
@@ -207,19 +243,34 @@ fn an_error_says_what_was_tried_and_what_to_do() {
     drop(listener);
     let (exit, _, complaint) = run(&format!("list --address {address}"));
     assert_eq!(exit, Exit::Unusable);
-    assert!(complaint.starts_with(&format!("cannot reach the admin API at http://{address}: ")), "{complaint}");
-    assert!(complaint.contains("is `sluice run` running there?"), "{complaint}");
+    assert!(
+        complaint.starts_with(&format!("cannot reach the admin API at http://{address}: ")),
+        "{complaint}"
+    );
+    assert!(
+        complaint.contains("is `sluice run` running there?"),
+        "{complaint}"
+    );
 
     let address = somebody_else();
     let (exit, _, complaint) = run(&format!("list --address {address}"));
     assert_eq!(exit, Exit::Unusable);
-    assert!(complaint.contains("answered what this version of sluice does not understand"), "{complaint}");
+    assert!(
+        complaint.contains("answered what this version of sluice does not understand"),
+        "{complaint}"
+    );
 }
 
 #[test]
 fn what_needs_no_process_works_without_one() {
     let (exit, out, _) = run("version");
-    assert_eq!((exit, out), (Exit::Done, format!("sluice {}\n", env!("CARGO_PKG_VERSION"))));
+    assert_eq!(
+        (exit, out),
+        (
+            Exit::Done,
+            format!("sluice {}\n", env!("CARGO_PKG_VERSION"))
+        )
+    );
     for shell in ["bash", "zsh", "fish"] {
         let (exit, out, _) = run(&format!("completions {shell}"));
         assert_eq!(exit, Exit::Done);

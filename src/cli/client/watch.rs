@@ -38,8 +38,9 @@ fn json_lines(
     for update in updates {
         match update {
             Update::View(view) if same(&view, wanted) => {
-                let text = serde_json::to_string(&view)
-                    .map_err(|error| Failure::unusable(format!("cannot print this as JSON: {error}")))?;
+                let text = serde_json::to_string(&view).map_err(|error| {
+                    Failure::unusable(format!("cannot print this as JSON: {error}"))
+                })?;
                 writeln!(out, "{text}")?;
                 out.flush()?;
             }
@@ -80,7 +81,12 @@ fn live(updates: &Receiver<Update>, first: RolloutView) -> Result<Exit, Failure>
     let mut lost: Option<Error> = None;
     loop {
         let notice = lost.as_ref().map(|error| format!("{error}; trying again"));
-        screen.draw(&Live { view: &shown, palette, caption: &[], notice: notice.as_deref() })?;
+        screen.draw(&Live {
+            view: &shown,
+            palette,
+            caption: &[],
+            notice: notice.as_deref(),
+        })?;
         if screen.key(KEY_INTERVAL)? == Some(Key::Quit) {
             return Ok(Exit::Done);
         }
@@ -121,7 +127,10 @@ pub(super) fn status(
             Some(view) => last = view,
             None => {
                 let message = format!("timed out: {}", view::headline(&last));
-                return Err(Failure { exit: Exit::Unfinished, message: Some(message) });
+                return Err(Failure {
+                    exit: Exit::Unfinished,
+                    message: Some(message),
+                });
             }
         }
     }
@@ -136,7 +145,9 @@ fn next(
     /// Stands for "never" where a wait needs a bound.
     const LONG: Duration = Duration::from_secs(3600);
     loop {
-        let left = deadline.map_or(LONG, |deadline| deadline.saturating_duration_since(Instant::now()));
+        let left = deadline.map_or(LONG, |deadline| {
+            deadline.saturating_duration_since(Instant::now())
+        });
         match updates.recv_timeout(left) {
             Ok(Update::View(view)) if same(&view, wanted) => return Some(*view),
             Ok(Update::View(_)) => {}

@@ -3,8 +3,12 @@ use std::time::Duration;
 use super::{App, VERSION_HEADER};
 use crate::demo::behaviour::Behaviour;
 
-const INSTANT: Behaviour =
-    Behaviour { failures: 0.0, hangs: 0.0, latency: Duration::ZERO, spread: 0.0 };
+const INSTANT: Behaviour = Behaviour {
+    failures: 0.0,
+    hangs: 0.0,
+    latency: Duration::ZERO,
+    spread: 0.0,
+};
 
 fn agent() -> ureq::Agent {
     ureq::Agent::config_builder()
@@ -17,16 +21,29 @@ fn agent() -> ureq::Agent {
 
 /// Status, version and body of the answer to `GET /anything`.
 fn get(app: &App) -> (u16, String, String) {
-    let mut response = agent().get(format!("http://{}/anything", app.address())).call().unwrap();
-    let version = response.headers()[VERSION_HEADER].to_str().unwrap().to_owned();
-    (response.status().as_u16(), version, response.body_mut().read_to_string().unwrap())
+    let mut response = agent()
+        .get(format!("http://{}/anything", app.address()))
+        .call()
+        .unwrap();
+    let version = response.headers()[VERSION_HEADER]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    (
+        response.status().as_u16(),
+        version,
+        response.body_mut().read_to_string().unwrap(),
+    )
 }
 
 /// Status and body of the answer to `POST /behave?query`.
 fn behave(app: &App, query: &str) -> (u16, String) {
     let url = format!("http://{}/behave?{query}", app.address());
     let mut response = agent().post(url).send_empty().unwrap();
-    (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
+    (
+        response.status().as_u16(),
+        response.body_mut().read_to_string().unwrap(),
+    )
 }
 
 #[test]
@@ -46,12 +63,18 @@ fn an_app_answers_as_its_version_behaves() {
 fn behaviour_changes_over_http_and_only_as_a_whole() {
     let app = App::start("v1", INSTANT).unwrap();
     let (status, text) = behave(&app, "failures=1&latency=1ms");
-    assert_eq!((status, text.as_str()), (200, "v1 failures=1 hangs=0 latency=1ms spread=0\n"));
+    assert_eq!(
+        (status, text.as_str()),
+        (200, "v1 failures=1 hangs=0 latency=1ms spread=0\n")
+    );
     assert_eq!(get(&app).0, 500);
 
     let (status, text) = behave(&app, "failures=0&latency=soon");
     assert_eq!(status, 400);
-    assert_eq!(text, "latency: found `soon`, allowed is 0ms to 1m, such as 200ms\n");
+    assert_eq!(
+        text,
+        "latency: found `soon`, allowed is 0ms to 1m, such as 200ms\n"
+    );
     assert_eq!(get(&app).0, 500);
 }
 

@@ -13,7 +13,6 @@ use tokio::net::TcpStream;
 
 use crate::demo::app::VERSION_HEADER;
 
-
 type Sender = SendRequest<Empty<Bytes>>;
 
 /// An answer that was read to its end.
@@ -36,7 +35,11 @@ pub(crate) struct Connections {
 impl Connections {
     /// No connection yet.
     pub(crate) fn new(target: SocketAddr) -> Self {
-        Self { target, host: target.to_string(), idle: Mutex::default() }
+        Self {
+            target,
+            host: target.to_string(),
+            idle: Mutex::default(),
+        }
     }
 
     /// Sends one `GET /` and reads the whole answer; nothing when that did not succeed.

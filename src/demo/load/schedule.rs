@@ -16,7 +16,9 @@ impl Schedule {
 
     /// `rps` requests per second, above 0.
     pub(crate) fn new(rps: f64) -> Self {
-        Self { interval: 1.0 / rps }
+        Self {
+            interval: 1.0 / rps,
+        }
     }
 
     /// When the `index`th request is due, counted from the start; never before the one before it.
@@ -39,10 +41,16 @@ mod tests {
             let mut before = Duration::ZERO;
             for index in 0..1_000 {
                 let due = schedule.due(index);
-                assert!(due >= before, "at {rps} rps, request {index} is due before its predecessor");
+                assert!(
+                    due >= before,
+                    "at {rps} rps, request {index} is due before its predecessor"
+                );
                 let interval = Duration::from_secs_f64(1.0 / rps);
                 let earliest = Duration::from_secs_f64(index as f64 / rps);
-                assert!(due + Duration::from_nanos(1) >= earliest, "{due:?} {earliest:?}");
+                assert!(
+                    due + Duration::from_nanos(1) >= earliest,
+                    "{due:?} {earliest:?}"
+                );
                 assert!(due <= earliest + interval, "{due:?} {earliest:?}");
                 before = due;
             }

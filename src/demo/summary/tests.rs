@@ -20,10 +20,22 @@ fn told(ending: Ending, shipped: f64, ended: f64) -> Told {
 
 fn totals() -> Totals {
     let versions = [
-        ("v2".to_owned(), Outcomes { ok: 9_990, failed: 10 }),
+        (
+            "v2".to_owned(),
+            Outcomes {
+                ok: 9_990,
+                failed: 10,
+            },
+        ),
         ("v3".to_owned(), Outcomes { ok: 60, failed: 17 }),
     ];
-    Totals { due: 20_010, ok: 19_960, failed: 40, versions: versions.into(), ..Totals::default() }
+    Totals {
+        due: 20_010,
+        ok: 19_960,
+        failed: 40,
+        versions: versions.into(),
+        ..Totals::default()
+    }
 }
 
 #[test]
@@ -55,11 +67,17 @@ fn a_wrong_end_is_no_success() {
     let check = |told: &[Told], expected: &str| {
         let (text, as_expected) = summary(&Name::Default.scenario(), told, &totals(), 41.2);
         assert!(!as_expected);
-        assert!(text.starts_with("Scenario default, 41.2 s: NOT every rollout ended as it should."), "{text}");
+        assert!(
+            text.starts_with("Scenario default, 41.2 s: NOT every rollout ended as it should."),
+            "{text}"
+        );
         assert!(text.contains(expected), "{text}");
     };
     check(
-        &[told(Ending::Promoted, 4.0, 28.0), told(Ending::Promoted, 33.0, 60.0)],
+        &[
+            told(Ending::Promoted, 4.0, 28.0),
+            told(Ending::Promoted, 33.0, 60.0),
+        ],
         "  v3  promoted, 27 s after it was shipped (it should have been rolled back)\n",
     );
     check(

@@ -11,9 +11,20 @@ fn check(views: &[RolloutView], expected: &[&str]) {
 
 #[test]
 fn a_rollout_leaves_one_line_per_change() {
-    let busier = RolloutView { measured_share: Some(5.01), at: at(10.5), ..progressing() };
+    let busier = RolloutView {
+        measured_share: Some(5.01),
+        at: at(10.5),
+        ..progressing()
+    };
     check(
-        &[healthy(), healthy(), progressing(), busier, rolled_back(), rolled_back()],
+        &[
+            healthy(),
+            healthy(),
+            progressing(),
+            busier,
+            rolled_back(),
+            rolled_back(),
+        ],
         &[
             "+0.0s checkout Healthy",
             "+1.9s checkout started by the plan",
@@ -30,7 +41,13 @@ fn the_time_to_serve_is_told_once_it_is_known() {
     let mut unknown = promoted();
     unknown.decisions[3].served_after_ms = None;
     check(
-        &[progressing(), unknown.clone(), unknown, promoted(), promoted()],
+        &[
+            progressing(),
+            unknown.clone(),
+            unknown,
+            promoted(),
+            promoted(),
+        ],
         &[
             "+10.0s checkout Progressing, canary weight 5%: waiting for all steps to complete",
             "+15.0s checkout advanced by the plan, weight 5% -> 50%",
@@ -42,7 +59,11 @@ fn the_time_to_serve_is_told_once_it_is_known() {
 
 #[test]
 fn a_phase_without_a_decision_is_told_too() {
-    let paused = RolloutView { phase: "Paused".into(), message: "CanaryPauseStep".into(), ..progressing() };
+    let paused = RolloutView {
+        phase: "Paused".into(),
+        message: "CanaryPauseStep".into(),
+        ..progressing()
+    };
     check(
         &[progressing(), paused],
         &[
@@ -54,9 +75,15 @@ fn a_phase_without_a_decision_is_told_too() {
 
 #[test]
 fn forgotten_decisions_are_not_told_again() {
-    let old = RolloutView { decisions: vec![decision(1.0, "advanced", 0.0, 5.0)], ..progressing() };
+    let old = RolloutView {
+        decisions: vec![decision(1.0, "advanced", 0.0, 5.0)],
+        ..progressing()
+    };
     let mut new = progressing();
-    new.decisions = vec![decision(0.5, "started", 0.0, 0.0), decision(3.0, "advanced", 5.0, 25.0)];
+    new.decisions = vec![
+        decision(0.5, "started", 0.0, 0.0),
+        decision(3.0, "advanced", 5.0, 25.0),
+    ];
     check(
         &[old, new],
         &[

@@ -23,6 +23,7 @@ pub(super) fn against(reading: &Reading, page: &mut Page) {
 
 fn strength(test: &TestReading) -> String {
     let finding = match test.ln_e {
+        _ if test.canary_requests == 0 => return "not judged yet".into(),
         ln_e if ln_e >= test.ln_threshold => "WORSE than allowed",
         ln_e if ln_e > 0.0 => "not shown to be worse",
         _ => "nothing speaks against it",
@@ -43,6 +44,7 @@ fn evidence(ln_e: f64, ln_threshold: f64) -> String {
     )
 }
 
+/// What was counted and what is allowed, line by line.
 fn counts(test: &TestReading) -> Vec<String> {
     let both = |what: &str, stable_what: &str| {
         format!(
@@ -55,9 +57,16 @@ fn counts(test: &TestReading) -> Vec<String> {
     };
     match test.limit {
         Limit::Ratio(margin) => {
-            vec![both("failed", "did"), format!("allowed: {}", allowed(margin))]
+            vec![
+                both("failed", "did"),
+                format!("allowed: {}", allowed(margin)),
+            ]
         }
-        Limit::Latency { stable: Some(stable), canary: Some(canary), .. } => {
+        Limit::Latency {
+            stable: Some(stable),
+            canary: Some(canary),
+            ..
+        } => {
             let slow = format!("took longer than {}", seconds(canary));
             vec![
                 both(&slow, &format!("longer than {}", seconds(stable))),
@@ -65,7 +74,7 @@ fn counts(test: &TestReading) -> Vec<String> {
             ]
         }
         Limit::Latency { increase, .. } => vec![format!(
-            "stable's latency is not known yet; allowed: {} more",
+            "not judged yet: it warms up, or too little is known of stable; allowed: {} more",
             percent(increase * 100.0)
         )],
     }
@@ -77,19 +86,30 @@ fn allowed(margin: Margin) -> String {
     match margin.relative {
         1.0 => format!("a failure ratio of stable's plus {points}"),
         relative => {
-            format!("a failure ratio of {} times stable's plus {points}", magnitude(relative))
+            format!(
+                "a failure ratio of {} times stable's plus {points}",
+                magnitude(relative)
+            )
         }
     }
 }
 
 /// `0.1 percentage points`.
 fn points(share: f64) -> String {
-    format!("{} percentage points", percent(share * 100.0).trim_end_matches('%'))
+    format!(
+        "{} percentage points",
+        percent(share * 100.0).trim_end_matches('%')
+    )
 }
 
 /// That stable itself fails, when it does.
 pub(super) fn hold(reading: &Reading, page: &mut Page) {
-    let Judgement::Hold { stable_requests, stable_failures, allowed } = reading.judgement else {
+    let Judgement::Hold {
+        stable_requests,
+        stable_failures,
+        allowed,
+    } = reading.judgement
+    else {
         return;
     };
     page.heading("Hold");
@@ -137,7 +157,9 @@ pub(super) fn to_go_on(acceptance: &Acceptance, page: &mut Page) {
 const LONG: f64 = 900.0;
 
 fn outlook(acceptance: &Acceptance) -> String {
-    let Some(reason) = acceptance.waits_for else { return "It may go on.".into() };
+    let Some(reason) = acceptance.waits_for else {
+        return "It may go on.".into();
+    };
     let mut text = format!("It waits: {reason}");
     match (reason, acceptance.eta) {
         (Reason::Evidence | Reason::Dwell, Some(eta)) => {
@@ -146,7 +168,9 @@ fn outlook(acceptance: &Acceptance) -> String {
                 seconds(eta.max(1.0).ceil())
             );
         }
-        (Reason::Evidence, None) => text += "; at the traffic of now it cannot be told how long that takes",
+        (Reason::Evidence, None) => {
+            text += "; at the traffic of now it cannot be told how long that takes"
+        }
         _ => {}
     }
     text + "."

@@ -12,18 +12,44 @@ use crate::view::format::{clipped, count, percent, seconds, wrapped};
 /// Each rollback test: its evidence against what convicts.
 pub(super) fn against(view: &RolloutView, palette: Palette, width: usize) -> Vec<Line<'static>> {
     if !view.guard {
-        return vec![Line::styled("guard off: nobody judges this version", palette.faint())];
+        return vec![Line::styled(
+            "guard off: nobody judges this version",
+            palette.faint(),
+        )];
     }
-    let Some(reading) = view.evidence.as_ref().filter(|reading| !reading.tests.is_empty()) else {
+    let Some(reading) = view
+        .evidence
+        .as_ref()
+        .filter(|reading| !reading.tests.is_empty())
+    else {
         return Vec::new();
     };
-    let whose = if view.canary.is_some() { "the canary" } else { "the last canary" };
-    let mut lines =
-        vec![Line::styled(format!("Evidence against {whose} (a full bar convicts)"), palette.strong())];
+    let whose = if view.canary.is_some() {
+        "the canary"
+    } else {
+        "the last canary"
+    };
+    let title = format!("Evidence against {whose}");
+    let mut lines = vec![heading(title, " (a full bar convicts)", palette, width)];
     let gauge = Gauge::new(reading, width);
-    lines.extend(reading.tests.iter().map(|test| test_line(test, palette, gauge)));
+    lines.extend(
+        reading
+            .tests
+            .iter()
+            .map(|test| test_line(test, palette, gauge)),
+    );
     lines.extend(hold(reading, palette, width));
     lines
+}
+
+/// A heading with a note, where there is room for one.
+fn heading(title: String, note: &str, palette: Palette, width: usize) -> Line<'static> {
+    let note = if title.chars().count() + note.len() <= width {
+        note
+    } else {
+        ""
+    };
+    Line::styled(title + note, palette.strong())
 }
 
 fn test_line(test: &TestReading, palette: Palette, gauge: Gauge) -> Line<'static> {
@@ -34,10 +60,19 @@ fn test_line(test: &TestReading, palette: Palette, gauge: Gauge) -> Line<'static
         share if share > 0.5 => palette.canary(),
         _ => palette.good(),
     };
-    gauge.line(&test.test.to_string(), share, (test.ln_e, test.ln_threshold), &counts(test), style)
+    gauge.line(
+        &test.test.to_string(),
+        share,
+        (test.ln_e, test.ln_threshold),
+        &counts(test),
+        style,
+    )
 }
 
 fn counts(test: &TestReading) -> String {
+    if test.canary_requests == 0 {
+        return "not judged yet".into();
+    }
     format!(
         "{} of {} against {} of {}",
         count(test.canary_events),
@@ -62,9 +97,21 @@ impl Gauge {
     /// For the lines of `reading` in so many columns: details are shown when they leave a bar worth its name.
     fn new(reading: &Reading, width: usize) -> Self {
         let room = width.saturating_sub(Self::NAME + 1 + 1 + Self::EVIDENCE);
-        let detail = reading.tests.iter().map(|test| counts(test).len() + 2).max().unwrap_or(0);
-        let detail = if detail + Self::BAR.start() <= room { detail } else { 0 };
-        Self { bar: (room - detail).min(*Self::BAR.end()), detail }
+        let detail = reading
+            .tests
+            .iter()
+            .map(|test| counts(test).len() + 2)
+            .max()
+            .unwrap_or(0);
+        let detail = if detail + Self::BAR.start() <= room {
+            detail
+        } else {
+            0
+        };
+        Self {
+            bar: (room - detail).min(*Self::BAR.end()),
+            detail,
+        }
     }
 
     fn line(
@@ -89,7 +136,12 @@ impl Gauge {
 }
 
 fn hold(reading: &Reading, palette: Palette, width: usize) -> Vec<Line<'static>> {
-    let Judgement::Hold { stable_requests, stable_failures, allowed } = reading.judgement else {
+    let Judgement::Hold {
+        stable_requests,
+        stable_failures,
+        allowed,
+    } = reading.judgement
+    else {
         return Vec::new();
     };
     let text = format!(
@@ -98,7 +150,10 @@ fn hold(reading: &Reading, palette: Palette, width: usize) -> Vec<Line<'static>>
         count(stable_requests),
         percent(allowed * 100.0),
     );
-    wrapped(&text, width).into_iter().map(|line| Line::styled(line, palette.canary())).collect()
+    wrapped(&text, width)
+        .into_iter()
+        .map(|line| Line::styled(line, palette.canary()))
+        .collect()
 }
 
 /// The evidence that an evidence step needs before the next weight.
@@ -106,22 +161,34 @@ pub(super) fn to_go_on(view: &RolloutView, palette: Palette, width: usize) -> Ve
     let Some(reading) = view.evidence.as_ref().filter(|_| view.canary.is_some()) else {
         return Vec::new();
     };
-    let Some(acceptance) = &reading.acceptance else { return Vec::new() };
-    let heading = format!(
-        "Evidence for going from {} to {} (a full bar suffices)",
+    let acceptance = reading
+        .acceptance
+        .filter(|it| it.waits_for != Some(Reason::RolledBack));
+    let Some(acceptance) = acceptance else {
+        return Vec::new();
+    };
+    let title = format!(
+        "Evidence for going from {} to {}",
         percent(f64::from(acceptance.from.basis_points()) / 100.0),
         percent(f64::from(acceptance.to.basis_points()) / 100.0),
     );
-    let style = if acceptance.met { palette.good() } else { palette.stable() };
+    let style = if acceptance.met {
+        palette.good()
+    } else {
+        palette.stable()
+    };
     let evidence = (acceptance.ln_e, acceptance.ln_threshold);
     let line = Gauge::new(reading, width).line(
         "harm bound",
         acceptance.ln_e / acceptance.ln_threshold,
         evidence,
-        &outlook(acceptance),
+        &outlook(&acceptance),
         style,
     );
-    vec![Line::styled(heading, palette.strong()), line]
+    vec![
+        heading(title, " (a full bar suffices)", palette, width),
+        line,
+    ]
 }
 
 fn outlook(acceptance: &Acceptance) -> String {

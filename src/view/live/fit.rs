@@ -22,7 +22,11 @@ pub(super) fn fit(mut sections: Vec<Section>, height: usize) -> Vec<Line<'static
         for index in &order {
             let excess = total(&sections).saturating_sub(height);
             let Section { lines, least, .. } = &mut sections[*index];
-            let floor = if keep_least { lines.len().min(*least) } else { 0 };
+            let floor = if keep_least {
+                lines.len().min(*least)
+            } else {
+                0
+            };
             let left = match keep_least {
                 true => lines.len().saturating_sub(excess).max(floor),
                 false if excess > 0 => 0,
@@ -33,7 +37,10 @@ pub(super) fn fit(mut sections: Vec<Section>, height: usize) -> Vec<Line<'static
     }
     let mut gaps = height.saturating_sub(total(&sections));
     let mut shown: Vec<Line<'static>> = Vec::new();
-    for section in sections.into_iter().filter(|section| !section.lines.is_empty()) {
+    for section in sections
+        .into_iter()
+        .filter(|section| !section.lines.is_empty())
+    {
         if !shown.is_empty() && gaps > 0 {
             shown.push(Line::default());
             gaps -= 1;
@@ -56,15 +63,22 @@ mod tests {
     #[test]
     fn what_matters_least_goes_first() {
         let section = |name: &str, lines: usize, least: usize, importance: u8| Section {
-            lines: (1..=lines).map(|line| Line::from(format!("{name}{line}"))).collect(),
+            lines: (1..=lines)
+                .map(|line| Line::from(format!("{name}{line}")))
+                .collect(),
             least,
             importance,
         };
         let check = |height: usize, expected: &str| {
-            let sections =
-                vec![section("a", 2, 1, 9), section("b", 3, 2, 1), section("c", 2, 2, 5)];
-            let shown: Vec<String> =
-                fit(sections, height).iter().map(ToString::to_string).collect();
+            let sections = vec![
+                section("a", 2, 1, 9),
+                section("b", 3, 2, 1),
+                section("c", 2, 2, 5),
+            ];
+            let shown: Vec<String> = fit(sections, height)
+                .iter()
+                .map(ToString::to_string)
+                .collect();
             assert_eq!(shown.join(" "), expected, "{height}");
         };
         check(20, "a1 a2  b1 b2 b3  c1 c2");

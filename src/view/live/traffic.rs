@@ -12,22 +12,27 @@ use crate::view::format::{count, percent, percent_column, rate, seconds, short};
 pub(super) fn weight(view: &RolloutView, palette: Palette, width: usize) -> Vec<Line<'static>> {
     if view.canary.is_none() {
         let revision = short(&view.stable.revision);
-        return vec![Line::from(format!("No canary: stable {revision} takes every request."))];
+        return vec![Line::from(format!(
+            "No canary: stable {revision} takes every request."
+        ))];
     }
     let mut lines = vec![weight_line("weight set", Some(view.weight), palette, width)];
-    lines.push(weight_line("  measured", view.measured_share, palette, width));
+    lines.push(weight_line(
+        "  measured",
+        view.measured_share,
+        palette,
+        width,
+    ));
     if !view.acknowledged {
-        lines.push(Line::styled("not every worker serves the new weight yet", palette.canary()));
+        lines.push(Line::styled(
+            "not every worker serves the new weight yet",
+            palette.canary(),
+        ));
     }
     lines
 }
 
-fn weight_line(
-    label: &str,
-    share: Option<f64>,
-    palette: Palette,
-    width: usize,
-) -> Line<'static> {
+fn weight_line(label: &str, share: Option<f64>, palette: Palette, width: usize) -> Line<'static> {
     let value = share.map_or_else(|| "-".into(), percent_column);
     let text = format!("{label} {value:>8} ");
     let room = width.saturating_sub(text.chars().count()).min(50);
@@ -46,15 +51,60 @@ struct Column {
 }
 
 const COLUMNS: [Column; 9] = [
-    Column { heading: "revision", width: 11, importance: 6, cell: |v| short(&v.revision) },
-    Column { heading: "req/s", width: 8, importance: 8, cell: |v| rate(v.rps) },
-    Column { heading: "failed", width: 9, importance: 9, cell: failed },
-    Column { heading: "p50", width: 8, importance: 4, cell: |v| latency(v, 0) },
-    Column { heading: "p90", width: 8, importance: 5, cell: |v| latency(v, 1) },
-    Column { heading: "p99", width: 8, importance: 7, cell: |v| latency(v, 2) },
-    Column { heading: "in flight", width: 10, importance: 3, cell: |v| count(v.in_flight) },
-    Column { heading: "requests", width: 10, importance: 2, cell: |v| count(v.requests) },
-    Column { heading: "failures", width: 9, importance: 1, cell: |v| count(v.failures) },
+    Column {
+        heading: "revision",
+        width: 11,
+        importance: 6,
+        cell: |v| short(&v.revision),
+    },
+    Column {
+        heading: "req/s",
+        width: 8,
+        importance: 8,
+        cell: |v| rate(v.rps),
+    },
+    Column {
+        heading: "failed",
+        width: 9,
+        importance: 9,
+        cell: failed,
+    },
+    Column {
+        heading: "p50",
+        width: 8,
+        importance: 4,
+        cell: |v| latency(v, 0),
+    },
+    Column {
+        heading: "p90",
+        width: 8,
+        importance: 5,
+        cell: |v| latency(v, 1),
+    },
+    Column {
+        heading: "p99",
+        width: 8,
+        importance: 7,
+        cell: |v| latency(v, 2),
+    },
+    Column {
+        heading: "in flight",
+        width: 10,
+        importance: 3,
+        cell: |v| count(v.in_flight),
+    },
+    Column {
+        heading: "requests",
+        width: 10,
+        importance: 2,
+        cell: |v| count(v.requests),
+    },
+    Column {
+        heading: "failures",
+        width: 9,
+        importance: 1,
+        cell: |v| count(v.failures),
+    },
 ];
 
 /// Rate, failures and latency of both sides.
@@ -65,7 +115,13 @@ pub(super) fn table(view: &RolloutView, palette: Palette, width: usize) -> Vec<L
         heading += &aligned(column, column.heading);
     }
     let mut lines = vec![Line::styled(heading, palette.faint())];
-    lines.push(row("stable", &view.stable, &columns, palette.stable(), palette));
+    lines.push(row(
+        "stable",
+        &view.stable,
+        &columns,
+        palette.stable(),
+        palette,
+    ));
     if let Some(canary) = &view.canary {
         lines.push(row("canary", canary, &columns, palette.canary(), palette));
     }
@@ -77,7 +133,9 @@ const ROLE_WIDTH: usize = 7;
 fn columns(width: usize) -> Vec<&'static Column> {
     let mut columns: Vec<&Column> = COLUMNS.iter().collect();
     while columns.iter().map(|column| column.width).sum::<usize>() > width {
-        let Some(least) = columns.iter().map(|column| column.importance).min() else { break };
+        let Some(least) = columns.iter().map(|column| column.importance).min() else {
+            break;
+        };
         columns.retain(|column| column.importance != least);
     }
     columns
@@ -94,7 +152,10 @@ fn row(
     for column in columns {
         let failing = column.heading == "failed" && version.failure_percent.unwrap_or(0.0) >= 1.0;
         let style = if failing { palette.bad() } else { Style::new() };
-        line.push_span(Span::styled(aligned(column, &(column.cell)(version)), style));
+        line.push_span(Span::styled(
+            aligned(column, &(column.cell)(version)),
+            style,
+        ));
     }
     line
 }
@@ -113,5 +174,7 @@ fn failed(version: &VersionView) -> String {
 }
 
 fn latency(version: &VersionView, quantile: usize) -> String {
-    version.latency.map_or_else(|| "-".into(), |latency| seconds(latency[quantile]))
+    version
+        .latency
+        .map_or_else(|| "-".into(), |latency| seconds(latency[quantile]))
 }

@@ -8,13 +8,14 @@
 use super::{
     baseline::Baseline,
     block::Margin,
+    blocks::{Blocks, Closed, Tally, Tick},
     confidence,
     config::Parameters,
     eta,
     interval::Interval,
     mixture::{BELOW, Mixture},
     reading::{self, Reason},
-    watch::{Blocks, Closed, Tally, Tick, gains, ln_s},
+    watch::{gains, ln_s},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

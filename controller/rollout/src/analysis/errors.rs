@@ -3,9 +3,9 @@
 use super::{
     baseline::Baseline,
     block::Margin,
+    blocks::{Seen, Tally, Tick},
     config::Parameters,
     interval::Interval,
-    watch::{Seen, Tally, Tick},
 };
 
 /// The error test's margin.

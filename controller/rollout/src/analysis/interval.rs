@@ -1,7 +1,7 @@
 //! What happened between two snapshots.
 
 use std::time::Duration;
-use traffic::{Bucket, Counts, Snapshot};
+use traffic::{Bucket, Counts, Histogram, Snapshot};
 
 /// Two snapshots further apart than this tell too little of what lay between them to be one block.
 const LONGEST: Duration = Duration::from_secs(10);
@@ -22,6 +22,18 @@ pub(super) struct Grown<'a> {
     after: &'a Counts,
     /// The requests that ended, by bucket, empty ones left out.
     ended: Vec<(Bucket, u64)>,
+    /// The requests that clients gave up, by bucket, empty ones left out.
+    abandoned: Vec<(Bucket, u64)>,
+}
+
+/// What `after` has more than `before`, by bucket, empty ones left out.
+fn added(before: &Histogram, after: &Histogram) -> Vec<(Bucket, u64)> {
+    let buckets = before.buckets().iter().zip(after.buckets());
+    buckets
+        .enumerate()
+        .filter(|(_, (before, after))| after > before)
+        .filter_map(|(index, (before, after))| Some((Bucket::at(index)?, after - before)))
+        .collect()
 }
 
 impl<'a> Interval<'a> {
@@ -65,15 +77,11 @@ impl<'a> Grown<'a> {
         if !grew {
             return None;
         }
-        let buckets = before.latency.buckets().iter().zip(after.latency.buckets());
-        let ended = buckets
-            .enumerate()
-            .filter(|(_, (before, after))| after > before)
-            .filter_map(|(index, (before, after))| Some((Bucket::at(index)?, after - before)));
         Some(Self {
             before,
             after,
-            ended: ended.collect(),
+            ended: added(&before.latency, &after.latency),
+            abandoned: added(&before.abandoned, &after.abandoned),
         })
     }
 
@@ -97,14 +105,14 @@ impl<'a> Grown<'a> {
         self.after
     }
 
-    /// Requests that became slower than `bound`. One that was slow and is now given up by its client is not taken
-    /// back.
+    /// Requests that became slower than `bound`. One that was slow already when its client gave it up stays counted.
     pub(super) fn slower_than(&self, bound: Bucket) -> u64 {
         let above = |requests: &[(Bucket, u64)]| -> u64 {
             let above = requests.iter().filter(|(bucket, _)| *bucket > bound);
             above.map(|(_, requests)| requests).sum()
         };
-        (above(&self.ended) + above(&self.after.waiting)).saturating_sub(above(&self.before.waiting))
+        (above(&self.ended) + above(&self.abandoned) + above(&self.after.waiting))
+            .saturating_sub(above(&self.before.waiting))
     }
 }
 

@@ -11,10 +11,11 @@
 
 use super::{
     baseline::Baseline,
+    blocks::{Seen, Tally, Tick},
     config::LatencyConfig,
     distribution::Distribution,
     interval::{Grown, Interval},
-    watch::{Seen, Tally, Tick, Watch},
+    watch::Watch,
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;

@@ -4,9 +4,10 @@
 use super::{
     Config, Judge, Judgement, Margin, Parameters, Target,
     baseline::Baseline,
+    blocks::{Seen, Tally, Tick},
     errors,
     pace::Pace,
-    watch::{Seen, Tally, Tick, Watch},
+    watch::Watch,
 };
 use crate::sim::Random;
 use jiff::{SignedDuration, Timestamp};

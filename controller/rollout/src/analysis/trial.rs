@@ -4,6 +4,7 @@ use super::{
     acceptance::{AcceptanceTest, Circumstances, Target},
     baseline::Baseline,
     block::Margin,
+    blocks::Seen,
     config::Config,
     errors,
     interval::Interval,
@@ -11,7 +12,7 @@ use super::{
     pace::Pace,
     reading::{Acceptance, Limit, Test, TestReading},
     side::Account,
-    watch::{Seen, Watch},
+    watch::Watch,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -72,6 +72,7 @@ pub(super) fn guard(guard: &Guard, path: &str, report: &mut Report<'_>) {
         ),
         ("harmBudget", options.harm_budget, BUDGET),
         ("harmSlack", options.harm_slack, Range::From(0.0, 1.0)),
+        ("fastPath", options.fast_path, Range::Above(0.0, 1.0)),
         (
             "baselineUnhealthyAbove",
             options.baseline_unhealthy_above,
@@ -95,6 +96,7 @@ pub(super) fn guard(guard: &Guard, path: &str, report: &mut Report<'_>) {
             options.burst_window,
             (Duration::from_millis(100), MINUTE),
         ),
+        ("dwell", options.dwell, (Duration::ZERO, DAY)),
         ("stableHalfLife", options.stable_half_life, (SECOND, DAY)),
     ];
     for (field, written, range) in durations {
@@ -110,6 +112,12 @@ fn latency(options: &LatencyOptions, path: &str, report: &mut Report<'_>) {
         options.increase,
         format!("{path}.increase"),
         Range::From(0.01, 100.0),
+        report,
+    );
+    duration(
+        options.negligible,
+        format!("{path}.negligible"),
+        (Duration::ZERO, MINUTE),
         report,
     );
     let Some(quantiles) = &options.quantiles else {

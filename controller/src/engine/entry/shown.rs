@@ -18,14 +18,22 @@ use traffic::stats::Totals;
 /// The judgement that the machine acts on. With the guard off, nothing is held against a canary.
 pub(super) fn judgement(reading: &Reading, guard: bool) -> rollout::Judgement {
     match reading.judgement {
-        analysis::Judgement::RollBack { test } if guard => rollout::Judgement::RollBack { why: convicted(reading, test) },
-        analysis::Judgement::Hold { stable_requests, stable_failures, allowed } => rollout::Judgement::Hold {
+        analysis::Judgement::RollBack { test } if guard => rollout::Judgement::RollBack {
+            why: convicted(reading, test),
+        },
+        analysis::Judgement::Hold {
+            stable_requests,
+            stable_failures,
+            allowed,
+        } => rollout::Judgement::Hold {
             why: format!(
                 "stable itself fails: {stable_failures} of {stable_requests} requests of the last minute, more than {}% is not healthy",
                 allowed * 100.0
             ),
         },
-        analysis::Judgement::RollBack { .. } | analysis::Judgement::Undecided => rollout::Judgement::Undecided,
+        analysis::Judgement::RollBack { .. } | analysis::Judgement::Undecided => {
+            rollout::Judgement::Undecided
+        }
     }
 }
 
@@ -34,7 +42,15 @@ fn convicted(reading: &Reading, test: Test) -> String {
     let Some(found) = reading.tests.iter().find(|found| found.test == test) else {
         return test.to_string();
     };
-    let TestReading { canary_requests, canary_events, stable_requests, stable_events, ln_e, ln_threshold, .. } = found;
+    let TestReading {
+        canary_requests,
+        canary_events,
+        stable_requests,
+        stable_events,
+        ln_e,
+        ln_threshold,
+        ..
+    } = found;
     let what = match test {
         Test::Errors => "failed",
         Test::Latency { .. } => "were slow",
@@ -49,7 +65,11 @@ fn convicted(reading: &Reading, test: Test) -> String {
 
 /// An e-value from its logarithm, short.
 fn e_value(ln_e: f64) -> String {
-    if ln_e < 1e6_f64.ln() { format!("{:.0}", ln_e.exp()) } else { format!("10^{:.0}", ln_e / std::f64::consts::LN_10) }
+    if ln_e < 1e6_f64.ln() {
+        format!("{:.0}", ln_e.exp())
+    } else {
+        format!("10^{:.0}", ln_e / std::f64::consts::LN_10)
+    }
 }
 
 pub(super) fn view(
@@ -62,22 +82,39 @@ pub(super) fn view(
     let sample = traffic.sample(&entry.id);
     let (stable_red, canary_red) = entry.window.red(&sample);
     let summary = entry.state.summary(&spec.plan);
-    let slot = entry.state.stable().map_or(Slot::First, |stable| stable.slot);
-    let stable_revision = entry.state.stable().map_or(&spec.plan.revision, |stable| &stable.revision);
-    let base = entry.base.clone().unwrap_or_else(|| Sample { at: sample.at, ..Sample::default() });
-    let version = |revision: &Revision, slot: Slot, red: &Red, now: &Totals, then: &Totals| VersionView {
-        revision: revision.to_string(),
-        service: spec.slots.get(slot).name.to_string(),
-        endpoints: endpoints(slot),
-        rps: red.rps,
-        failure_percent: red.failure_ratio.map(|ratio| ratio * 100.0),
-        latency: red.latency,
-        in_flight: now.in_flight,
-        requests: now.dispatched.saturating_sub(then.dispatched),
-        failures: now.failed.saturating_sub(then.failed),
-    };
-    let canary = canary_revision(&entry.state)
-        .map(|revision| version(revision, slot.other(), &canary_red, &sample.canary, &base.canary));
+    let slot = entry
+        .state
+        .stable()
+        .map_or(Slot::First, |stable| stable.slot);
+    let stable_revision = entry
+        .state
+        .stable()
+        .map_or(&spec.plan.revision, |stable| &stable.revision);
+    let base = entry.base.clone().unwrap_or_else(|| Sample {
+        at: sample.at,
+        ..Sample::default()
+    });
+    let version =
+        |revision: &Revision, slot: Slot, red: &Red, now: &Totals, then: &Totals| VersionView {
+            revision: revision.to_string(),
+            service: spec.slots.get(slot).name.to_string(),
+            endpoints: endpoints(slot),
+            rps: red.rps,
+            failure_percent: red.failure_ratio.map(|ratio| ratio * 100.0),
+            latency: red.latency,
+            in_flight: now.in_flight,
+            requests: now.dispatched.saturating_sub(then.dispatched),
+            failures: now.failed.saturating_sub(then.failed),
+        };
+    let canary = canary_revision(&entry.state).map(|revision| {
+        version(
+            revision,
+            slot.other(),
+            &canary_red,
+            &sample.canary,
+            &base.canary,
+        )
+    });
     let flying = entry.state.canary().is_some();
     RolloutView {
         namespace: entry.id.namespace.to_string(),
@@ -87,11 +124,24 @@ pub(super) fn view(
         message: summary.message,
         waits_for: waits_for(entry, now),
         steps: steps(&entry.state, spec),
-        stable: version(stable_revision, slot, &stable_red, &sample.stable, &base.stable),
+        stable: version(
+            stable_revision,
+            slot,
+            &stable_red,
+            &sample.stable,
+            &base.stable,
+        ),
         canary,
-        weight: entry.wanted.as_ref().map_or(0.0, |(effects, _)| effects.weight.fraction() * 100.0),
-        measured_share: entry.window.share(&sample).filter(|_| flying).map(|share| share * 100.0),
-        acknowledged: traffic.settled,
+        weight: entry
+            .wanted
+            .as_ref()
+            .map_or(0.0, |(effects, _)| effects.weight.fraction() * 100.0),
+        measured_share: entry
+            .window
+            .share(&sample)
+            .filter(|_| flying)
+            .map(|share| share * 100.0),
+        acknowledged: entry.served(traffic).is_some(),
         guard: spec.plan.guard,
         evidence: evidence(entry, flying),
         decisions: entry.decisions.clone(),
@@ -111,7 +161,11 @@ fn evidence(entry: &Entry, flying: bool) -> Option<Reading> {
     if flying {
         return Some(entry.reading());
     }
-    entry.decisions.iter().rev().find_map(|decision| decision.evidence.clone())
+    entry
+        .decisions
+        .iter()
+        .rev()
+        .find_map(|decision| decision.evidence.clone())
 }
 
 fn steps(state: &State, spec: &RolloutSpec) -> Vec<StepView> {
@@ -131,7 +185,9 @@ fn steps(state: &State, spec: &RolloutSpec) -> Vec<StepView> {
 
 /// What the step waits for and how long that takes, in one line; empty when it waits for nothing.
 fn waits_for(entry: &Entry, now: Timestamp) -> String {
-    let Some((_, reason)) = &entry.wanted else { return String::new() };
+    let Some((_, reason)) = &entry.wanted else {
+        return String::new();
+    };
     let left = |until: &Timestamp| seconds(until.duration_since(now).as_secs_f64().max(0.0));
     match reason {
         Reason::Healthy { .. } | Reason::Aborted { .. } => String::new(),
@@ -140,10 +196,16 @@ fn waits_for(entry: &Entry, now: Timestamp) -> String {
             let acceptance = entry.reading().acceptance;
             let (why, eta) = acceptance.map_or((None, None), |a| (a.waits_for, a.eta));
             let why = why.map_or_else(|| "evidence".to_owned(), |why| why.to_string());
-            let eta = eta.map_or_else(|| "not at this traffic".to_owned(), |eta| format!("about {}", seconds(eta)));
+            let eta = eta.map_or_else(
+                || "not at this traffic".to_owned(),
+                |eta| format!("about {}", seconds(eta)),
+            );
             format!("{why}; time to go: {eta}, inconclusive in {}", left(until))
         }
-        Reason::EvidenceMet { until } => format!("the evidence is there; least duration ends in {}", left(until)),
+        Reason::EvidenceMet { until } => format!(
+            "the evidence is there; least duration ends in {}",
+            left(until)
+        ),
         other => other.to_string(),
     }
 }

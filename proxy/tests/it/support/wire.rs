@@ -94,6 +94,11 @@ impl Client {
         self.ahead.is_empty() && !self.read_more()
     }
 
+    /// Throws away what was read ahead.
+    pub(crate) fn discard(&mut self) {
+        self.ahead.clear();
+    }
+
     /// The next `n` bytes.
     pub(crate) fn take(&mut self, n: usize) -> Vec<u8> {
         while self.ahead.len() < n {

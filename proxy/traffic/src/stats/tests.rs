@@ -1,4 +1,5 @@
 use super::*;
+use crate::Bucket;
 use proptest::prelude::*;
 
 fn series() -> Arc<Series> {

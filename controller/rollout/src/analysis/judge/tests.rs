@@ -5,7 +5,7 @@ use crate::{
 };
 use jiff::SignedDuration;
 use proptest::prelude::*;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use traffic::{Bucket, Weight};
 
 fn percent(percent: u8) -> Weight {
@@ -260,6 +260,26 @@ fn another_target_begins_without_evidence() {
 }
 
 #[test]
+fn a_step_between_two_targets_changes_nothing_about_the_second() {
+    let run = |pause: bool| {
+        let mut scene = Scene::new(100.0, 10, 1, Config::default());
+        scene.target = Some(target(10, 25));
+        scene.run(5.0);
+        if pause {
+            scene.target = None;
+            scene.tick();
+            assert_eq!(scene.judge.reading().acceptance, None);
+        } else {
+            scene.tick();
+        }
+        scene.target = Some(target(25, 50));
+        scene.run(5.0);
+        scene.judge.reading()
+    };
+    assert_eq!(run(true), run(false));
+}
+
+#[test]
 fn no_canary_requests_never_pass() {
     let mut scene = Scene::new(100.0, 0, 1, Config::default());
     scene.target = Some(target(10, 25));
@@ -504,27 +524,4 @@ proptest! {
             prop_assert_eq!(serde_json::from_str::<Reading>(&json).unwrap(), reading);
         }
     }
-}
-
-/// Prints what a tick costs: `cargo test --release -p rollout -- --nocapture --ignored cost`.
-#[test]
-#[ignore = "a measurement"]
-fn cost_of_a_tick() {
-    let mut scene = Scene::new(2_000.0, 25, 1, Config::default());
-    scene.target = Some(target(25, 50));
-    let snapshots: Vec<_> = (0..1_000)
-        .map(|_| (scene.traffic.tick(), scene.traffic.now()))
-        .collect();
-    let began = Instant::now();
-    for (snapshot, now) in &snapshots {
-        scene.judge.observe(snapshot, scene.target, *now);
-    }
-    let observing = began.elapsed() / 1_000;
-    let began = Instant::now();
-    for _ in 0..1_000 {
-        std::hint::black_box(scene.judge.reading());
-    }
-    let reading = began.elapsed() / 1_000;
-    let size = serde_json::to_string(&scene.judge).unwrap().len();
-    println!("observe {observing:?}, reading {reading:?}, state {size} bytes");
 }

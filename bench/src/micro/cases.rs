@@ -1,0 +1,162 @@
+//! The cases.
+
+use super::Case;
+use crate::sluice::{self, HOST};
+use http::{HeaderName, Request};
+use std::{
+    hint::black_box,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+use traffic::{
+    Head, Outcome, Role, Route, RouteTable, Routes, Split, Stats, Sticky, StickyKey, Target,
+    matches::{HostMatch, PathMatch, RequestMatch},
+};
+
+/// All cases, in the order in which a request meets them.
+///
+/// # Errors
+/// When a case's route table or request cannot be built.
+pub fn all() -> anyhow::Result<Vec<Case>> {
+    Ok(vec![
+        view()?,
+        find("match, 1 rule", 1)?,
+        find("match, the last of 50 rules", 50)?,
+        choose("split by weight", None)?,
+        choose("split, sticky by header", Some(StickyKey::Header(USER)))?,
+        choose("split, sticky by cookie", Some(bucket("bucket")))?,
+        Case {
+            is_allocation_free: false,
+            ..choose("split, sticky by cookie, new user", Some(bucket("other")))?
+        },
+        record(),
+        snapshot(),
+    ])
+}
+
+const USER: HeaderName = HeaderName::from_static("x-user");
+
+fn bucket(name: &str) -> StickyKey {
+    StickyKey::Cookie {
+        name: name.into(),
+        max_age: None,
+    }
+}
+
+/// A case on a request's way.
+fn case(name: &'static str, mut operation: impl FnMut() + 'static) -> Case {
+    let repeat = move |times| {
+        for _ in 0..times {
+            operation();
+        }
+    };
+    Case {
+        name,
+        is_allocation_free: true,
+        repeat: Box::new(repeat),
+    }
+}
+
+/// A request as a browser sends it, more or less.
+fn request() -> anyhow::Result<Request<()>> {
+    let request = Request::get("/cart/items?page=2")
+        .header("host", HOST)
+        .header("user-agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
+        .header("accept", "text/html,application/xhtml+xml,*/*;q=0.8")
+        .header("accept-encoding", "gzip, deflate, br")
+        .header("cookie", "session=4f3c2b1a; theme=dark; bucket=00c0ffee00c0ffee")
+        .header(USER, "user-4711");
+    Ok(request.body(())?)
+}
+
+fn head(request: &Request<()>) -> Head<'_> {
+    Head {
+        method: request.method(),
+        uri: request.uri(),
+        headers: request.headers(),
+        client: IpAddr::V4(Ipv4Addr::LOCALHOST),
+    }
+}
+
+fn split(stats: &Stats) -> Split {
+    let endpoint = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+    sluice::split(stats, endpoint, endpoint)
+}
+
+/// A table of `rules` rules for one host, of which the request meets the last to be tried.
+fn table(rules: usize) -> anyhow::Result<RouteTable> {
+    let prefix = |rule: usize| match rule {
+        0 => "/".into(),
+        _ => format!("/area-{rule}").into(),
+    };
+    let route = |rule| Route {
+        hosts: vec![HostMatch::parse(HOST)],
+        matches: vec![RequestMatch {
+            path: PathMatch::Prefix(prefix(rule)),
+            ..RequestMatch::any()
+        }],
+        target: Target::Split(0),
+    };
+    let split = split(&Stats::new(1));
+    Ok(RouteTable::new((0..rules).map(route).collect(), vec![split])?)
+}
+
+fn view() -> anyhow::Result<Case> {
+    let routes = Routes::default();
+    routes.publish(table(1)?);
+    let mut reader = routes.reader();
+    Ok(case("read the table", move || {
+        black_box(reader.view().table());
+    }))
+}
+
+fn find(name: &'static str, rules: usize) -> anyhow::Result<Case> {
+    let (table, request) = (table(rules)?, request()?);
+    Ok(case(name, move || {
+        black_box(table.find(black_box(&head(&request))));
+    }))
+}
+
+fn choose(name: &'static str, key: Option<StickyKey>) -> anyhow::Result<Case> {
+    let mut split = split(&Stats::new(1));
+    split.sticky = key.map(|key| Sticky {
+        keys: vec![key],
+        salt: 1,
+    });
+    let request = request()?;
+    Ok(case(name, move || {
+        black_box(split.choose(black_box(&head(&request)), 0, || 7));
+    }))
+}
+
+fn record() -> Case {
+    let series = Stats::new(1).series(&sluice::rollout(), Role::Stable);
+    // The first request of a version allocates its counters.
+    series.shard(0).begin(Duration::ZERO, true);
+    let mut began = Duration::ZERO;
+    case("record, begin and end", move || {
+        began += Duration::from_micros(40);
+        let shard = series.shard(0);
+        shard.begin(began, true);
+        shard.end(began, began + Duration::from_micros(900), Outcome::Answered(200));
+    })
+}
+
+/// What the controller reads, ten times a second for each rollout.
+fn snapshot() -> Case {
+    let stats = Stats::new(2);
+    let mut now = Duration::ZERO;
+    for (request, role) in (0..1_000u64).flat_map(|n| [(n, Role::Stable), (n, Role::Canary)]) {
+        now = Duration::from_millis(request);
+        let series = stats.series(&sluice::rollout(), role);
+        let shard = series.shard(request as usize % 2);
+        shard.begin(now, true);
+        shard.end(now, now + Duration::from_micros(request), Outcome::Answered(200));
+    }
+    Case {
+        is_allocation_free: false,
+        ..case("snapshot of both sides, 2 workers", move || {
+            black_box(stats.snapshot(&sluice::rollout(), None, now));
+        })
+    }
+}
