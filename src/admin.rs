@@ -192,7 +192,7 @@ async fn act(
     };
     let done = shared
         .engine()
-        .act(&rollout, verb, Timestamp::now(), shared.clock.elapsed());
+        .act(&rollout, &verb, Timestamp::now(), shared.clock.elapsed());
     let saved = match done {
         Ok(saved) => saved,
         Err(Refused::Unknown) => return unknown(&rollout),

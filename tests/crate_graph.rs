@@ -1,5 +1,7 @@
 //! The crate graph is the architecture: which crate may use which, and what the pure ones never reach.
 
+#![allow(clippy::expect_used, reason = "a test that is surprised ends")]
+
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},

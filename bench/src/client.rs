@@ -53,13 +53,21 @@ impl Client {
                 let head = from + end;
                 break (head, content_length(&self.buffer[..head])?);
             }
-            ensure!(read < HEAD_BYTES, "the response's head is larger than {HEAD_BYTES} bytes");
+            ensure!(
+                read < HEAD_BYTES,
+                "the response's head is larger than {HEAD_BYTES} bytes"
+            );
         };
-        let mut left = (head + body).checked_sub(read).context("more came than the response")?;
+        let mut left = (head + body)
+            .checked_sub(read)
+            .context("more came than the response")?;
         while left > 0 {
             let most = left.min(self.buffer.len());
             let n = self.stream.read(&mut self.buffer[..most]).await?;
-            ensure!(n > 0, "the connection ended {left} bytes before the response did");
+            ensure!(
+                n > 0,
+                "the connection ended {left} bytes before the response did"
+            );
             left -= n;
         }
         Ok(())
@@ -68,7 +76,10 @@ impl Client {
 
 /// Where the body begins.
 fn head_end(bytes: &[u8]) -> Option<usize> {
-    bytes.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4)
+    bytes
+        .windows(4)
+        .position(|window| window == b"\r\n\r\n")
+        .map(|at| at + 4)
 }
 
 fn content_length(head: &[u8]) -> anyhow::Result<usize> {
@@ -82,7 +93,10 @@ fn content_length(head: &[u8]) -> anyhow::Result<usize> {
         .filter_map(|line| line.split_once(':'))
         .find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
     let (_, length) = length.context("the response has no Content-Length")?;
-    length.trim().parse().with_context(|| format!("Content-Length is {length}"))
+    length
+        .trim()
+        .parse()
+        .with_context(|| format!("Content-Length is {length}"))
 }
 
 #[cfg(test)]
@@ -92,9 +106,15 @@ mod tests {
     #[test]
     fn only_a_whole_200_counts() {
         for (head, expected) in [
-            ("HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 12\r\n\r\n", Some(12)),
+            (
+                "HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 12\r\n\r\n",
+                Some(12),
+            ),
             ("HTTP/1.1 200 OK\r\ncontent-length:0\r\n\r\n", Some(0)),
-            ("HTTP/1.1 502 Bad Gateway\r\ncontent-length: 12\r\n\r\n", None),
+            (
+                "HTTP/1.1 502 Bad Gateway\r\ncontent-length: 12\r\n\r\n",
+                None,
+            ),
             ("HTTP/1.1 200 OK\r\n\r\n", None),
             ("HTTP/1.1 200 OK\r\ncontent-length: many\r\n\r\n", None),
         ] {

@@ -47,8 +47,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Measured {
     pub(crate) requests: u64,
     pub(crate) wall: Duration,
-    pub(crate) user: Duration,
-    pub(crate) system: Duration,
+    /// CPU time.
+    pub(crate) cpu: Duration,
+    /// The share of it that was spent outside the kernel, 0 to 1.
+    pub(crate) user_share: f64,
 }
 
 /// Measures, and prints tables in Markdown as it goes.
@@ -61,7 +63,9 @@ pub fn run(plan: &Plan) -> anyhow::Result<()> {
     for &body in &plan.bodies {
         println!("{}", report::heading(plan, body));
         // A runtime for each case: when it is dropped, its origins end.
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         let rows = runtime.block_on(case(plan, body, cores.as_ref()))?;
         println!("{}", report::table(&rows));
     }
@@ -87,7 +91,9 @@ async fn case(plan: &Plan, body: usize, cores: Option<&Cores>) -> anyhow::Result
             let at = (round + turn) % starts.len();
             if let Start::Running(contender) = &starts[at] {
                 let measured = measure(contender, plan).await;
-                rows[at].rounds.push(measured.with_context(|| contender.kind.name().to_owned())?);
+                rows[at]
+                    .rounds
+                    .push(measured.with_context(|| contender.kind.name().to_owned())?);
             }
         }
     }
@@ -109,11 +115,17 @@ fn request() -> String {
 async fn wait_until_serving(contender: &Contender) -> anyhow::Result<()> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let served = async { Client::connect(contender.address, &request()).await?.exchange().await };
+        let served = async {
+            Client::connect(contender.address, &request())
+                .await?
+                .exchange()
+                .await
+        };
         match served.await {
             Ok(()) => return Ok(()),
             Err(error) if Instant::now() > deadline => {
-                return Err(error.context(format!("{} does not serve", contender.kind.name())));
+                let (name, output) = (contender.kind.name(), contender.output());
+                return Err(error.context(format!("{name} does not serve; it wrote: {output}")));
             }
             Err(_) => sleep(Duration::from_millis(20)).await,
         }
@@ -129,11 +141,13 @@ async fn measure(contender: &Contender, plan: &Plan) -> anyhow::Result<Measured>
     load.finish().await?;
     let requests = requests_after - requests;
     ensure!(requests > 0, "no request was answered in {wall:?}");
+    let user = cpu_after.user_ticks - cpu.user_ticks;
+    let system = cpu_after.system_ticks - cpu.system_ticks;
     Ok(Measured {
         requests,
         wall,
-        user: cpu_after.user.saturating_sub(cpu.user),
-        system: cpu_after.system.saturating_sub(cpu.system),
+        cpu: cpu_after.total.saturating_sub(cpu.total),
+        user_share: user as f64 / (user + system).max(1) as f64,
     })
 }
 

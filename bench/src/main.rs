@@ -67,16 +67,26 @@ fn main() -> anyhow::Result<()> {
             rounds: args.rounds.into(),
             span: Duration::from_millis(args.span),
         }),
-        Command::Serve { what: Served::Sluice, stable, canary } => {
+        Command::Serve {
+            what: Served::Sluice,
+            stable,
+            canary,
+        } => {
             let sluice = bench::sluice::start(stable, canary, None)?;
             tell_and_wait(sluice.address().context("the proxy listens nowhere")?)
         }
-        Command::Serve { what: Served::Relay, stable, .. } => relay(stable),
+        Command::Serve {
+            what: Served::Relay,
+            stable,
+            ..
+        } => relay(stable),
     }
 }
 
 fn relay(upstream: SocketAddr) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()?;
     let listener = runtime.block_on(tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
     let address = listener.local_addr()?;
     std::thread::spawn(move || runtime.block_on(bench::relay::serve(listener, upstream)));

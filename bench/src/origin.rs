@@ -9,8 +9,10 @@ use tokio::{
 /// Answers every request on every connection of `listener` with 200 and a body of `body_bytes` bytes, on tasks of the
 /// calling runtime. Reads requests without a body only. After a connection's first request it allocates nothing.
 pub async fn serve(listener: TcpListener, body_bytes: usize) {
-    let mut response =
-        format!("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {body_bytes}\r\n\r\n").into_bytes();
+    let mut response = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {body_bytes}\r\n\r\n"
+    )
+    .into_bytes();
     response.resize(response.len() + body_bytes, b'x');
     let response: Arc<[u8]> = response.into();
     loop {

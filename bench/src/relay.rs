@@ -18,13 +18,14 @@ pub async fn serve(listener: TcpListener, upstream: SocketAddr) {
 }
 
 async fn relay(mut client: TcpStream, upstream: SocketAddr) {
-    /// The size of HAProxy's buffers.
-    const BUFFER_BYTES: usize = 16 * 1024;
+    /// As large as the proxy's grow, so that a large body takes no more system calls than there.
+    const BUFFER_BYTES: usize = 128 * 1024;
     let Ok(mut server) = TcpStream::connect(upstream).await else {
         return;
     };
     let _ = client.set_nodelay(true);
     let _ = server.set_nodelay(true);
     // However the connection ends, both sides of it end with this task.
-    let _ = copy_bidirectional_with_sizes(&mut client, &mut server, BUFFER_BYTES, BUFFER_BYTES).await;
+    let _ =
+        copy_bidirectional_with_sizes(&mut client, &mut server, BUFFER_BYTES, BUFFER_BYTES).await;
 }

@@ -8,7 +8,8 @@ use std::{
     sync::Arc,
 };
 use traffic::{
-    Backend, BackendId, Role, RolloutId, Route, RouteTable, Routes, Split, Stats, Sticky, Target, Weight,
+    Backend, BackendId, Role, RolloutId, Route, RouteTable, Routes, Split, Stats, Sticky, Target,
+    Weight,
     matches::{HostMatch, RequestMatch},
 };
 
@@ -40,7 +41,11 @@ impl Sluice {
 ///
 /// # Errors
 /// When it cannot listen or start its thread.
-pub fn start(stable: SocketAddr, canary: SocketAddr, sticky: Option<Sticky>) -> anyhow::Result<Sluice> {
+pub fn start(
+    stable: SocketAddr,
+    canary: SocketAddr,
+    sticky: Option<Sticky>,
+) -> anyhow::Result<Sluice> {
     let stats = Stats::new(1);
     let routes = Arc::new(Routes::default());
     let mut split = split(&stats, stable, canary);
@@ -53,7 +58,11 @@ pub fn start(stable: SocketAddr, canary: SocketAddr, sticky: Option<Sticky>) -> 
     routes.publish(RouteTable::new(vec![route], vec![split])?);
     let config = Config::new(vec![(Ipv4Addr::LOCALHOST, 0).into()], NonZeroUsize::MIN);
     let proxy = proxy::start(&config, &routes, Clock::start()).context("the proxy cannot start")?;
-    Ok(Sluice { proxy, stats, routes })
+    Ok(Sluice {
+        proxy,
+        stats,
+        routes,
+    })
 }
 
 /// The rollout whose traffic is split.

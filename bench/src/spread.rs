@@ -23,7 +23,11 @@ impl Spread {
         } else {
             values[middle]
         };
-        Some(Self { median, least, most })
+        Some(Self {
+            median,
+            least,
+            most,
+        })
     }
 }
 

@@ -41,19 +41,20 @@ fn cases() -> [Case; 4] {
         ceiling,
     };
     [
-        case("a small body", 0),
+        case("a body", 6),
+        Case {
+            body_bytes: 0,
+            ..case("no body", 5)
+        },
+        // The name of a header that no standard knows is an allocation of the `http` crate.
         Case {
             headers: "x-user: user-4711\r\n",
             sticky: Some(StickyKey::Header(HeaderName::from_static("x-user"))),
-            ..case("sticky by header", 0)
+            ..case("sticky by header", 7)
         },
         Case {
             headers: "x-forwarded-for: 192.0.2.7\r\n",
-            ..case("behind another proxy", 0)
-        },
-        Case {
-            body_bytes: 0,
-            ..case("no body", 0)
+            ..case("behind another proxy", 12)
         },
     ]
 }
@@ -65,16 +66,27 @@ async fn a_forwarded_request_allocates_no_more_than_it_did() {
     for case in cases() {
         let origin = run_origin(case.body_bytes).await;
         let own = allocations(origin, &case).await;
-        assert!(own <= SLACK, "{}: client and origin allocate {own} times", case.name);
-        let sticky = case.sticky.clone().map(|key| Sticky { keys: vec![key], salt: 1 });
+        assert!(
+            own <= SLACK,
+            "{}: client and origin allocate {own} times",
+            case.name
+        );
+        let sticky = case.sticky.clone().map(|key| Sticky {
+            keys: vec![key],
+            salt: 1,
+        });
         let sluice = sluice::start(origin, origin, sticky).unwrap();
         let total = allocations(sluice.address().unwrap(), &case).await;
         let (name, ceiling) = (case.name, case.ceiling);
         let each = total as f64 / COUNTED as f64;
         if total > ceiling * COUNTED + SLACK {
-            faults.push(format!("{name}: {each} allocations per request, {ceiling} are allowed"));
+            faults.push(format!(
+                "{name}: {each} allocations per request, {ceiling} are allowed"
+            ));
         } else if total + COUNTED / 2 < ceiling * COUNTED {
-            faults.push(format!("{name}: {each} allocations per request, lower the ceiling of {ceiling}"));
+            faults.push(format!(
+                "{name}: {each} allocations per request, lower the ceiling of {ceiling}"
+            ));
         }
     }
     assert!(faults.is_empty(), "{faults:#?}");

@@ -20,9 +20,17 @@ fn routing_and_counting_allocate_nothing() {
         let allocations = change.allocations + change.reallocations;
         if case.is_allocation_free {
             free += 1;
-            assert_eq!(allocations, 0, "{} allocates, in {TIMES} operations", case.name);
+            assert_eq!(
+                allocations, 0,
+                "{} allocates, in {TIMES} operations",
+                case.name
+            );
         } else {
-            assert!(allocations > 0, "{} has become free: say so in its case", case.name);
+            assert!(
+                allocations > 0,
+                "{} has become free: say so in its case",
+                case.name
+            );
         }
     }
     assert!(free > 0);

@@ -41,7 +41,7 @@ pub fn compile(
         RouteTarget::Service(service) => Target::Backend(backend(
             spec,
             service,
-            service_series(service),
+            &service_series(service),
             Role::Active,
             stats,
         )),
@@ -66,14 +66,14 @@ fn service_series(service: &BackendId) -> RolloutId {
 fn backend(
     spec: &Spec,
     service: &BackendId,
-    counted: RolloutId,
+    counted: &RolloutId,
     role: Role,
     stats: &Stats,
 ) -> Backend {
     Backend {
         id: service.clone(),
         endpoints: endpoints(spec, service),
-        series: stats.series(&counted, role),
+        series: stats.series(counted, role),
     }
 }
 
@@ -90,7 +90,7 @@ fn split(
     stats: &Stats,
 ) -> Split {
     let stable = shares.map_or(Slot::First, |shares| shares.stable);
-    let version = |slot, role| backend(spec, rollout.slots.get(slot), id.clone(), role, stats);
+    let version = |slot, role| backend(spec, rollout.slots.get(slot), id, role, stats);
     let canary = shares.and_then(|shares| shares.canary.as_ref());
     let mut rules = Vec::new();
     if let (Some(shares), true) = (shares, canary.is_some()) {

@@ -20,7 +20,7 @@ use entry::{Entry, Traffic};
 use jiff::Timestamp;
 use rollout::{Phase, Verb};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
-use traffic::{Generation, RolloutId, Routes, Stats};
+use traffic::{RolloutId, Routes, Stats};
 
 /// How often the engine is to be turned.
 pub const TICK: Duration = Duration::from_millis(100);
@@ -63,7 +63,6 @@ pub struct Tally {
 /// The table that was published last.
 #[derive(Debug, Default)]
 struct Published {
-    generation: Generation,
     at: Duration,
     shares: BTreeMap<RolloutId, Shares>,
     /// Whether the spec has changed since.
@@ -268,7 +267,6 @@ impl Engine {
         };
         self.stats.retain(counted);
         self.published = Published {
-            generation,
             at: elapsed,
             shares: wanted,
             stale: false,
@@ -284,7 +282,7 @@ impl Engine {
     pub fn act(
         &mut self,
         rollout: &RolloutId,
-        verb: Verb,
+        verb: &Verb,
         now: Timestamp,
         elapsed: Duration,
     ) -> Result<Kept, Refused> {
@@ -324,12 +322,9 @@ impl Engine {
 
     /// When the engine is to be turned next, counted from its last turn.
     pub fn pause(&self) -> Duration {
-        let unsettled = self
-            .routes
-            .acknowledged()
-            .is_some_and(|g| g < self.published.generation);
+        let awaited = self.entries.values().any(Entry::awaits_workers);
         let fresh = self.last_tick.saturating_sub(self.published.at) < UNSETTLED_FOR;
-        if unsettled && fresh {
+        if awaited && fresh {
             TICK_UNSETTLED
         } else {
             TICK

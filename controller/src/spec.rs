@@ -2,7 +2,9 @@
 
 mod conditions;
 mod edge;
+mod guard;
 mod rollout;
+mod steps;
 
 pub use self::{
     edge::{Edge, Timeouts},

@@ -82,13 +82,22 @@ fn instructions(world: &World, scenario: &Scenario) -> String {
 Users send {rps} requests per second to {front}. This runs until Ctrl-C. In another terminal:
 
   export SLUICE_ADDRESS={address}
-  sluice get --watch                                        look
+
+  # look
+  sluice get --watch
+
+  # ship a version: any change of the template does
   sed -i 's/checkout:v.*/checkout:v2/' {file}
-                                                            ship a version: a change of the template
-  curl -X POST 'http://{green}/behave?failures=0.3'   break the second slot (the canary at first)
-  curl -X POST 'http://{blue}/behave?latency=200ms'   slow the first slot down (also: hangs=0.1, spread=0.5)
-  sluice explain                                            why
-  sluice promote | abort | pause | resume | retry           take over
+
+  # break the second slot, which is the canary at first; then ask why it was rolled back
+  curl -X POST 'http://{green}/behave?failures=0.3'
+  sluice explain
+
+  # slow the first slot down; there are also hangs=0.1 and spread=0.5
+  curl -X POST 'http://{blue}/behave?latency=200ms'
+
+  # take over: promote (also --full), pause, resume, abort, retry
+  sluice promote
 
 "
     )

@@ -16,7 +16,7 @@ pub(crate) enum Name {
     Slow,
     /// A version with twice the failures of a stable that fails a little too is rolled back
     Errors2x,
-    /// A version that answers nothing for some requests is rolled back
+    /// A version that never answers some requests is rolled back
     Hang,
     /// Too few requests to judge by: the version is held, neither promoted nor blamed
     LowTraffic,

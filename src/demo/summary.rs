@@ -105,7 +105,7 @@ fn details(
         count(ok + failed),
         count(failed),
     );
-    if ended.ending != Ending::Promoted {
+    if matches!(ended.ending, Ending::RolledBack | Ending::Aborted) {
         text += &format!(
             "{indent}the process counted {} failed requests at the decision\n",
             count(ended.failed_requests),

@@ -11,6 +11,9 @@ use std::{
 };
 use tempfile::TempDir;
 
+/// The file that a rival writes its output to.
+const OUTPUT: &str = "output";
+
 /// Who is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -53,15 +56,16 @@ pub(crate) struct Contender {
     pub(crate) version: String,
     pub(crate) address: SocketAddr,
     child: Child,
-    /// Its configuration, which goes when it has ended.
-    _directory: Option<TempDir>,
+    /// A rival's configuration and output, which go when it has ended.
+    directory: Option<TempDir>,
 }
 
-/// CPU time that a process has used.
+/// CPU time that a process has used. The kernel counts the sum in nanoseconds, and both parts only in ticks of 10 ms.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cpu {
-    pub(crate) user: Duration,
-    pub(crate) system: Duration,
+    pub(crate) total: Duration,
+    pub(crate) user_ticks: u64,
+    pub(crate) system_ticks: u64,
 }
 
 impl Start {
@@ -93,9 +97,20 @@ impl Start {
 
 /// Starts this program again as a proxy, which tells its address and ends when its input does.
 fn own(kind: Kind, stable: SocketAddr, canary: SocketAddr) -> anyhow::Result<Contender> {
-    let what = if kind == Kind::Relay { "relay" } else { "sluice" };
+    let what = if kind == Kind::Relay {
+        "relay"
+    } else {
+        "sluice"
+    };
     let mut child = Command::new(std::env::current_exe()?)
-        .args(["serve", what, "--stable", &stable.to_string(), "--canary", &canary.to_string()])
+        .args([
+            "serve",
+            what,
+            "--stable",
+            &stable.to_string(),
+            "--canary",
+            &canary.to_string(),
+        ])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()?;
@@ -113,45 +128,66 @@ fn own(kind: Kind, stable: SocketAddr, canary: SocketAddr) -> anyhow::Result<Con
         version: env!("CARGO_PKG_VERSION").to_owned(),
         address,
         child,
-        _directory: None,
+        directory: None,
     })
 }
 
 fn rival(kind: Kind, stable: SocketAddr, canary: SocketAddr) -> anyhow::Result<Start> {
-    let name = if kind == Kind::Nginx { "nginx" } else { "haproxy" };
+    let name = if kind == Kind::Nginx {
+        "nginx"
+    } else {
+        "haproxy"
+    };
     let Some(program) = rival::find(name) else {
         return Ok(Start::Missing(kind));
     };
     let directory = tempfile::tempdir()?;
     let address = rival::free_address()?;
     let version = rival::version(&program)?;
-    let log = std::fs::File::create(directory.path().join("output"))?;
+    let log = std::fs::File::create(directory.path().join(OUTPUT))?;
     let mut command = match kind {
         Kind::Nginx => rival::nginx(&program, directory.path(), address, [stable, canary])?,
         _ => rival::haproxy(&program, directory.path(), address, [stable, canary])?,
     };
-    let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .spawn()?;
     Ok(Start::Running(Contender {
         kind,
         version,
         address,
         child,
-        _directory: Some(directory),
+        directory: Some(directory),
     }))
 }
 
 impl Contender {
-    /// The CPU time that it has used so far. The kernel tells it in ticks of 10 ms.
+    /// The CPU time that it has used so far.
     pub(crate) fn cpu(&self) -> anyhow::Result<Cpu> {
-        let stat = Process::new(self.child.id().try_into()?)
-            .and_then(|process| process.stat())
-            .with_context(|| format!("cannot read the CPU time of {}", self.kind.name()))?;
-        let ticks = procfs::ticks_per_second();
-        let time = |n: u64| Duration::from_nanos(n * 1_000_000_000 / ticks);
-        Ok(Cpu {
-            user: time(stat.utime),
-            system: time(stat.stime),
-        })
+        let read = || -> anyhow::Result<Cpu> {
+            let process = Process::new(self.child.id().try_into()?)?;
+            let stat = process.stat()?;
+            let mut nanos = 0;
+            for task in process.tasks()? {
+                nanos += task?.schedstat()?.sum_exec_runtime;
+            }
+            Ok(Cpu {
+                total: Duration::from_nanos(nanos),
+                user_ticks: stat.utime,
+                system_ticks: stat.stime,
+            })
+        };
+        read().with_context(|| format!("cannot read the CPU time of {}", self.kind.name()))
+    }
+
+    /// What it has written, for when it does not do what it should.
+    pub(crate) fn output(&self) -> String {
+        let directory = self.directory.as_ref();
+        directory
+            .and_then(|d| std::fs::read_to_string(d.path().join(OUTPUT)).ok())
+            .unwrap_or_default()
     }
 }
 

@@ -16,7 +16,9 @@ impl Cores {
         let allowed = sched_getaffinity(None).context("cannot read which cores may be used")?;
         let mut allowed = (0..CpuSet::MAX_CPU).filter(|&core| allowed.is_set(core));
         let (first, last) = (allowed.next(), allowed.next_back());
-        Ok(first.zip(last).map(|(contenders, load)| Self { contenders, load }))
+        Ok(first
+            .zip(last)
+            .map(|(contenders, load)| Self { contenders, load }))
     }
 
     /// Runs `start` on the contenders' core, where the process that it starts will stay, and goes on on the other.

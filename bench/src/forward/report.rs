@@ -33,20 +33,20 @@ impl Row {
 impl Measured {
     /// Microseconds of CPU per request.
     fn per_request(&self) -> f64 {
-        (self.user + self.system).as_secs_f64() * 1e6 / self.requests as f64
+        self.cpu.as_secs_f64() * 1e6 / self.requests as f64
     }
 
     fn user(&self) -> f64 {
-        self.user.as_secs_f64() * 1e6 / self.requests as f64
+        self.per_request() * self.user_share
     }
 
     fn system(&self) -> f64 {
-        self.system.as_secs_f64() * 1e6 / self.requests as f64
+        self.per_request() - self.user()
     }
 
     /// The share of its core that it used.
     fn busy(&self) -> f64 {
-        (self.user + self.system).as_secs_f64() / self.wall.as_secs_f64()
+        self.cpu.as_secs_f64() / self.wall.as_secs_f64()
     }
 
     fn rate(&self) -> f64 {
@@ -71,13 +71,27 @@ pub(crate) fn machine(cores: Option<&Cores>) -> String {
         }
         None => "ONE core for contender, load and origin together: not to be compared".to_owned(),
     };
-    let build = if cfg!(debug_assertions) { " DEBUG BUILD: worth nothing." } else { "" };
-    format!("Linux {}, {model}, {count} cores; {pinned}.{build}\n", kernel.trim())
+    let build = if cfg!(debug_assertions) {
+        " DEBUG BUILD: worth nothing."
+    } else {
+        ""
+    };
+    format!(
+        "Linux {}, {model}, {count} cores; {pinned}.{build}\n",
+        kernel.trim()
+    )
 }
 
 pub(crate) fn heading(plan: &Plan, body: usize) -> String {
-    let Plan { connections, rounds, span, .. } = plan;
-    format!("{connections} connections, body of {body} bytes, {rounds} interleaved rounds of {span:?} each:\n")
+    let Plan {
+        connections,
+        rounds,
+        span,
+        ..
+    } = plan;
+    format!(
+        "{connections} connections, body of {body} bytes, {rounds} interleaved rounds of {span:?} each:\n"
+    )
 }
 
 /// Medians over the rounds; the spread and the ratios too, which are taken within each round.
@@ -88,15 +102,26 @@ pub(crate) fn table(rows: &[Row]) -> String {
     for row in rows {
         // Writing to a string cannot fail.
         let _ = match &row.version {
-            Some(version) => writeln!(text, "| {} {version} | {}", row.kind.name(), cells(row, rows)),
-            None => writeln!(text, "| {} | not installed, not measured | | | | | | | |", row.kind.name()),
+            Some(version) => writeln!(
+                text,
+                "| {} {version} | {}",
+                row.kind.name(),
+                cells(row, rows)
+            ),
+            None => writeln!(
+                text,
+                "| {} | not installed, not measured | | | | | | | |",
+                row.kind.name()
+            ),
         };
     }
     text
 }
 
 fn cells(row: &Row, rows: &[Row]) -> String {
-    let median = |of: fn(&Measured) -> f64| Spread::of(row.rounds.iter().map(of)).map_or(f64::NAN, |s| s.median);
+    let median = |of: fn(&Measured) -> f64| {
+        Spread::of(row.rounds.iter().map(of)).map_or(f64::NAN, |s| s.median)
+    };
     let (least, most) = Spread::of(row.rounds.iter().map(Measured::per_request))
         .map_or((f64::NAN, f64::NAN), |s| (s.least, s.most));
     format!(
@@ -133,8 +158,8 @@ mod tests {
         let measured = |&micros: &u64| Measured {
             requests: 1_000,
             wall: Duration::from_millis(100),
-            user: Duration::from_millis(micros) / 4,
-            system: Duration::from_millis(micros) * 3 / 4,
+            cpu: Duration::from_millis(micros),
+            user_share: 0.25,
         };
         Row {
             kind,
@@ -146,7 +171,10 @@ mod tests {
     #[test]
     fn ratios_are_taken_within_a_round() {
         // The machine was twice as slow in the second round, for both.
-        let rows = [row(Kind::Relay, &[10, 20, 10]), row(Kind::Sluice, &[20, 40, 30])];
+        let rows = [
+            row(Kind::Relay, &[10, 20, 10]),
+            row(Kind::Sluice, &[20, 40, 30]),
+        ];
         assert_eq!(ratio(&rows[1], &rows, Kind::Relay), "2.00 (2.00 to 3.00)");
         assert_eq!(ratio(&rows[1], &rows, Kind::Haproxy), "-");
         assert_eq!(

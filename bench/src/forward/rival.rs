@@ -35,19 +35,26 @@ pub(super) fn version(program: &Path) -> anyhow::Result<String> {
         .output()
         .with_context(|| format!("cannot run {}", program.display()))?;
     let told = [output.stdout, output.stderr].concat();
-    Ok(version_in(&String::from_utf8_lossy(&told)).unwrap_or("unknown").to_owned())
+    Ok(version_in(&String::from_utf8_lossy(&told))
+        .unwrap_or("unknown")
+        .to_owned())
 }
 
 /// `1.22.1` of `nginx version: nginx/1.22.1`, `2.6.12` of `HAProxy version 2.6.12-1+deb12u4 2026/10/17`.
 fn version_in(told: &str) -> Option<&str> {
     let words = told.lines().next()?.split([' ', '/', '-']);
-    words.into_iter().find(|word| word.starts_with(|c: char| c.is_ascii_digit()))
+    words
+        .into_iter()
+        .find(|word| word.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 /// The weights of both servers.
 fn weights() -> [u16; 2] {
     let canary = Weight::from_basis_points(CANARY).unwrap_or_default();
-    [canary.complement().basis_points() / 100, canary.basis_points() / 100]
+    [
+        canary.complement().basis_points() / 100,
+        canary.basis_points() / 100,
+    ]
 }
 
 pub(super) fn nginx(
@@ -104,7 +111,11 @@ http {{
     let file = directory.join("nginx.conf");
     fs::write(&file, text)?;
     let mut command = Command::new(program);
-    command.arg("-e").arg(directory.join("nginx.log")).arg("-c").arg(file);
+    command
+        .arg("-e")
+        .arg(directory.join("nginx.log"))
+        .arg("-c")
+        .arg(file);
     Ok(command)
 }
 
@@ -155,7 +166,10 @@ mod tests {
     fn versions_are_told_in_different_words() {
         for (told, expected) in [
             ("nginx version: nginx/1.22.1\n", Some("1.22.1")),
-            ("HAProxy version 2.6.12-1+deb12u4 2026/10/17 - https://haproxy.org/\n", Some("2.6.12")),
+            (
+                "HAProxy version 2.6.12-1+deb12u4 2026/10/17 - https://haproxy.org/\n",
+                Some("2.6.12"),
+            ),
             ("no idea\n", None),
             ("", None),
         ] {

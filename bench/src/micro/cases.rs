@@ -61,10 +61,16 @@ fn case(name: &'static str, mut operation: impl FnMut() + 'static) -> Case {
 fn request() -> anyhow::Result<Request<()>> {
     let request = Request::get("/cart/items?page=2")
         .header("host", HOST)
-        .header("user-agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
+        .header(
+            "user-agent",
+            "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+        )
         .header("accept", "text/html,application/xhtml+xml,*/*;q=0.8")
         .header("accept-encoding", "gzip, deflate, br")
-        .header("cookie", "session=4f3c2b1a; theme=dark; bucket=00c0ffee00c0ffee")
+        .header(
+            "cookie",
+            "session=4f3c2b1a; theme=dark; bucket=00c0ffee00c0ffee",
+        )
         .header(USER, "user-4711");
     Ok(request.body(())?)
 }
@@ -98,7 +104,10 @@ fn table(rules: usize) -> anyhow::Result<RouteTable> {
         target: Target::Split(0),
     };
     let split = split(&Stats::new(1));
-    Ok(RouteTable::new((0..rules).map(route).collect(), vec![split])?)
+    Ok(RouteTable::new(
+        (0..rules).map(route).collect(),
+        vec![split],
+    )?)
 }
 
 fn view() -> anyhow::Result<Case> {
@@ -138,7 +147,11 @@ fn record() -> Case {
         began += Duration::from_micros(40);
         let shard = series.shard(0);
         shard.begin(began, true);
-        shard.end(began, began + Duration::from_micros(900), Outcome::Answered(200));
+        shard.end(
+            began,
+            began + Duration::from_micros(900),
+            Outcome::Answered(200),
+        );
     })
 }
 
@@ -151,7 +164,11 @@ fn snapshot() -> Case {
         let series = stats.series(&sluice::rollout(), role);
         let shard = series.shard(request as usize % 2);
         shard.begin(now, true);
-        shard.end(now, now + Duration::from_micros(request), Outcome::Answered(200));
+        shard.end(
+            now,
+            now + Duration::from_micros(request),
+            Outcome::Answered(200),
+        );
     }
     Case {
         is_allocation_free: false,

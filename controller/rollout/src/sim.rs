@@ -143,11 +143,17 @@ impl Traffic {
         self.generation = self.routes.publish(RouteTable::default());
     }
 
-    /// What was the canary is the stable now, and the next canary is another version.
+    /// What was the canary is the stable now.
     fn promote(&mut self) {
         self.stable = self.canary;
         let [stable, canary] = &mut self.versions;
-        stable.first_request = canary.first_request.take();
+        stable.first_request = canary.first_request;
+    }
+
+    /// The canary is another version, which has had no request yet.
+    fn renew_canary(&mut self) {
+        let [_, canary] = &mut self.versions;
+        canary.first_request = None;
     }
 
     /// The canary's weight.

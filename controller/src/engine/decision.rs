@@ -23,7 +23,7 @@ fn decision(
     what: &'static str,
     by: &'static str,
     why: String,
-    revision: impl ToString,
+    revision: &impl ToString,
 ) -> Option<Decision> {
     Some(Decision {
         what,
@@ -86,7 +86,7 @@ pub(super) fn between(plan: &Plan, before: &State, after: &State) -> Option<Deci
                 "returned",
                 "operator",
                 why,
-                after.stable()?.revision.clone(),
+                &after.stable()?.revision,
             )
         }
         (_, State::Empty | State::Healthy(_) | State::Aborted(_)) => None,

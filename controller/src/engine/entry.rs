@@ -166,6 +166,11 @@ impl Entry {
         true
     }
 
+    /// Whether a weight was decided that, as far as was seen, not every worker serves yet.
+    pub(super) fn awaits_workers(&self) -> bool {
+        self.swapping.is_some()
+    }
+
     /// The generation and weight that were published for the rollout, if every worker serves them.
     fn served(&self, traffic: &Traffic<'_>) -> Option<(Generation, Weight)> {
         self.published.filter(|(generation, _)| {
@@ -258,7 +263,7 @@ impl Entry {
         &mut self,
         spec: &RolloutSpec,
         traffic: &Traffic<'_>,
-        verb: Verb,
+        verb: &Verb,
         now: Timestamp,
     ) -> Result<(), Refused> {
         let before = self.state.clone();

@@ -338,7 +338,7 @@ fn low_traffic_is_inconclusive_and_waits_for_a_person() {
     let (now, elapsed) = (world.now(), world.elapsed);
     world
         .engine
-        .act(&id(), Verb::Promote, now, elapsed)
+        .act(&id(), &Verb::Promote, now, elapsed)
         .unwrap()
         .wait()
         .unwrap();
@@ -362,7 +362,7 @@ fn an_abort_is_served_in_the_same_turn() {
         .engine
         .act(
             &id(),
-            Verb::Abort {
+            &Verb::Abort {
                 by: "operator".into(),
             },
             now,
@@ -373,7 +373,7 @@ fn an_abort_is_served_in_the_same_turn() {
     assert_eq!(world.view().phase, "Degraded");
     let refused = world
         .engine
-        .act(&id(), Verb::Promote, now, elapsed)
+        .act(&id(), &Verb::Promote, now, elapsed)
         .unwrap_err();
     assert!(
         matches!(&refused, Refused::NotNow(why) if why.contains("allowed: retry")),
@@ -383,11 +383,11 @@ fn an_abort_is_served_in_the_same_turn() {
     assert_eq!(
         world
             .engine
-            .act(&nobody, Verb::Retry, now, elapsed)
+            .act(&nobody, &Verb::Retry, now, elapsed)
             .unwrap_err(),
         Refused::Unknown
     );
-    world.engine.act(&id(), Verb::Retry, now, elapsed).unwrap();
+    world.engine.act(&id(), &Verb::Retry, now, elapsed).unwrap();
     assert_eq!(world.run(10, |view| view.weight > 0.0).weight, 20.0);
 }
 

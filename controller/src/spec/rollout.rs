@@ -1,21 +1,13 @@
 //! A Rollout document as a plan, with what the split and the guard need.
 
-use super::{Fault, conditions, path};
+use super::{Fault, conditions, guard::guard, path, steps::steps};
 use crds::{
     Canary, FieldPath, Rollout,
-    sluice::{self, Evidence, Guard, LatencyOptions, ProxyOptions, StickyKind, Switch},
-    step::{SetHeaderRoute, StepAction},
+    sluice::{self, ProxyOptions, StickyKind, Switch},
 };
-use rollout::{
-    Plan,
-    analysis::{Config, LatencyConfig, Parameters},
-    plan::{
-        EvidenceStep, HeaderMatch, HeaderRoute, HeaderValue, OnInconclusive, Revision, Step, Steps,
-    },
-    state::Slot,
-};
+use rollout::{Plan, analysis::Config, plan::Revision, state::Slot};
 use std::time::Duration;
-use traffic::{BackendId, RolloutId, SplitRule, StickyKey, Weight, split::Side};
+use traffic::{BackendId, RolloutId, SplitRule, StickyKey, split::Side};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// A rollout, checked.
@@ -58,8 +50,6 @@ impl Slots {
     }
 }
 
-const EVIDENCE_MAX_DURATION: Duration = Duration::from_secs(15 * 60);
-
 impl RolloutSpec {
     /// Reads `rollout`; adds what cannot be acted on to `faults`, and gives nothing when there is something.
     pub(super) fn read(rollout: &Rollout, faults: &mut Vec<Fault>) -> Option<Self> {
@@ -101,7 +91,8 @@ impl RolloutSpec {
     }
 }
 
-fn options_path() -> FieldPath {
+/// Where Sluice's own options are.
+pub(super) fn options_path() -> FieldPath {
     path("spec.strategy.canary.trafficRouting.plugins").key(sluice::PROXY)
 }
 
@@ -193,251 +184,4 @@ fn rules(options: &ProxyOptions, faults: &mut Vec<Fault>) -> Vec<SplitRule> {
         }
     };
     options.rules.iter().enumerate().map(rule).collect()
-}
-
-fn guard(written: &Guard, faults: &mut Vec<Fault>) -> Option<Config> {
-    let mut parameters = Parameters::default();
-    if let Switch::On(options) = written {
-        let sluice::GuardOptions {
-            alpha,
-            beta,
-            relative_margin,
-            absolute_margin,
-            harm_budget,
-            harm_slack,
-            horizon,
-            min_canary_failures,
-            baseline_unhealthy_above,
-            latency,
-            warm_up,
-            burst_window,
-            fast_path,
-            dwell,
-            stable_half_life,
-        } = options.clone();
-        set(&mut parameters.alpha, alpha);
-        set(&mut parameters.beta, beta);
-        set(&mut parameters.relative_margin, relative_margin);
-        set(&mut parameters.absolute_margin, absolute_margin);
-        set(&mut parameters.harm_budget, harm_budget);
-        set(&mut parameters.harm_slack, harm_slack);
-        set(&mut parameters.horizon, horizon.map(Duration::from));
-        set(
-            &mut parameters.min_canary_failures,
-            min_canary_failures.map(u64::from),
-        );
-        set(
-            &mut parameters.baseline_unhealthy_above,
-            baseline_unhealthy_above,
-        );
-        set(&mut parameters.warm_up, warm_up.map(Duration::from));
-        set(
-            &mut parameters.burst_window,
-            burst_window.map(Duration::from),
-        );
-        set(&mut parameters.fast_path, fast_path);
-        set(&mut parameters.dwell, dwell.map(Duration::from));
-        set(
-            &mut parameters.stable_half_life,
-            stable_half_life.map(Duration::from),
-        );
-        if let Some(written) = latency {
-            parameters.latency = latency_of(written, parameters.latency.take());
-        }
-    }
-    match Config::new(parameters) {
-        Ok(config) => Some(config),
-        Err(refused) => {
-            faults.push((options_path().key("guard"), refused.to_string()));
-            None
-        }
-    }
-}
-
-fn set<T>(parameter: &mut T, written: Option<T>) {
-    if let Some(written) = written {
-        *parameter = written;
-    }
-}
-
-fn latency_of(
-    written: Switch<LatencyOptions>,
-    default: Option<LatencyConfig>,
-) -> Option<LatencyConfig> {
-    let Switch::On(options) = written else {
-        return None;
-    };
-    let mut latency = default?;
-    set(&mut latency.increase, options.increase);
-    set(
-        &mut latency.negligible,
-        options.negligible.map(Duration::from),
-    );
-    set(&mut latency.quantiles, options.quantiles);
-    Some(latency)
-}
-
-fn steps(canary: &Canary, guard: &Config, faults: &mut Vec<Fault>) -> Option<Steps> {
-    let mut steps = Vec::new();
-    for (i, written) in canary.steps.iter().enumerate() {
-        let at = path("spec.strategy.canary.steps").index(i);
-        match written.action() {
-            Ok(action) => steps.extend(step(&action, &at, guard, faults)),
-            Err(error) => faults.push((at, error.to_string())),
-        }
-    }
-    let hash = format!(
-        "{:016x}",
-        xxh3_64(&serde_json::to_vec(&canary.steps).unwrap_or_default())
-    );
-    if steps.len() < canary.steps.len() {
-        return None;
-    }
-    Steps::new(steps, hash)
-        .map_err(|wrong| {
-            let at = |fault: &rollout::plan::Fault| {
-                path("spec.strategy.canary.steps")
-                    .index(fault.step)
-                    .key(fault.field)
-            };
-            let told = |fault: rollout::plan::Fault| {
-                (
-                    at(&fault),
-                    format!("found {}, allowed {}", fault.found, fault.allowed),
-                )
-            };
-            faults.extend(wrong.into_iter().map(told));
-        })
-        .ok()
-}
-
-fn step(
-    action: &StepAction<'_>,
-    at: &FieldPath,
-    guard: &Config,
-    faults: &mut Vec<Fault>,
-) -> Option<Step> {
-    match action {
-        StepAction::SetWeight(percent) => {
-            let weight = u8::try_from(*percent).ok().and_then(Weight::from_percent);
-            if weight.is_none() {
-                faults.push((
-                    at.key("setWeight"),
-                    format!("found {percent}, allowed 0 to 100"),
-                ));
-            }
-            weight.map(Step::SetWeight)
-        }
-        StepAction::Pause(pause) => match pause.duration() {
-            Ok(duration) => Some(Step::Pause(duration)),
-            Err(error) => {
-                faults.push((at.key("pause").key("duration"), error.to_string()));
-                None
-            }
-        },
-        StepAction::SetHeaderRoute(route) => {
-            header_route(route, at, faults).map(Step::SetHeaderRoute)
-        }
-        StepAction::Plugin(plugin) if plugin.name == sluice::EVIDENCE => {
-            let config = plugin.config.as_ref();
-            evidence(config, &at.key("plugin").key("config"), guard, faults).map(Step::Evidence)
-        }
-        StepAction::SetCanaryScale(_) => Some(Step::NoEffect {
-            name: action.name().to_owned(),
-        }),
-        StepAction::Experiment(_)
-        | StepAction::Analysis(_)
-        | StepAction::SetMirrorRoute(_)
-        | StepAction::Plugin(_) => {
-            let why = format!(
-                "{} does not act yet; a rollout that counts on it is not begun",
-                action.name()
-            );
-            faults.push((at.key(action.name()), why));
-            None
-        }
-    }
-}
-
-fn header_route(
-    written: &SetHeaderRoute,
-    at: &FieldPath,
-    faults: &mut Vec<Fault>,
-) -> Option<HeaderRoute> {
-    let at = at.key("setHeaderRoute");
-    let before = faults.len();
-    let mut matches = Vec::new();
-    for (i, written) in written.matches.iter().enumerate() {
-        let value = written.header_value.as_ref();
-        let value = value.map(|value| {
-            (
-                value.exact.as_deref(),
-                value.prefix.as_deref(),
-                value.regex.as_deref(),
-            )
-        });
-        let value = match value {
-            Some((Some(exact), None, None)) => HeaderValue::Exact(exact.to_owned()),
-            Some((None, Some(prefix), None)) => HeaderValue::Prefix(prefix.to_owned()),
-            Some((None, None, Some(regex))) => HeaderValue::Regex(regex.to_owned()),
-            _ => {
-                let needs = "needs exactly one of exact, prefix, regex";
-                faults.push((
-                    at.key("match").index(i).key("headerValue"),
-                    needs.to_owned(),
-                ));
-                continue;
-            }
-        };
-        matches.push(HeaderMatch {
-            name: written.header_name.clone(),
-            value,
-        });
-    }
-    let route = HeaderRoute {
-        name: written.name.clone().unwrap_or_default(),
-        matches,
-    };
-    // Compiled again for each table; here to find now what could not be compiled then.
-    conditions::of_header_route(&route, &at.key("match"), faults);
-    (faults.len() == before).then_some(route)
-}
-
-fn evidence(
-    config: Option<&serde_json::Value>,
-    at: &FieldPath,
-    guard: &Config,
-    faults: &mut Vec<Fault>,
-) -> Option<EvidenceStep> {
-    let written = match config {
-        None => Evidence::default(),
-        Some(config) => {
-            let read = crds::read::<Evidence>(config);
-            faults.extend(
-                read.faults
-                    .into_iter()
-                    .map(|fault| (at.join(&fault.path), fault.message)),
-            );
-            read.value?
-        }
-    };
-    let Evidence {
-        harm_budget,
-        confidence,
-        min_duration,
-        max_duration,
-        on_inconclusive,
-    } = written;
-    let defaults = guard.parameters();
-    Some(EvidenceStep {
-        harm_budget: harm_budget.unwrap_or(defaults.harm_budget),
-        beta: confidence.unwrap_or(defaults.beta),
-        min_duration: min_duration.map(Duration::from).unwrap_or_default(),
-        max_duration: max_duration.map_or(EVIDENCE_MAX_DURATION, Duration::from),
-        on_inconclusive: match on_inconclusive.unwrap_or_default() {
-            sluice::OnInconclusive::Hold => OnInconclusive::Hold,
-            sluice::OnInconclusive::Promote => OnInconclusive::Promote,
-            sluice::OnInconclusive::Abort => OnInconclusive::Abort,
-        },
-    })
 }

@@ -18,21 +18,14 @@ pub(super) struct Section {
 pub(super) fn fit(mut sections: Vec<Section>, height: usize) -> Vec<Line<'static>> {
     let mut order: Vec<usize> = (0..sections.len()).collect();
     order.sort_by_key(|index| sections[*index].importance);
-    for keep_least in [true, false] {
-        for index in &order {
-            let excess = total(&sections).saturating_sub(height);
-            let Section { lines, least, .. } = &mut sections[*index];
-            let floor = if keep_least {
-                lines.len().min(*least)
-            } else {
-                0
-            };
-            let left = match keep_least {
-                true => lines.len().saturating_sub(excess).max(floor),
-                false if excess > 0 => 0,
-                false => lines.len(),
-            };
-            lines.truncate(left);
+    for index in &order {
+        let excess = total(&sections).saturating_sub(height);
+        let Section { lines, least, .. } = &mut sections[*index];
+        lines.truncate(lines.len().saturating_sub(excess).max(*least));
+    }
+    for index in &order {
+        if total(&sections) > height {
+            sections[*index].lines.clear();
         }
     }
     let mut gaps = height.saturating_sub(total(&sections));

@@ -1,6 +1,6 @@
 //! The binary as a process of its own.
 
-use super::{PATIENCE, until, wire};
+use super::{until, wire};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::{

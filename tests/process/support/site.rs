@@ -21,6 +21,8 @@ pub(crate) struct Documents {
     pub(crate) steps: String,
     /// What stands under `sluice/proxy`, in flow style.
     pub(crate) options: String,
+    /// The header route that steps may set.
+    pub(crate) managed_route: Option<&'static str>,
     /// More fields of the Proxy, one on each line.
     pub(crate) proxy: String,
     /// The version that the template asks for.
@@ -32,6 +34,7 @@ impl Default for Documents {
         Self {
             steps: "setWeight: 50\npause: {}".to_owned(),
             options: QUICK.to_owned(),
+            managed_route: None,
             proxy: String::new(),
             version: "v1".to_owned(),
         }
@@ -58,7 +61,7 @@ impl Site {
             blue,
             green,
         };
-        site.write();
+        site.rewrite();
         site
     }
 
@@ -71,7 +74,7 @@ impl Site {
     }
 
     /// Writes the documents as they are.
-    fn write(&self) {
+    pub(crate) fn rewrite(&self) {
         fs::write(self.proxy_file(), self.proxy_text()).unwrap();
         self.write_rollout(&self.rollout_text());
     }
@@ -150,9 +153,13 @@ spec:
         let Documents {
             steps,
             options,
+            managed_route,
             version,
             ..
         } = &self.documents;
+        let managed = managed_route
+            .map(|name| format!("managedRoutes: [{{name: {name}}}], "))
+            .unwrap_or_default();
         format!(
             "apiVersion: argoproj.io/v1alpha1
 kind: Rollout
@@ -162,7 +169,7 @@ spec:
   strategy:
     canary:
       pingPong: {{pingService: blue, pongService: green}}
-      trafficRouting: {{plugins: {{sluice/proxy: {{{options}}}}}}}
+      trafficRouting: {{{managed}plugins: {{sluice/proxy: {{{options}}}}}}}
       steps:
 {}",
             indented(steps, "      - ")

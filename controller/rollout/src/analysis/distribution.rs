@@ -1,36 +1,31 @@
 //! Latencies as weights of the histogram's buckets, which may fade.
 
 use serde::{Deserialize, Serialize};
-use traffic::{Bucket, histogram::BUCKETS};
+use traffic::Bucket;
 
 /// A bucket that has faded to less than this is empty.
 const NEGLIGIBLE: f64 = 1e-6;
 
-/// How many requests (not always whole) fell into each bucket. Stored as the buckets that are not empty.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// How many requests (not always whole) fell into each bucket. Holds the buckets that are not empty: those of one
+/// service are a tenth of all.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Vec<(usize, f64)>", into = "Vec<(usize, f64)>")]
 pub struct Distribution {
-    buckets: Box<[f64]>,
-}
-
-impl Default for Distribution {
-    fn default() -> Self {
-        Self {
-            buckets: vec![0.0; BUCKETS].into(),
-        }
-    }
+    /// Buckets ascending, weights above 0.
+    filled: Vec<(Bucket, f64)>,
 }
 
 impl From<Vec<(usize, f64)>> for Distribution {
-    /// Buckets that do not exist and weights that are no weights are left out.
+    /// Buckets that do not exist and weights that are no weights are left out; of a bucket that is named twice, the
+    /// last weight counts.
     fn from(filled: Vec<(usize, f64)>) -> Self {
         let mut distribution = Self::default();
         for (index, weight) in filled {
-            if let Some(bucket) = distribution.buckets.get_mut(index)
+            if let Some(bucket) = Bucket::at(index)
                 && weight.is_finite()
                 && weight > 0.0
             {
-                *bucket = weight;
+                *distribution.weight(bucket) = weight;
             }
         }
         distribution
@@ -39,13 +34,8 @@ impl From<Vec<(usize, f64)>> for Distribution {
 
 impl From<Distribution> for Vec<(usize, f64)> {
     fn from(distribution: Distribution) -> Self {
-        distribution
-            .buckets
-            .iter()
-            .copied()
-            .enumerate()
-            .filter(|(_, weight)| *weight > 0.0)
-            .collect()
+        let filled = distribution.filled.into_iter();
+        filled.map(|(bucket, weight)| (bucket.index(), weight)).collect()
     }
 }
 
@@ -53,23 +43,35 @@ impl Distribution {
     /// Adds so many requests to the buckets that they fell into.
     pub fn learn(&mut self, ended: &[(Bucket, u64)]) {
         for (bucket, requests) in ended {
-            self.buckets[bucket.index()] += *requests as f64;
-        }
-    }
-
-    /// Keeps the share `kept` of every bucket.
-    pub fn fade(&mut self, kept: f64) {
-        for weight in &mut self.buckets {
-            *weight *= kept;
-            if *weight < NEGLIGIBLE {
-                *weight = 0.0;
+            if *requests > 0 {
+                *self.weight(*bucket) += *requests as f64;
             }
         }
     }
 
+    /// The place of `bucket`'s weight, which is not to stay at 0.
+    fn weight(&mut self, bucket: Bucket) -> &mut f64 {
+        let place = match self.filled.binary_search_by_key(&bucket, |(known, _)| *known) {
+            Ok(place) => place,
+            Err(place) => {
+                self.filled.insert(place, (bucket, 0.0));
+                place
+            }
+        };
+        &mut self.filled[place].1
+    }
+
+    /// Keeps the share `kept` of every bucket.
+    pub fn fade(&mut self, kept: f64) {
+        self.filled.retain_mut(|(_, weight)| {
+            *weight *= kept;
+            *weight >= NEGLIGIBLE
+        });
+    }
+
     /// All requests.
     pub fn total(&self) -> f64 {
-        self.buckets.iter().sum()
+        self.filled.iter().map(|(_, weight)| weight).sum()
     }
 
     /// The lowest bucket at or below which the share `quantile` of the requests lies, and how many lie above it.
@@ -81,11 +83,11 @@ impl Distribution {
         // Sums of faded weights differ in their last digits by the order of adding.
         let rank = quantile * total * (1.0 - 1e-12);
         let mut below = 0.0;
-        let index = self.buckets.iter().position(|weight| {
+        let (bucket, _) = self.filled.iter().find(|(_, weight)| {
             below += weight;
-            below >= rank && *weight > 0.0
+            below >= rank
         })?;
-        Some((Bucket::at(index)?, (total - below).max(0.0)))
+        Some((*bucket, (total - below).max(0.0)))
     }
 
     /// The upper bound of the bucket at `quantile` in seconds; nothing without requests or when there is no bound.
@@ -143,7 +145,7 @@ mod tests {
     #[test]
     fn a_bucket_that_does_not_exist_is_left_out() {
         let read: Distribution =
-            serde_json::from_str("[[7, 2.0], [100000, 1.0], [3, -1.0]]").unwrap();
+            serde_json::from_str("[[7, 2.0], [100000, 1.0], [3, -1.0], [5, 0.0]]").unwrap();
         assert_eq!(read.total(), 2.0);
     }
 }

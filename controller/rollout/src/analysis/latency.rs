@@ -47,18 +47,14 @@ impl LatencyWatch {
         }
     }
 
-    /// Takes the slow requests of `interval`. Nothing is slow while the stable's latency, of which `total` requests
-    /// are known, is unknown or without a bound.
-    pub(super) fn take(
-        &mut self,
-        start: f64,
-        interval: &Interval<'_>,
-        (usual, total): (&Distribution, f64),
-        config: &LatencyConfig,
-    ) {
-        if !self.watch.is_in_block() {
-            self.bounds = self.bounds(usual, total, config);
-        }
+    /// Sets what counts as slow in the block that begins, by the stable's `usual` latencies of `total` requests.
+    pub(super) fn aim(&mut self, usual: &Distribution, total: f64, config: &LatencyConfig) {
+        self.bounds = self.bounds(usual, total, config);
+    }
+
+    /// Takes the slow requests of `interval`. Nothing is slow while the stable's latency is unknown or without a
+    /// bound.
+    pub(super) fn take(&mut self, start: f64, interval: &Interval<'_>) {
         let Some(bounds) = self.bounds else {
             return;
         };

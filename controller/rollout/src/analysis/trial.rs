@@ -120,9 +120,14 @@ impl Trial {
         if let Some(latency) = &parameters.latency
             && self.is_warm(interval, start, parameters.warm_up)
         {
-            let usual = (baseline.latency(), baseline.latency().total());
+            let usual = baseline.latency();
+            // Told once, as it is a sum over all buckets.
+            let mut total = None;
             for test in &mut self.latency {
-                test.take(start, interval, usual, latency);
+                if !test.watch.is_in_block() {
+                    test.aim(usual, *total.get_or_insert_with(|| usual.total()), latency);
+                }
+                test.take(start, interval);
             }
         }
         if let Some(acceptance) = &mut self.acceptance {

@@ -1,7 +1,7 @@
 //! One rollback test under way: its evidence, its counts, and when its window closes.
 
 use super::{
-    block::{Block, Gains, Margin},
+    block::{self, Block, Gains, Margin},
     blocks::{Blocks, Tally, Tick},
     config::Parameters,
     mixture::{ABOVE, Mixture, alternative},
@@ -110,14 +110,12 @@ pub(super) fn ln_s(
     stable_ratio: f64,
     block: Block,
 ) -> impl Iterator<Item = f64> {
-    gains(
-        offsets,
-        margin,
-        stable_ratio,
-        block.canary as f64,
-        block.stable as f64,
-    )
-    .map(move |gains| gains.ln_s(&block))
+    let border = margin.at(stable_ratio);
+    offsets.iter().map(move |offset| {
+        guess(border, *offset).map_or(0.0, |guess| {
+            block::ln_s(guess, stable_ratio, &block, margin)
+        })
+    })
 }
 
 /// What one request adds to each alternative's evidence, in blocks of `n_c` and `n_s` requests.
@@ -130,18 +128,21 @@ pub(super) fn gains(
 ) -> impl Iterator<Item = Gains> {
     let border = margin.at(stable_ratio);
     offsets.iter().map(move |offset| {
-        let guess = alternative(border, *offset);
-        let is_outside = if *offset > 0.0 {
-            guess > border
-        } else {
-            guess < border
-        };
-        if is_outside {
+        guess(border, *offset).map_or_else(Gains::default, |guess| {
             Gains::of(guess, stable_ratio, n_c, n_s, margin)
-        } else {
-            Gains::default()
-        }
+        })
     })
+}
+
+/// The alternative at `offset` from the border, if there is room on its side.
+fn guess(border: f64, offset: f64) -> Option<f64> {
+    let guess = alternative(border, offset);
+    let is_outside = if offset > 0.0 {
+        guess > border
+    } else {
+        guess < border
+    };
+    is_outside.then_some(guess)
 }
 
 #[cfg(test)]

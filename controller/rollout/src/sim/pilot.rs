@@ -30,8 +30,8 @@
 
 use super::{TICK, Traffic};
 use crate::{
-    Acceptance, Cause, Effects, Judgement, Observation, Outcome, Pause, Plan, Reason, Revision,
-    State, Verdict, acceptance_target,
+    Acceptance, Cause, Effects, Judgement, Observation, Pause, Plan, Reason, Revision, Slot, State,
+    Verdict, acceptance_target,
     analysis::{self, Config, Judge, Target},
     step,
 };
@@ -51,6 +51,8 @@ const DELAY: Duration = Duration::from_millis(5);
 pub struct Pilot {
     plan: Plan,
     traffic: Traffic,
+    /// Where the version is that the traffic has as its stable.
+    slot: Slot,
     delay: Duration,
     state: State,
     judge: Judge,
@@ -137,6 +139,7 @@ impl Pilot {
         };
         Self {
             plan,
+            slot: Slot::First,
             delay: DELAY,
             state: kept.state.clone(),
             judge: kept.judge.clone(),
@@ -177,6 +180,7 @@ impl Pilot {
     /// Wants `revision` to become the stable from the next turn on.
     pub fn ship(&mut self, revision: Revision) {
         self.plan.revision = revision;
+        self.traffic.renew_canary();
         self.shipped = Shipped {
             at: self.traffic.at,
             base: self.counted(),
@@ -238,25 +242,24 @@ impl Pilot {
     fn ending(&self) -> Ending {
         match &self.state {
             State::Healthy(healthy) if healthy.stable.revision == self.plan.revision => {
-                match healthy.outcome {
-                    Outcome::Promoted | Outcome::PromotedInFull | Outcome::Deployed => {
-                        Ending::Promoted
-                    }
-                    Outcome::Returned => Ending::Aborted,
+                Ending::Promoted
+            }
+            State::Aborted(aborted) if aborted.canary == self.plan.revision => {
+                match aborted.cause {
+                    Cause::Verdict { .. } => Ending::RolledBack,
+                    Cause::Verb { .. } | Cause::Inconclusive { .. } => Ending::Aborted,
                 }
             }
-            State::Aborted(aborted) => match aborted.cause {
-                Cause::Verdict { .. } => Ending::RolledBack,
-                Cause::Verb { .. } | Cause::Inconclusive { .. } => Ending::Aborted,
-            },
             State::Paused {
                 pause: Pause::Inconclusive,
                 ..
             } => Ending::Inconclusive,
             _ if matches!(self.reason, Some(Reason::Held { .. })) => Ending::Held,
-            State::Empty | State::Healthy(_) | State::Progressing(_) | State::Paused { .. } => {
-                Ending::UnderWay
-            }
+            State::Empty
+            | State::Healthy(_)
+            | State::Progressing(_)
+            | State::Paused { .. }
+            | State::Aborted(_) => Ending::UnderWay,
         }
     }
 
@@ -348,9 +351,10 @@ impl Pilot {
         else {
             return;
         };
-        let slot = |table: &Table| table.effects.stable.as_ref().map(|stable| stable.slot);
-        let alternates = |serves: &Table| slot(serves) != slot(&table);
-        if self.proxy.serves.as_ref().is_some_and(alternates) {
+        if let Some(stable) = &table.effects.stable
+            && stable.slot != self.slot
+        {
+            self.slot = stable.slot;
             self.traffic.promote();
         }
         self.traffic.publish(table.effects.weight);

@@ -94,6 +94,24 @@ fn expectation(gains: Gains, n_c: u64, n_s: u64, p_c: f64, p_s: f64) -> f64 {
 
 proptest! {
     #[test]
+    fn a_blocks_evidence_is_the_same_with_and_without_the_gains_of_all_requests(
+        (n_c, n_s) in (0u64..6, 0u64..12),
+        (bad_c, bad_s) in (0u64..6, 0u64..12),
+        (relative, absolute) in (1.0f64..2.0, 0.0f64..0.1),
+        (theta_c, theta_s) in (0.001f64..0.999, 0.0005f64..0.4),
+    ) {
+        let margin = Margin { relative, absolute };
+        let block = Block {
+            canary: n_c,
+            canary_bad: bad_c.min(n_c),
+            stable: n_s,
+            stable_bad: bad_s.min(n_s),
+        };
+        let all = Gains::of(theta_c, theta_s, n_c as f64, n_s as f64, margin);
+        prop_assert_eq!(ln_s(theta_c, theta_s, &block, margin), all.ln_s(&block));
+    }
+
+    #[test]
     fn no_point_of_the_null_expects_evidence_against_itself(
         (n_c, n_s) in (1u64..6, 1u64..12),
         (relative, absolute) in (1.0f64..2.0, 0.0f64..0.1),

@@ -1,0 +1,89 @@
+//! The guard's parameters, with their defaults.
+
+use super::{Fault, rollout::options_path};
+use crds::sluice::{self, Guard, LatencyOptions, Switch};
+use rollout::analysis::{Config, LatencyConfig, Parameters};
+use std::time::Duration;
+
+/// The parameters that `written` leaves of the defaults. Those of a guard that is off still pace evidence steps.
+pub(super) fn guard(written: &Guard, faults: &mut Vec<Fault>) -> Option<Config> {
+    let mut parameters = Parameters::default();
+    if let Switch::On(options) = written {
+        let sluice::GuardOptions {
+            alpha,
+            beta,
+            relative_margin,
+            absolute_margin,
+            harm_budget,
+            harm_slack,
+            horizon,
+            min_canary_failures,
+            baseline_unhealthy_above,
+            latency,
+            warm_up,
+            burst_window,
+            fast_path,
+            dwell,
+            stable_half_life,
+        } = options.clone();
+        set(&mut parameters.alpha, alpha);
+        set(&mut parameters.beta, beta);
+        set(&mut parameters.relative_margin, relative_margin);
+        set(&mut parameters.absolute_margin, absolute_margin);
+        set(&mut parameters.harm_budget, harm_budget);
+        set(&mut parameters.harm_slack, harm_slack);
+        set(&mut parameters.horizon, horizon.map(Duration::from));
+        set(
+            &mut parameters.min_canary_failures,
+            min_canary_failures.map(u64::from),
+        );
+        set(
+            &mut parameters.baseline_unhealthy_above,
+            baseline_unhealthy_above,
+        );
+        set(&mut parameters.warm_up, warm_up.map(Duration::from));
+        set(
+            &mut parameters.burst_window,
+            burst_window.map(Duration::from),
+        );
+        set(&mut parameters.fast_path, fast_path);
+        set(&mut parameters.dwell, dwell.map(Duration::from));
+        set(
+            &mut parameters.stable_half_life,
+            stable_half_life.map(Duration::from),
+        );
+        if let Some(written) = latency {
+            parameters.latency = latency_of(written, parameters.latency.take());
+        }
+    }
+    match Config::new(parameters) {
+        Ok(config) => Some(config),
+        Err(refused) => {
+            faults.push((options_path().key("guard"), refused.to_string()));
+            None
+        }
+    }
+}
+
+fn set<T>(parameter: &mut T, written: Option<T>) {
+    if let Some(written) = written {
+        *parameter = written;
+    }
+}
+
+fn latency_of(
+    written: Switch<LatencyOptions>,
+    default: Option<LatencyConfig>,
+) -> Option<LatencyConfig> {
+    let Switch::On(options) = written else {
+        return None;
+    };
+    let mut latency = default?;
+    set(&mut latency.increase, options.increase);
+    set(
+        &mut latency.negligible,
+        options.negligible.map(Duration::from),
+    );
+    set(&mut latency.quantiles, options.quantiles);
+    Some(latency)
+}

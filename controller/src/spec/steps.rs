@@ -1,0 +1,184 @@
+//! The steps of a canary as the machine takes them.
+
+use super::{Fault, conditions, path};
+use crds::{
+    Canary, FieldPath,
+    sluice::{self, Evidence},
+    step::{SetHeaderRoute, StepAction},
+};
+use rollout::{
+    analysis::Config,
+    plan::{EvidenceStep, HeaderMatch, HeaderRoute, HeaderValue, OnInconclusive, Step, Steps},
+};
+use std::time::Duration;
+use traffic::Weight;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// How long an evidence step waits when the document does not say.
+const EVIDENCE_MAX_DURATION: Duration = Duration::from_secs(15 * 60);
+
+/// The steps of `canary`; nothing, and why in `faults`, when one of them cannot be taken.
+pub(super) fn steps(canary: &Canary, guard: &Config, faults: &mut Vec<Fault>) -> Option<Steps> {
+    let mut steps = Vec::new();
+    for (i, written) in canary.steps.iter().enumerate() {
+        let at = path("spec.strategy.canary.steps").index(i);
+        match written.action() {
+            Ok(action) => steps.extend(step(&action, &at, guard, faults)),
+            Err(error) => faults.push((at, error.to_string())),
+        }
+    }
+    let hash = format!(
+        "{:016x}",
+        xxh3_64(&serde_json::to_vec(&canary.steps).unwrap_or_default())
+    );
+    if steps.len() < canary.steps.len() {
+        return None;
+    }
+    Steps::new(steps, hash)
+        .map_err(|wrong| {
+            let at = |fault: &rollout::plan::Fault| {
+                path("spec.strategy.canary.steps")
+                    .index(fault.step)
+                    .key(fault.field)
+            };
+            let told = |fault: rollout::plan::Fault| {
+                (
+                    at(&fault),
+                    format!("found {}, allowed {}", fault.found, fault.allowed),
+                )
+            };
+            faults.extend(wrong.into_iter().map(told));
+        })
+        .ok()
+}
+
+fn step(
+    action: &StepAction<'_>,
+    at: &FieldPath,
+    guard: &Config,
+    faults: &mut Vec<Fault>,
+) -> Option<Step> {
+    match action {
+        StepAction::SetWeight(percent) => {
+            let weight = u8::try_from(*percent).ok().and_then(Weight::from_percent);
+            if weight.is_none() {
+                faults.push((
+                    at.key("setWeight"),
+                    format!("found {percent}, allowed 0 to 100"),
+                ));
+            }
+            weight.map(Step::SetWeight)
+        }
+        StepAction::Pause(pause) => match pause.duration() {
+            Ok(duration) => Some(Step::Pause(duration)),
+            Err(error) => {
+                faults.push((at.key("pause").key("duration"), error.to_string()));
+                None
+            }
+        },
+        StepAction::SetHeaderRoute(route) => {
+            header_route(route, at, faults).map(Step::SetHeaderRoute)
+        }
+        StepAction::Plugin(plugin) if plugin.name == sluice::EVIDENCE => {
+            let config = plugin.config.as_ref();
+            evidence(config, &at.key("plugin").key("config"), guard, faults).map(Step::Evidence)
+        }
+        StepAction::SetCanaryScale(_) => Some(Step::NoEffect {
+            name: action.name().to_owned(),
+        }),
+        StepAction::Experiment(_)
+        | StepAction::Analysis(_)
+        | StepAction::SetMirrorRoute(_)
+        | StepAction::Plugin(_) => {
+            let why = format!(
+                "{} does not act yet; a rollout that counts on it is not begun",
+                action.name()
+            );
+            faults.push((at.key(action.name()), why));
+            None
+        }
+    }
+}
+
+fn header_route(
+    written: &SetHeaderRoute,
+    at: &FieldPath,
+    faults: &mut Vec<Fault>,
+) -> Option<HeaderRoute> {
+    let at = at.key("setHeaderRoute");
+    let before = faults.len();
+    let mut matches = Vec::new();
+    for (i, written) in written.matches.iter().enumerate() {
+        let value = written.header_value.as_ref();
+        let value = value.map(|value| {
+            (
+                value.exact.as_deref(),
+                value.prefix.as_deref(),
+                value.regex.as_deref(),
+            )
+        });
+        let value = match value {
+            Some((Some(exact), None, None)) => HeaderValue::Exact(exact.to_owned()),
+            Some((None, Some(prefix), None)) => HeaderValue::Prefix(prefix.to_owned()),
+            Some((None, None, Some(regex))) => HeaderValue::Regex(regex.to_owned()),
+            _ => {
+                let needs = "needs exactly one of exact, prefix, regex";
+                faults.push((
+                    at.key("match").index(i).key("headerValue"),
+                    needs.to_owned(),
+                ));
+                continue;
+            }
+        };
+        matches.push(HeaderMatch {
+            name: written.header_name.clone(),
+            value,
+        });
+    }
+    let route = HeaderRoute {
+        name: written.name.clone().unwrap_or_default(),
+        matches,
+    };
+    // Compiled again for each table; here to find now what could not be compiled then.
+    conditions::of_header_route(&route, &at.key("match"), faults);
+    (faults.len() == before).then_some(route)
+}
+
+fn evidence(
+    config: Option<&serde_json::Value>,
+    at: &FieldPath,
+    guard: &Config,
+    faults: &mut Vec<Fault>,
+) -> Option<EvidenceStep> {
+    let written = match config {
+        None => Evidence::default(),
+        Some(config) => {
+            let read = crds::read::<Evidence>(config);
+            faults.extend(
+                read.faults
+                    .into_iter()
+                    .map(|fault| (at.join(&fault.path), fault.message)),
+            );
+            read.value?
+        }
+    };
+    let Evidence {
+        harm_budget,
+        confidence,
+        min_duration,
+        max_duration,
+        on_inconclusive,
+    } = written;
+    let defaults = guard.parameters();
+    Some(EvidenceStep {
+        harm_budget: harm_budget.unwrap_or(defaults.harm_budget),
+        beta: confidence.unwrap_or(defaults.beta),
+        min_duration: min_duration.map(Duration::from).unwrap_or_default(),
+        max_duration: max_duration.map_or(EVIDENCE_MAX_DURATION, Duration::from),
+        on_inconclusive: match on_inconclusive.unwrap_or_default() {
+            sluice::OnInconclusive::Hold => OnInconclusive::Hold,
+            sluice::OnInconclusive::Promote => OnInconclusive::Promote,
+            sluice::OnInconclusive::Abort => OnInconclusive::Abort,
+        },
+    })
+}
