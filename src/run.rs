@@ -185,7 +185,7 @@ fn state_file(edge: &Edge, folder: &Path) -> PathBuf {
     folder.join(
         edge.state_file
             .as_deref()
-            .unwrap_or(Path::new("sluice-state.json")),
+            .unwrap_or_else(|| Path::new("sluice-state.json")),
     )
 }
 

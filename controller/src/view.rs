@@ -45,7 +45,8 @@ pub struct RolloutView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StepView {
-    /// The step in words: `weight 5%`, `pause 1m`, `evidence (harm <= 0.5%)`.
+    /// The step in words: `weight 5%`, `pause 60 s`, `evidence`; an evidence step ahead with its forecast: `evidence,
+    /// about 12 s`.
     pub title: String,
     /// How far it is.
     pub progress: StepProgress,

@@ -75,41 +75,46 @@ fn a_bad_edit_changes_nothing_and_is_told_with_place_and_remedy() {
     };
     // The same edits also ask for another version, which must not be begun.
     for (text, place, field, words) in [
-        (replaced("strategy:", "strategy: ["), "", "", ""),
+        (
+            replaced("strategy:", "strategy: ["),
+            "8:15",
+            "",
+            "is not valid YAML",
+        ),
         (
             replaced("setWeight: 50", "setWeight: 500"),
-            "10:20",
-            "spec.strategy.canary.steps[0].setWeight",
+            "11:9",
+            "steps[0].setWeight",
             "found 500, allowed 0 to 100",
         ),
         (
             replaced("setWeight: 50", "setWeight: half"),
-            "10:20",
-            "spec.strategy.canary.steps[0].setWeight",
-            "found \"half\", allowed a whole number",
+            "11:9",
+            "steps[0].setWeight",
+            "found \"half\", allowed a whole",
         ),
         (
             replaced("pause: {}", "pause: {duration: soon}"),
-            "11:26",
-            "spec.strategy.canary.steps[1].pause.duration",
+            "12:17",
+            "steps[1].pause.duration",
             "found \"soon\", allowed",
         ),
         (
-            replaced("pongService: green", "pongService: grene"),
-            "7:48",
-            "spec.strategy.canary.pingPong.pongService",
-            "grene",
+            replaced("dwell: 0s", "dwell: never"),
+            "9:57",
+            "guard.dwell",
+            "found \"never\", allowed a duration",
         ),
         (
-            replaced("dwell: 0s", "dwell: never"),
-            "8:62",
-            "guard.dwell",
-            "found \"never\", allowed",
+            replaced("pongService: green", "pongService: grene"),
+            "8:37",
+            "pingPong.pongService",
+            "found \"grene\", allowed a Service of namespace default: blue, green",
         ),
     ] {
         let edited = text.replace("shop:v2", "shop:v9");
         site.write_rollout(&edited);
-        let begin = format!("{}:{place}", site.rollout_file().display());
+        let begin = format!("{}:{place}: error: ", site.rollout_file().display());
         let told = until_problems(
             &process,
             &format!("{edited}\nis refused with {begin} {field} {words}"),
@@ -170,8 +175,8 @@ fn an_unknown_field_is_a_warning_to_run_and_an_error_to_lint() {
         ..Documents::default()
     });
     let process = site.start();
-    let place = format!("{}:8:49: ", site.rollout_file().display());
-    let field = "spec.strategy.canary.trafficRouting.plugins.sluice/proxy.stikcy: ";
+    let place = format!("{}:9:49: ", site.rollout_file().display());
+    let field = "spec.strategy.canary.trafficRouting.plugins[\"sluice/proxy\"].stikcy: ";
     let parts = |severity: &str| format!("{place}{severity}: {field}");
     process.logs(&["WARN", &parts("warning")]);
     assert_eq!(

@@ -5,6 +5,7 @@ use crate::support::{
     origin::Behaviour,
     process::Process,
     site::{Site, Slot},
+    until,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -90,11 +91,18 @@ fn scraped(text: &str) -> BTreeMap<String, Shape> {
 fn scrapes() -> (Process, [String; 2]) {
     let mut site = Site::with_steps("setWeight: 50\npause: {}");
     let process = site.start();
-    let load = Load::start(process.listener, 200);
+    let _load = Load::start(process.listener, 200);
     site.ship("v2", Slot::Green, Behaviour::Good);
     process.until_phase("Paused", 50.0);
-    load.more(100);
-    let during = process.get("/metrics").text().to_owned();
+    // The measured share is read once a second.
+    let during = until("the measured share is there", || {
+        let text = process.get("/metrics").text().to_owned();
+        if text.contains("\nsluice_split_share{") {
+            Ok(text)
+        } else {
+            Err(text)
+        }
+    });
     site.green.behave(Behaviour::Failing(1.0));
     process.until_view("v2 is rolled back", |view| view["phase"] == "Degraded");
     let after = process.get("/metrics").text().to_owned();

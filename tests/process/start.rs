@@ -12,8 +12,8 @@ fn documents_that_cannot_be_acted_on() {
     let said = refused(&site.files());
     let file = site.rollout_file();
     for (place, field) in [
-        ("10:20", "steps[0].setWeight"),
-        ("11:26", "steps[1].pause.duration"),
+        ("11:9", "steps[0].setWeight"),
+        ("12:17", "steps[1].pause.duration"),
     ] {
         let begin = format!(
             "{}:{place}: error: spec.strategy.canary.{field}: found ",

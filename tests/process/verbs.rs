@@ -115,7 +115,6 @@ fn every_verb_does_what_it_says() {
             "paused by operator",
             "resumed by operator",
             "advanced by operator",
-            "advanced by plan",
             "aborted by operator",
             "retried by operator",
             "advanced by plan",

@@ -82,12 +82,7 @@ pub(super) fn between(plan: &Plan, before: &State, after: &State) -> Option<Deci
         }
         (None, State::Healthy(_)) if matches!(before, State::Aborted(_)) => {
             let why = "the stable template was asked for again".to_owned();
-            decision(
-                "returned",
-                "operator",
-                why,
-                &after.stable()?.revision,
-            )
+            decision("returned", "operator", why, &after.stable()?.revision)
         }
         (_, State::Empty | State::Healthy(_) | State::Aborted(_)) => None,
     }

@@ -22,7 +22,7 @@ use std::{collections::BTreeMap, time::Duration};
 use traffic::{Generation, Role, RolloutId, Stats, Weight};
 
 /// How many decisions are kept for one rollout.
-const DECISIONS: usize = 50;
+const DECISIONS: usize = 20;
 
 /// What the engine's turn is about, the same for all rollouts.
 #[derive(Clone, Copy, Debug)]

@@ -217,6 +217,8 @@ fn decisions(view: &RolloutView) -> Vec<&str> {
 fn a_good_version_is_promoted_and_a_bad_one_rolled_back() {
     let mut world = World::new(&documents("shop:1", EVIDENCE, "{}"));
     let first = world.run(60, |_| false);
+    let titles: Vec<_> = first.steps.iter().map(|step| step.title.as_str()).collect();
+    assert_eq!(titles, ["weight 10%", "evidence", "weight 50%", "evidence"]);
     assert_eq!(
         (first.phase.as_str(), first.stable.service.as_str()),
         ("Healthy", "blue")
@@ -226,6 +228,9 @@ fn a_good_version_is_promoted_and_a_bad_one_rolled_back() {
     world.reload(&documents("shop:2", EVIDENCE, "{}"));
     let begun = world.run(5, |view| view.weight > 0.0);
     assert_eq!((begun.phase.as_str(), begun.weight), ("Progressing", 10.0));
+    // The last step needs 3.9 / 0.005 canary requests for its harm budget, at 250 a second.
+    let under_way = world.run(2, |_| false);
+    assert_eq!(under_way.steps[3].title, "evidence, about 5 s");
     let good = world.run(240, |view| view.phase == "Healthy");
     assert_eq!(
         (good.phase.as_str(), good.stable.service.as_str()),

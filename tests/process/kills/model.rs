@@ -15,7 +15,7 @@ pub(super) const VERBS: [&str; 9] = [
     "promote",
     "promote full",
     "pause",
-    "resume",
+    "pause",
     "resume",
     "abort",
     "retry",

@@ -4,10 +4,7 @@ use super::{
     origin::{Behaviour, Origin},
     process::Process,
 };
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::PathBuf};
 use tempfile::TempDir;
 
 /// Options of the guard that let evidence come within a second or two instead of minutes.
@@ -190,9 +187,4 @@ fn indented(lines: &str, by: &str) -> String {
         .filter(|line| !line.trim().is_empty())
         .map(|line| format!("{by}{line}\n"))
         .collect()
-}
-
-/// The name of the file at `path`, as it begins a finding.
-pub(crate) fn shown(path: &Path) -> String {
-    path.display().to_string()
 }

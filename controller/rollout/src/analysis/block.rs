@@ -92,21 +92,35 @@ impl Gains {
     /// The factors between a guess and its projection. Those that are not `needed`, in the order of the fields, are
     /// left at zero, as logarithms are most of the work.
     fn between(guess: (f64, f64), psi: (f64, f64), needed: [bool; 4]) -> Self {
-        let bad = |needed: bool, guess: f64, psi: f64| {
-            if needed { (guess / psi).ln() } else { 0.0 }
-        };
-        let good = |needed: bool, guess: f64, psi: f64| {
-            if needed {
-                (-guess).ln_1p() - (-psi).ln_1p()
-            } else {
-                0.0
-            }
+        let [canary_bad, canary_good, stable_bad, stable_good] = needed;
+        // Without a margin, both projections are one.
+        let psi_good = (-psi.0).ln_1p();
+        let psi_good_stable = if psi.1 == psi.0 {
+            psi_good
+        } else {
+            (-psi.1).ln_1p()
         };
         let gains = Self {
-            canary_bad: bad(needed[0], guess.0, psi.0),
-            canary_good: good(needed[1], guess.0, psi.0),
-            stable_bad: bad(needed[2], guess.1, psi.1),
-            stable_good: good(needed[3], guess.1, psi.1),
+            canary_bad: if canary_bad {
+                (guess.0 / psi.0).ln()
+            } else {
+                0.0
+            },
+            canary_good: if canary_good {
+                (-guess.0).ln_1p() - psi_good
+            } else {
+                0.0
+            },
+            stable_bad: if stable_bad {
+                (guess.1 / psi.1).ln()
+            } else {
+                0.0
+            },
+            stable_good: if stable_good {
+                (-guess.1).ln_1p() - psi_good_stable
+            } else {
+                0.0
+            },
         };
         if gains.is_finite() {
             gains

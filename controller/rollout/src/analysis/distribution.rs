@@ -35,7 +35,9 @@ impl From<Vec<(usize, f64)>> for Distribution {
 impl From<Distribution> for Vec<(usize, f64)> {
     fn from(distribution: Distribution) -> Self {
         let filled = distribution.filled.into_iter();
-        filled.map(|(bucket, weight)| (bucket.index(), weight)).collect()
+        filled
+            .map(|(bucket, weight)| (bucket.index(), weight))
+            .collect()
     }
 }
 
@@ -51,7 +53,10 @@ impl Distribution {
 
     /// The place of `bucket`'s weight, which is not to stay at 0.
     fn weight(&mut self, bucket: Bucket) -> &mut f64 {
-        let place = match self.filled.binary_search_by_key(&bucket, |(known, _)| *known) {
+        let place = match self
+            .filled
+            .binary_search_by_key(&bucket, |(known, _)| *known)
+        {
             Ok(place) => place,
             Err(place) => {
                 self.filled.insert(place, (bucket, 0.0));

@@ -113,15 +113,22 @@ impl Judge {
         &self.config
     }
 
-    /// Takes the counters as they stand at `now`: to be called every 100 ms and right before each publish. `target` is
-    /// what the current step asks, if it is one that waits for evidence. One with a number out of its range is never met.
+    /// Takes the counters as they stand at `now`: to be called every 100 ms. `target` is what the current step asks, if
+    /// it is one that waits for evidence. One with a number out of its range is never met.
     pub fn observe(&mut self, snapshot: &Snapshot, target: Option<Target>, now: Timestamp) {
-        self.at = now;
         if self.conviction.is_none()
             && let Some(trial) = &mut self.trial
         {
             trial.aim(target.filter(Target::is_possible), &self.config, now);
         }
+        self.close(snapshot, now);
+    }
+
+    /// Takes the counters as they stand at `now`, right before another route table is published, with the target as it
+    /// was. What was sent under the old table is judged with it, and a table that changes no weight, such as the first
+    /// of a process that was restarted, costs the step no evidence.
+    pub fn close(&mut self, snapshot: &Snapshot, now: Timestamp) {
+        self.at = now;
         if let Some(base) = self.base.take()
             && let Some(interval) = Interval::between(&base, snapshot)
         {

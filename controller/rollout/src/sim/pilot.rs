@@ -43,6 +43,8 @@ use traffic::{Snapshot, Weight};
 const TICK_UNSETTLED: Duration = Duration::from_millis(2);
 /// How often the process keeps a canary's evidence when there is nothing else to keep.
 const CHECKPOINT: Duration = Duration::from_secs(1);
+/// For how long after a publish; a proxy that takes longer is stuck, and no reason to hurry.
+const UNSETTLED_FOR: Duration = Duration::from_secs(1);
 /// How long a proxy takes to serve another table, if nothing else is said.
 const DELAY: Duration = Duration::from_millis(5);
 
@@ -118,8 +120,15 @@ struct Table {
 #[derive(Debug, Default)]
 struct Proxy {
     serves: Option<Table>,
-    /// A table that is on its way, and when it will be served.
-    coming: Option<(Duration, Table)>,
+    coming: Option<Coming>,
+}
+
+/// A table that is on its way.
+#[derive(Debug)]
+struct Coming {
+    table: Table,
+    published: Duration,
+    arrives: Duration,
 }
 
 /// The counters when the revision was shipped, and what was counted since then by processes that are gone.
@@ -287,8 +296,13 @@ impl Pilot {
         self.wait();
     }
 
+    /// The counters. While a table is on its way, nobody knows by which one a request is split.
     fn snapshot(&self) -> Snapshot {
-        self.traffic.snapshot()
+        let snapshot = self.traffic.snapshot();
+        Snapshot {
+            generation: snapshot.generation.filter(|_| self.proxy.coming.is_none()),
+            ..snapshot
+        }
     }
 
     fn observation(&self) -> Observation {
@@ -330,25 +344,26 @@ impl Pilot {
         if self.proxy.published() == Some(&wanted) {
             return;
         }
-        self.judge
-            .observe(&self.snapshot(), None, self.traffic.now());
+        self.judge.close(&self.snapshot(), self.traffic.now());
         // A proxy that begins serves nothing before its first table.
         let delay = if self.proxy.published().is_none() {
             Duration::ZERO
         } else {
             self.delay
         };
-        self.proxy.coming = Some((self.traffic.at + delay, wanted));
+        self.proxy.coming = Some(Coming {
+            table: wanted,
+            published: self.traffic.at,
+            arrives: self.traffic.at + delay,
+        });
         self.arrive();
     }
 
     /// The proxy serves the table that was on its way, if it is time.
     fn arrive(&mut self) {
-        let Some((_, table)) = self
-            .proxy
-            .coming
-            .take_if(|(at, _)| *at <= self.traffic.at)
-        else {
+        let now = self.traffic.at;
+        let coming = self.proxy.coming.take_if(|coming| coming.arrives <= now);
+        let Some(Coming { table, .. }) = coming else {
             return;
         };
         if let Some(stable) = &table.effects.stable
@@ -374,17 +389,15 @@ impl Pilot {
 
     /// Lets the time until the next turn pass, in which the proxy may come to serve another table.
     fn wait(&mut self) {
-        let turns_at = match &self.proxy.coming {
-            Some(_) => self.traffic.at + TICK_UNSETTLED,
-            None => self.traffic.at + TICK,
-        };
-        if let Some((at, _)) = self.proxy.coming
-            && at < turns_at
+        let now = self.traffic.at;
+        let turns = now + self.proxy.pause(now);
+        if let Some(coming) = &self.proxy.coming
+            && coming.arrives < turns
         {
-            self.traffic.pass(at.saturating_sub(self.traffic.at));
+            self.traffic.pass(coming.arrives.saturating_sub(now));
             self.arrive();
         }
-        self.traffic.pass(turns_at.saturating_sub(self.traffic.at));
+        self.traffic.pass(turns.saturating_sub(self.traffic.at));
         self.arrive();
     }
 
@@ -398,10 +411,7 @@ impl Pilot {
     fn canary_requests(&self) -> (u64, u64) {
         let Shipped { base, earlier, .. } = &self.shipped;
         let (requests, failures) = self.counted();
-        (
-            earlier.0 + requests - base.0,
-            earlier.1 + failures - base.1,
-        )
+        (earlier.0 + requests - base.0, earlier.1 + failures - base.1)
     }
 }
 
@@ -409,7 +419,7 @@ impl Proxy {
     /// The table that was published last.
     fn published(&self) -> Option<&Table> {
         match &self.coming {
-            Some((_, table)) => Some(table),
+            Some(coming) => Some(&coming.table),
             None => self.serves.as_ref(),
         }
     }
@@ -417,6 +427,16 @@ impl Proxy {
     /// The table that is served, when it is the one that was published last.
     fn settled(&self) -> Option<&Table> {
         self.serves.as_ref().filter(|_| self.coming.is_none())
+    }
+
+    /// How long the process waits for the next turn: not long while another weight is on its way.
+    fn pause(&self, now: Duration) -> Duration {
+        let weight = |table: &Table| table.effects.weight;
+        let is_awaited = self.coming.as_ref().is_some_and(|coming| {
+            self.serves.as_ref().map(weight) != Some(weight(&coming.table))
+                && now.saturating_sub(coming.published) < UNSETTLED_FOR
+        });
+        if is_awaited { TICK_UNSETTLED } else { TICK }
     }
 }
 

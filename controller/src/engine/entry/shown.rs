@@ -1,16 +1,18 @@
 //! What operators are shown of a rollout, and the words for a verdict. Pure.
 
+mod steps;
+
 use super::{Entry, Traffic};
 use crate::{
     spec::RolloutSpec,
-    view::{RolloutView, StepProgress, StepView, VersionView},
+    view::{RolloutView, VersionView},
     window::{Red, Sample},
 };
 use jiff::Timestamp;
 use rollout::{
     Reason, State,
     analysis::{self, Reading, Test, TestReading},
-    plan::{Place, Revision},
+    plan::Revision,
     state::Slot,
 };
 use traffic::stats::Totals;
@@ -123,7 +125,7 @@ pub(super) fn view(
         phase: summary.phase.to_string(),
         message: summary.message,
         waits_for: waits_for(entry, now),
-        steps: steps(&entry.state, spec),
+        steps: steps::shown(&entry.state, spec, &stable_red, &canary_red),
         stable: version(
             stable_revision,
             slot,
@@ -168,21 +170,6 @@ fn evidence(entry: &Entry, flying: bool) -> Option<Reading> {
         .find_map(|decision| decision.evidence.clone())
 }
 
-fn steps(state: &State, spec: &RolloutSpec) -> Vec<StepView> {
-    let place = state.canary().map(|canary| canary.place);
-    let progress = |index: usize| match (state, place) {
-        (State::Healthy(_), _) | (_, Some(Place::End)) => StepProgress::Done,
-        (_, Some(Place::Step(current))) if index < current => StepProgress::Done,
-        (_, Some(Place::Step(current))) if index == current => StepProgress::Current,
-        _ => StepProgress::Ahead,
-    };
-    let step = |(index, step): (usize, &rollout::plan::Step)| StepView {
-        title: step.to_string(),
-        progress: progress(index),
-    };
-    spec.plan.steps.iter().enumerate().map(step).collect()
-}
-
 /// What the step waits for and how long that takes, in one line; empty when it waits for nothing.
 fn waits_for(entry: &Entry, now: Timestamp) -> String {
     let Some((_, reason)) = &entry.wanted else {
@@ -210,6 +197,7 @@ fn waits_for(entry: &Entry, now: Timestamp) -> String {
     }
 }
 
+/// A time for people, short.
 fn seconds(seconds: f64) -> String {
     let whole = seconds.round() as u64;
     match whole {

@@ -280,6 +280,19 @@ fn a_step_between_two_targets_changes_nothing_about_the_second() {
 }
 
 #[test]
+fn a_publish_that_changes_no_weight_costs_no_evidence() {
+    let mut scene = Scene::new(100.0, 10, 1, Config::default());
+    scene.target = Some(target(10, 25));
+    scene.run(10.0);
+    let before = scene.judge.reading().acceptance.unwrap();
+    let snapshot = scene.traffic.snapshot();
+    scene.judge.close(&snapshot, scene.traffic.now());
+    scene.tick();
+    let after = scene.judge.reading().acceptance.unwrap();
+    assert!(after.canary_requests >= before.canary_requests && before.canary_requests > 50);
+}
+
+#[test]
 fn no_canary_requests_never_pass() {
     let mut scene = Scene::new(100.0, 0, 1, Config::default());
     scene.target = Some(target(10, 25));

@@ -68,7 +68,10 @@ fn a_good_version_goes_through_all_weights_and_becomes_the_stable() {
     let wanted: Vec<_> = [0, 5, 25, 50, 100].map(percent).into();
     assert_eq!(weights(&mut pilot, HOUR), wanted);
     let flight = pilot.fly(HOUR);
-    assert_eq!((flight.ending, flight.weight), (Ending::Promoted, Weight::FULL));
+    assert_eq!(
+        (flight.ending, flight.weight),
+        (Ending::Promoted, Weight::FULL)
+    );
     assert!(flight.canary_requests > 1_000);
     // From now on it is what other versions are compared with.
     let before = pilot.traffic.snapshot();
@@ -88,7 +91,10 @@ fn versions_follow_one_another() {
     // As fast as v1, which is too slow for those who are used to v2.
     pilot.traffic().canary.latency = Duration::from_millis(50);
     let flight = pilot.fly(HOUR);
-    assert_eq!((flight.ending, flight.weight), (Ending::RolledBack, Weight::ZERO));
+    assert_eq!(
+        (flight.ending, flight.weight),
+        (Ending::RolledBack, Weight::ZERO)
+    );
     assert_eq!(pilot.traffic.weight(), Weight::ZERO);
     pilot.ship(Revision::new("v4"));
     assert_eq!(pilot.flight().ending, Ending::UnderWay);
@@ -146,7 +152,10 @@ fn a_process_that_is_killed_again_and_again_still_rolls_back_and_promotes() {
             assert!(restarts < 1_000);
         };
         assert_eq!(flight.ending, wanted, "{flight:?}");
-        assert!(restarts > 1 && flight.canary_requests > 30, "{restarts} {flight:?}");
+        assert!(
+            restarts > 1 && flight.canary_requests > 30,
+            "{restarts} {flight:?}"
+        );
     };
     check(0.001, Ending::Promoted);
     check(0.1, Ending::RolledBack);
