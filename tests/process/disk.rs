@@ -6,7 +6,7 @@ use crate::support::{
     process::refused,
     site::{Documents, Site, Slot},
 };
-use std::fs;
+use std::{fs, process::Command, thread};
 
 #[test]
 fn a_disk_that_fails_stops_neither_traffic_nor_the_guard() {
@@ -48,6 +48,40 @@ fn a_disk_that_fails_stops_neither_traffic_nor_the_guard() {
         text.contains("\"rolled-back\"") && text.contains("\"promoted\""),
         "{text}"
     );
+}
+
+#[test]
+fn a_disk_that_hangs_holds_up_the_answer_to_a_verb_and_nothing_else() {
+    let mut site = Site::with_steps("setWeight: 20\npause: {}");
+    let process = site.start();
+    let load = Load::start(process.listener, 200);
+    load.more(20);
+    // Opening a pipe for writing waits for a reader.
+    let pipe = site.path("state.json.new");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    site.ship("v2", Slot::Green, Behaviour::Good);
+    process.until_phase("Paused", 20.0);
+    thread::scope(|scope| {
+        let promoting = scope.spawn(|| process.tell("promote", "{}"));
+        process.until_phase("Healthy", 0.0);
+        site.ship("v3", Slot::Blue, Behaviour::Failing(0.5));
+        process.until_view("v3 is rolled back", |view| view["phase"] == "Degraded");
+        process.until_phase("Degraded", 0.0);
+        assert_eq!(load.more(100).of("v3"), 0);
+        assert_eq!(process.get("/healthz").status(), 200);
+        assert!(
+            !promoting.is_finished(),
+            "what is not on the disk is not answered"
+        );
+        fs::read(&pipe).unwrap();
+        assert_eq!(promoting.join().unwrap().0, 200);
+    });
 }
 
 #[test]

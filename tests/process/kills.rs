@@ -262,6 +262,7 @@ fn a_bad_version_is_rolled_back_although_the_process_is_killed_again_and_again()
         process = site.start();
         lives += 1;
     }
+    println!("rolled back in life {lives}");
     assert!(lives > 1, "it took more than one life");
     process.kill();
     process = site.start();

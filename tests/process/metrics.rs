@@ -147,7 +147,7 @@ fn what_is_scraped_is_what_is_documented() {
             .find_map(|line| line.strip_prefix(weight))
             .map(str::trim)
     });
-    assert_eq!(weights, [Some("0.5"), Some("0.0")]);
+    assert_eq!(weights, [Some("0.5"), Some("0")]);
 }
 
 #[test]

@@ -4,20 +4,21 @@ use crate::support::{
     eventually,
     load::Load,
     origin::Behaviour,
-    site::{Documents, Site, Slot},
+    site::{Documents, QUICK, QUICK_AND_TIMED, Site, Slot},
 };
 use std::time::{Duration, Instant};
 
 /// How long a hung request may take; long against everything else here.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 
-fn site() -> Site {
+fn site(guard: &str) -> Site {
     Site::new(Documents {
         steps: "setWeight: 25\npause: {}".to_owned(),
         proxy: format!(
             "timeouts: {{responseHeader: {}s}}",
             RESPONSE_TIMEOUT.as_secs()
         ),
+        options: guard.to_owned(),
         ..Documents::default()
     })
 }
@@ -36,7 +37,7 @@ fn canary_under_way(site: &mut Site) -> (crate::support::process::Process, Load)
 
 #[test]
 fn a_canary_that_vanishes_is_rolled_back_by_failed_connections() {
-    let mut site = site();
+    let mut site = site(QUICK);
     let (process, load) = canary_under_way(&mut site);
     assert_eq!(load.totals().failed(), 0, "{:?}", load.totals());
     site.green.stop();
@@ -86,7 +87,7 @@ fn failures(metrics: &str, reason: &str) -> u64 {
 
 #[test]
 fn a_canary_that_hangs_is_rolled_back_long_before_the_response_timeout() {
-    let mut site = site();
+    let mut site = site(QUICK_AND_TIMED);
     let (process, load) = canary_under_way(&mut site);
     let hung = Instant::now();
     site.green.behave(Behaviour::Hanging);
@@ -107,7 +108,7 @@ fn a_canary_that_hangs_is_rolled_back_long_before_the_response_timeout() {
 
 #[test]
 fn a_canary_that_closes_its_connections_is_rolled_back() {
-    let mut site = site();
+    let mut site = site(QUICK);
     let (process, load) = canary_under_way(&mut site);
     site.green.behave(Behaviour::Closing);
     let view = process.until_view("v2 is rolled back", |view| view["phase"] == "Degraded");
@@ -126,7 +127,7 @@ fn a_canary_that_closes_its_connections_is_rolled_back() {
 
 #[test]
 fn a_canary_that_is_slower_is_rolled_back_by_latency() {
-    let mut site = site();
+    let mut site = site(QUICK_AND_TIMED);
     let (process, _load) = canary_under_way(&mut site);
     site.green
         .behave(Behaviour::Slow(Duration::from_millis(300)));

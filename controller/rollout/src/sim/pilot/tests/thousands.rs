@@ -329,7 +329,7 @@ fn a_version_that_fails_is_rolled_back_at_the_cost_of_a_handful_of_requests() {
     heading();
     let fails = |ratio| move |canary: &mut Behaviour| canary.failure_ratio = ratio;
     for (name, ratio, runs, seconds, failed) in [
-        ("dead", 1.0, 500, 1.0, 6),
+        ("dead", 1.0, 500, 1.2, 6),
         ("50 % fail", 0.5, 400, 2.5, 8),
         ("10 % fail", 0.1, 300, 14.0, 8),
         ("2 % fail", 0.02, 150, 80.0, 20),
