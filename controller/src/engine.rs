@@ -19,7 +19,11 @@ use crate::{
 use entry::{Entry, Traffic};
 use jiff::Timestamp;
 use rollout::{Phase, Verb};
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 use traffic::{RolloutId, Routes, Stats};
 
 /// How often the engine is to be turned.
@@ -257,15 +261,9 @@ impl Engine {
         for (shares, entry) in moved {
             entry.published(generation, shares);
         }
-        let counted = |id: &RolloutId| {
-            self.spec.rollouts.contains_key(id)
-                || self
-                    .spec
-                    .services
-                    .keys()
-                    .any(|s| s.namespace == id.namespace && s.name == id.name)
-        };
-        self.stats.retain(counted);
+        if stale {
+            self.forget_uncounted();
+        }
         self.published = Published {
             at: elapsed,
             shares: wanted,
@@ -273,6 +271,19 @@ impl Engine {
         };
         self.changes += 1;
         tracing::debug!(%generation, "published a table");
+    }
+
+    /// Forgets the counters of rollouts and Services that no document names any more.
+    fn forget_uncounted(&self) {
+        let services: BTreeSet<_> = self
+            .spec
+            .services
+            .keys()
+            .map(|service| (&service.namespace, &service.name))
+            .collect();
+        self.stats.retain(|id| {
+            self.spec.rollouts.contains_key(id) || services.contains(&(&id.namespace, &id.name))
+        });
     }
 
     /// Carries `verb` out on `rollout`, in the same turn.

@@ -204,3 +204,32 @@ fn the_first_template_again_ends_the_canary() {
     );
     assert_eq!(view["stable"]["service"], "blue");
 }
+
+#[test]
+fn an_evidence_step_that_is_left_without_evidence_claims_none() {
+    for (config, verb, by) in [
+        ("maxDuration: 60s", Some("promote"), "operator"),
+        ("maxDuration: 500ms, onInconclusive: promote", None, "plan"),
+    ] {
+        let evidence = format!("plugin: {{name: sluice/evidence, config: {{{config}}}}}");
+        let mut site = Site::with_steps(&format!(
+            "setWeight: 10\n{evidence}\nsetWeight: 30\npause: {{}}"
+        ));
+        let process = site.start();
+        site.ship("v2", Slot::Green, Behaviour::Good);
+        if let Some(verb) = verb {
+            process.until_view("the evidence step", |view| {
+                view["steps"][1]["progress"] == "current"
+            });
+            done(&process, &[verb], "default/shop: ");
+        }
+        let view = process.until_phase("Paused", 30.0);
+        let decision = view["decisions"].as_array().unwrap().last().unwrap();
+        assert_eq!(by_whom(decision), format!("advanced by {by}"), "{config}");
+        let why = decision["why"].as_str().unwrap();
+        assert!(
+            !why.contains("the evidence is there"),
+            "there was no request: {why}"
+        );
+    }
+}

@@ -304,10 +304,12 @@ impl Entry {
         traffic: &Traffic<'_>,
         now: Timestamp,
     ) {
-        let after = match &self.state {
-            // All requests go to the revision that was the canary's.
-            State::Healthy(_) if matches!(decision.what, "promoted" | "deployed") => Weight::FULL,
-            _ => self.weight(),
+        let is_first = decision.what == "deployed";
+        // All requests go to the revision that was the canary's.
+        let after = if is_first || decision.what == "promoted" {
+            Weight::FULL
+        } else {
+            self.weight()
         };
         let base = self.base.as_ref().map_or(0, |base| base.canary.failed);
         let failed = traffic.sample(&self.id).canary.failed.saturating_sub(base);
@@ -333,7 +335,8 @@ impl Entry {
         });
         let surplus = self.decisions.len().saturating_sub(DECISIONS);
         self.decisions.drain(..surplus);
-        self.swapping = (before != after).then_some(traffic.elapsed);
+        // The first revision is served from the first table on; nothing is swapped for it.
+        self.swapping = (before != after && !is_first).then_some(traffic.elapsed);
     }
 
     /// How the rollout's requests are to be shared; nothing before the first turn.

@@ -86,41 +86,31 @@ impl Gains {
             return Self::default();
         }
         let psi = project(canary, stable, n_c, n_s, margin);
-        Self::between((canary, stable), psi, [true; 4])
+        Self::between((canary, stable), (-stable).ln_1p(), psi, [true; 4])
     }
 
-    /// The factors between a guess and its projection. Those that are not `needed`, in the order of the fields, are
-    /// left at zero, as logarithms are most of the work.
-    fn between(guess: (f64, f64), psi: (f64, f64), needed: [bool; 4]) -> Self {
+    /// The factors between a guess and its projection. `ln_good` is the logarithm of the stable's guessed success
+    /// ratio. Factors that are not `needed`, in the order of the fields, are left at zero.
+    fn between(
+        (canary, stable): (f64, f64),
+        ln_good: f64,
+        (psi_c, psi_s): (f64, f64),
+        needed: [bool; 4],
+    ) -> Self {
+        let when = |needed: bool, ln: &dyn Fn() -> f64| if needed { ln() } else { 0.0 };
         let [canary_bad, canary_good, stable_bad, stable_good] = needed;
+        let ln_psi_c = (-psi_c).ln_1p();
         // Without a margin, both projections are one.
-        let psi_good = (-psi.0).ln_1p();
-        let psi_good_stable = if psi.1 == psi.0 {
-            psi_good
+        let ln_psi_s = if psi_s == psi_c {
+            ln_psi_c
         } else {
-            (-psi.1).ln_1p()
+            (-psi_s).ln_1p()
         };
         let gains = Self {
-            canary_bad: if canary_bad {
-                (guess.0 / psi.0).ln()
-            } else {
-                0.0
-            },
-            canary_good: if canary_good {
-                (-guess.0).ln_1p() - psi_good
-            } else {
-                0.0
-            },
-            stable_bad: if stable_bad {
-                (guess.1 / psi.1).ln()
-            } else {
-                0.0
-            },
-            stable_good: if stable_good {
-                (-guess.1).ln_1p() - psi_good_stable
-            } else {
-                0.0
-            },
+            canary_bad: when(canary_bad, &|| (canary / psi_c).ln()),
+            canary_good: when(canary_good, &|| (-canary).ln_1p() - ln_psi_c),
+            stable_bad: when(stable_bad, &|| (stable / psi_s).ln()),
+            stable_good: when(stable_good, &|| ln_good - ln_psi_s),
         };
         if gains.is_finite() {
             gains
@@ -158,21 +148,49 @@ impl Gains {
     }
 }
 
-/// The evidence of `block` for the guess `canary`, `stable`: what [`Gains::ln_s`] tells, in less time, as most blocks
-/// have no bad requests.
-pub fn ln_s(canary: f64, stable: f64, block: &Block, margin: Margin) -> f64 {
-    if block.canary == 0 || block.stable == 0 {
-        return 0.0;
+/// The evidence of one block for many guesses of the canary's ratio: what [`Gains::ln_s`] tells, in a third of the
+/// time. Logarithms are most of the work, and most blocks have no bad requests.
+#[derive(Clone, Copy, Debug)]
+pub struct Evidence {
+    block: Block,
+    /// The guess of the stable's ratio.
+    stable: f64,
+    margin: Margin,
+    ln_good: f64,
+    needed: [bool; 4],
+}
+
+impl Evidence {
+    /// For the guess `stable` of the stable's ratio, within 0 to 1, exclusive.
+    pub fn new(block: Block, stable: f64, margin: Margin) -> Self {
+        let needed = [
+            block.canary_bad > 0,
+            block.canary_bad < block.canary,
+            block.stable_bad > 0,
+            block.stable_bad < block.stable,
+        ];
+        Self {
+            block,
+            stable,
+            margin,
+            ln_good: (-stable).ln_1p(),
+            needed,
+        }
     }
-    let (n_c, n_s) = (block.canary as f64, block.stable as f64);
-    let psi = project(canary, stable, n_c, n_s, margin);
-    let needed = [
-        block.canary_bad > 0,
-        block.canary_bad < block.canary,
-        block.stable_bad > 0,
-        block.stable_bad < block.stable,
-    ];
-    Gains::between((canary, stable), psi, needed).ln_s(block)
+
+    /// For the guess `canary` of the canary's ratio, within 0 to 1, exclusive.
+    pub fn ln_s(&self, canary: f64) -> f64 {
+        let Block {
+            canary: n_c,
+            stable: n_s,
+            ..
+        } = self.block;
+        if n_c == 0 || n_s == 0 {
+            return 0.0;
+        }
+        let psi = project(canary, self.stable, n_c as f64, n_s as f64, self.margin);
+        Gains::between((canary, self.stable), self.ln_good, psi, self.needed).ln_s(&self.block)
+    }
 }
 
 /// The point of the margin's border that is nearest to the guess, weighted by the block's sizes (both above 0).

@@ -1,7 +1,7 @@
 //! One rollback test under way: its evidence, its counts, and when its window closes.
 
 use super::{
-    block::{self, Block, Gains, Margin},
+    block::{Block, Evidence, Gains, Margin},
     blocks::{Blocks, Tally, Tick},
     config::Parameters,
     mixture::{ABOVE, Mixture, alternative},
@@ -111,11 +111,10 @@ pub(super) fn ln_s(
     block: Block,
 ) -> impl Iterator<Item = f64> {
     let border = margin.at(stable_ratio);
-    offsets.iter().map(move |offset| {
-        guess(border, *offset).map_or(0.0, |guess| {
-            block::ln_s(guess, stable_ratio, &block, margin)
-        })
-    })
+    let evidence = Evidence::new(block, stable_ratio, margin);
+    offsets
+        .iter()
+        .map(move |offset| guess(border, *offset).map_or(0.0, |guess| evidence.ln_s(guess)))
 }
 
 /// What one request adds to each alternative's evidence, in blocks of `n_c` and `n_s` requests.

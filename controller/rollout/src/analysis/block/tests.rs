@@ -108,7 +108,7 @@ proptest! {
             stable_bad: bad_s.min(n_s),
         };
         let all = Gains::of(theta_c, theta_s, n_c as f64, n_s as f64, margin);
-        prop_assert_eq!(ln_s(theta_c, theta_s, &block, margin), all.ln_s(&block));
+        prop_assert_eq!(Evidence::new(block, theta_s, margin).ln_s(theta_c), all.ln_s(&block));
     }
 
     #[test]
