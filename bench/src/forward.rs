@@ -87,7 +87,7 @@ async fn case(plan: &Plan, body: usize, cores: Option<&Cores>) -> anyhow::Result
     }
     for round in 0..plan.rounds {
         for turn in 0..starts.len() {
-            // Everyone is first once, as the load of the one before may still be ending.
+            // Rounds take turns in who begins, so that nobody always comes after the same other.
             let at = (round + turn) % starts.len();
             if let Start::Running(contender) = &starts[at] {
                 let measured = measure(contender, plan).await;

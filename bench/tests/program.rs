@@ -15,7 +15,7 @@ fn every_contender_is_measured_or_named_as_missing() {
             "--rounds",
             "1",
             "--span",
-            "50",
+            "250",
         ])
         .output()
         .unwrap();

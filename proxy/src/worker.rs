@@ -68,12 +68,16 @@ impl Worker {
     ) -> Self {
         let mut reader = routes.reader();
         let buffer = BUFFER_BYTES.max(config.max_head_bytes);
+        // Heads and chunks are copied into one buffer and written by one plain `send`, which measured cheaper than a
+        // `writev` of the parts, for small bodies and for large ones.
         let mut http_client = hyper::client::conn::http1::Builder::new();
         http_client
+            .writev(false)
             .max_header_size(config.max_head_bytes)
             .max_buf_size(buffer);
         let mut http_server = hyper::server::conn::http1::Builder::new();
         http_server
+            .writev(false)
             .max_header_size(config.max_head_bytes)
             .max_buf_size(buffer);
         Self {

@@ -1,12 +1,15 @@
 //! Files that change under a running process: a bad edit is refused as a whole, a good one taken.
 
 use crate::support::{
-    origin::Behaviour,
+    eventually,
+    load::Load,
+    origin::{Behaviour, Origin},
     process::{Process, sluice, stdout},
     site::{Documents, Site, Slot},
     until,
 };
 use serde_json::Value;
+use std::fs;
 
 /// What keeps the files from being acted on, as the admin API tells it.
 fn problems(process: &Process) -> Vec<String> {
@@ -52,7 +55,7 @@ fn documents_valid(process: &Process) -> String {
 
 fn versions(process: &Process) -> [bool; 2] {
     let asked: Vec<String> = (0..20)
-        .map(|_| process.ask(""))
+        .map(|_| process.ask())
         .map(|answer| {
             assert_eq!(answer.status(), 200);
             answer.version().to_owned()
@@ -134,7 +137,7 @@ fn a_bad_edit_changes_nothing_and_is_told_with_place_and_remedy() {
         assert_eq!(versions(&process), [true, true]);
         assert_eq!(documents_valid(&process), "0");
     }
-    std::fs::remove_file(site.rollout_file()).unwrap();
+    fs::remove_file(site.rollout_file()).unwrap();
     let gone = format!("{}: No such file", site.rollout_file().display());
     until_problems(&process, "a file that is gone is told", |found| {
         found[0].starts_with(&gone)
@@ -159,14 +162,43 @@ fn a_file_that_comes_and_goes_in_pieces_is_taken_when_it_is_whole() {
     site.documents.version = "v2".to_owned();
     site.green.deploy("v2", Behaviour::Good);
     let whole = site.rollout_text();
-    // As an editor does that writes in place: half of the text is a valid document with fewer steps, or none at all.
+    // As an editor leaves it for a moment that writes in place.
     for part in [whole.len() / 3, 2 * whole.len() / 3] {
-        std::fs::write(site.rollout_file(), &whole[..part]).unwrap();
+        fs::write(site.rollout_file(), &whole[..part]).unwrap();
         until_problems(&process, "a piece is refused", |found| !found.is_empty());
         assert_eq!(process.view()["phase"], "Healthy");
     }
-    std::fs::write(site.rollout_file(), &whole).unwrap();
+    fs::write(site.rollout_file(), &whole).unwrap();
     process.until_phase("Paused", 50.0);
+}
+
+#[test]
+fn endpoints_change_under_traffic_without_a_failed_request() {
+    let site = Site::new(Documents::default());
+    let process = site.start();
+    let load = Load::start(process.listener, 200);
+    load.more(50);
+    let moved = Origin::start("moved");
+    let text = fs::read_to_string(site.proxy_file()).unwrap();
+    let edited = text.replace(&site.blue.address.to_string(), &moved.address.to_string());
+    fs::write(site.proxy_file(), &edited).unwrap();
+    eventually("requests go to the new endpoint alone", || {
+        let since = load.more(20);
+        since.of("moved") == since.answered()
+    });
+    assert_eq!(load.totals().failed(), 0, "{:?}", load.totals());
+    // Where requests come in stays as it is until the process starts anew, and that is told.
+    fs::write(
+        site.proxy_file(),
+        edited.replacen("workers: 2", "workers: 1", 1),
+    )
+    .unwrap();
+    process.logs(&[
+        "WARN",
+        "workers",
+        "take effect when the process starts anew",
+    ]);
+    assert_eq!(load.more(50).failed(), 0);
 }
 
 #[test]
@@ -181,7 +213,7 @@ fn an_unknown_field_is_a_warning_to_run_and_an_error_to_lint() {
     let parts = |severity: &str| format!("{place}{severity}: {field}");
     process.logs(&["WARN", &parts("warning")]);
     assert_eq!(
-        (problems(&process), process.ask("").version()),
+        (problems(&process), process.ask().version()),
         (Vec::new(), "v1")
     );
 

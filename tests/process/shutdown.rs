@@ -4,12 +4,11 @@ use crate::support::{
     PATIENCE, eventually,
     origin::Behaviour,
     process::Process,
-    site::{Documents, Site},
+    site::{Documents, Site, Slot},
     wire::Connection,
 };
 use std::{
     net::TcpStream,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -76,7 +75,7 @@ fn an_idle_process_ends_at_once_and_keeps_its_state() {
     // A listener for events is connected for ever, and must not hold the end up.
     let mut events = Connection::open(process.admin).unwrap();
     events.send("GET /api/v1/events", "", "").unwrap();
-    site.ship("v2", crate::support::site::Slot::Green, Behaviour::Good);
+    site.ship("v2", Slot::Green, Behaviour::Good);
     let before = process.until_phase("Paused", 50.0);
     let asked = Instant::now();
     process.terminate();
@@ -90,15 +89,4 @@ fn an_idle_process_ends_at_once_and_keeps_its_state() {
     }
     assert_eq!(after["decisions"], before["decisions"]);
     assert_eq!(after["steps"], before["steps"]);
-}
-
-#[test]
-fn the_state_file_belongs_to_the_next_process_when_the_first_has_ended() {
-    let site = site("60s");
-    for _ in 0..3 {
-        let mut process = site.start();
-        process.terminate();
-        assert_eq!(process.ended().code(), Some(0));
-        thread::yield_now();
-    }
 }

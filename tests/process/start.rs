@@ -1,4 +1,4 @@
-//! Starts that must be refused: exit code 2, and words that tell what to do.
+//! Starts: those that must be refused, with exit code 2 and words that tell what to do, and those that must not.
 
 use crate::support::{
     process::refused,
@@ -71,6 +71,20 @@ fn a_state_file_that_is_none() {
 }
 
 #[test]
+fn what_a_kill_left_beside_the_state_file_is_no_obstacle() {
+    let site = Site::new(Documents::default());
+    drop(site.start());
+    let state = fs::read_to_string(site.state_file()).unwrap();
+    fs::write(site.path("state.json.new"), &state[..state.len() / 2]).unwrap();
+    let process = site.start();
+    assert_eq!(
+        process.view()["decisions"].as_array().unwrap().len(),
+        1,
+        "deployed once and for all"
+    );
+}
+
+#[test]
 fn a_state_file_that_another_process_uses() {
     let site = Site::new(Documents::default());
     let first = site.start();
@@ -82,7 +96,7 @@ fn a_state_file_that_another_process_uses() {
         )),
         "{said}"
     );
-    assert_eq!(first.ask("").version(), "v1", "the first is not disturbed");
+    assert_eq!(first.ask().version(), "v1", "the first is not disturbed");
     drop(first);
     site.start();
 }

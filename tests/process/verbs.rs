@@ -63,7 +63,7 @@ fn every_verb_does_what_it_says() {
     );
     status(&process, 1);
     let answers = (0..50)
-        .map(|_| process.ask("").version().to_owned())
+        .map(|_| process.ask().version().to_owned())
         .filter(|version| version != "v1")
         .count();
     assert_eq!(answers, 0, "an aborted version gets no traffic");
@@ -209,7 +209,7 @@ fn the_first_template_again_ends_the_canary() {
 fn an_evidence_step_that_is_left_without_evidence_claims_none() {
     for (config, verb, by) in [
         ("maxDuration: 60s", Some("promote"), "operator"),
-        ("maxDuration: 500ms, onInconclusive: promote", None, "plan"),
+        ("maxDuration: 1s, onInconclusive: promote", None, "plan"),
     ] {
         let evidence = format!("plugin: {{name: sluice/evidence, config: {{{config}}}}}");
         let mut site = Site::with_steps(&format!(

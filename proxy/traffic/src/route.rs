@@ -4,7 +4,7 @@ use crate::{
     BackendId, Head, RolloutId, Series, Split,
     matches::{HostMatch, RequestMatch},
 };
-use std::{cmp::Reverse, net::SocketAddr, sync::Arc};
+use std::{cmp::Reverse, collections::HashMap, net::SocketAddr, sync::Arc};
 
 /// One version's place to send requests to, with the counters for it.
 #[derive(Clone, Debug)]
@@ -42,13 +42,16 @@ pub struct Route {
 pub struct RouteTable {
     targets: Vec<Target>,
     splits: Vec<Split>,
-    /// Every pair of host and conditions, in the order in which they are tried.
-    entries: Vec<Entry>,
+    /// The entries of hosts that are named in full, by the name in lower case.
+    exact: HashMap<Box<str>, Vec<Entry>>,
+    /// The entries of all other hosts, the more specific host first.
+    patterns: Vec<(HostMatch, Vec<Entry>)>,
 }
 
+/// Conditions and the target of a request that meets them. The entries of a host are in the order in which they are
+/// tried.
 #[derive(Clone, Debug)]
 struct Entry {
-    host: HostMatch,
     condition: RequestMatch,
     target: usize,
 }
@@ -61,40 +64,67 @@ impl RouteTable {
     /// # Errors
     /// The place in `routes` of the first route that leads to no split.
     pub fn new(routes: Vec<Route>, splits: Vec<Split>) -> Result<Self, NoSuchSplit> {
-        let mut table = Self {
-            targets: Vec::with_capacity(routes.len()),
-            splits,
-            entries: Vec::new(),
-        };
+        let mut hosts: HashMap<HostMatch, Vec<Entry>> = HashMap::new();
+        let mut targets = Vec::with_capacity(routes.len());
         for (at, route) in routes.into_iter().enumerate() {
-            if matches!(route.target, Target::Split(split) if split >= table.splits.len()) {
+            if matches!(route.target, Target::Split(split) if split >= splits.len()) {
                 return Err(NoSuchSplit { route: at });
             }
             for host in route.hosts {
                 let entry = |condition: &RequestMatch| Entry {
-                    host: host.clone(),
                     condition: condition.clone(),
                     target: at,
                 };
-                table.entries.extend(route.matches.iter().map(entry));
+                hosts
+                    .entry(host)
+                    .or_default()
+                    .extend(route.matches.iter().map(entry));
             }
-            table.targets.push(route.target);
+            targets.push(route.target);
         }
-        // A stable sort keeps the order of the routes among equals.
+        let mut table = Self {
+            targets,
+            splits,
+            ..Self::default()
+        };
+        for (host, mut entries) in hosts {
+            // A stable sort keeps the order of the routes among equals.
+            entries.sort_by_cached_key(|entry| Reverse(entry.condition.rank()));
+            match host {
+                HostMatch::Exact(name) => drop(table.exact.insert(name, entries)),
+                pattern => table.patterns.push((pattern, entries)),
+            }
+        }
         table
-            .entries
-            .sort_by_cached_key(|entry| Reverse((entry.host.rank(), entry.condition.rank())));
+            .patterns
+            .sort_by_cached_key(|(host, _)| Reverse(host.rank()));
         Ok(table)
     }
 
     /// Where `head` goes, or nothing when no route is for it.
     pub fn find(&self, head: &Head<'_>) -> Option<&Target> {
         let host = head.host();
-        let entry = self
-            .entries
+        let patterns = self
+            .patterns
             .iter()
-            .find(|entry| entry.host.admits(host) && entry.condition.admits(head))?;
+            .filter(|(pattern, _)| pattern.admits(host));
+        let entries = self
+            .of_host(host)
+            .into_iter()
+            .chain(patterns.map(|(_, entries)| entries))
+            .flatten();
+        let entry = entries
+            .into_iter()
+            .find(|entry| entry.condition.admits(head))?;
         self.targets.get(entry.target)
+    }
+
+    /// The entries of a host that is named in full.
+    fn of_host(&self, host: &str) -> Option<&Vec<Entry>> {
+        if host.bytes().any(|b| b.is_ascii_uppercase()) {
+            return self.exact.get(host.to_ascii_lowercase().as_str());
+        }
+        self.exact.get(host)
     }
 
     /// The splits, by the place that [`Target::Split`] names.
@@ -240,6 +270,31 @@ mod tests {
         ] {
             assert_eq!(
                 found(&table, method, uri, headers).as_deref(),
+                Some(expected),
+                "{uri}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_host_without_a_fitting_route_leaves_the_request_to_less_specific_hosts() {
+        let stats = Stats::new(1);
+        let only = |prefix: &str| path(PathMatch::Prefix(prefix.into()));
+        let routes = vec![
+            route(&stats, "any", &["*"], RequestMatch::any()),
+            route(&stats, "short", &["*.example"], only("/a")),
+            route(&stats, "long", &["*.shop.example"], only("/a/b")),
+            route(&stats, "exact", &["x.shop.example"], only("/a/b/c")),
+        ];
+        let table = RouteTable::new(routes, Vec::new()).unwrap();
+        for (uri, expected) in [
+            ("http://x.shop.example/a/b/c", "exact"),
+            ("http://x.shop.example/a/b", "long"),
+            ("http://x.shop.example/a", "short"),
+            ("http://x.shop.example/", "any"),
+        ] {
+            assert_eq!(
+                found(&table, Method::GET, uri, &HeaderMap::new()).as_deref(),
                 Some(expected),
                 "{uri}"
             );

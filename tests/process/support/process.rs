@@ -71,7 +71,10 @@ impl Process {
     pub(crate) fn start(files: &[PathBuf]) -> Self {
         let mut process = Self::spawn(files);
         (process.listener, process.admin) = until("the process says where it listens", || {
-            let log = process.log();
+            let log = lock(&process.log).clone();
+            if let Some(status) = process.child.try_wait().unwrap() {
+                panic!("the process did not start, but ended with {status}:\n{log}");
+            }
             let found = |what: &str| {
                 log.lines()
                     .find_map(|line| line.split_once(what))
@@ -102,8 +105,8 @@ impl Process {
     }
 
     /// Asks the proxy as a user.
-    pub(crate) fn ask(&self, headers: &str) -> wire::Message {
-        wire::get(self.listener, "/", headers).unwrap()
+    pub(crate) fn ask(&self) -> wire::Message {
+        wire::get(self.listener, "/", "").unwrap()
     }
 
     /// Asks the admin server.

@@ -88,7 +88,7 @@ impl Site {
         fs::rename(fresh, self.rollout_file()).unwrap();
     }
 
-    /// Puts `version`, which does `behaviour`, into the slot that stable is not in, and into the template.
+    /// Puts `version`, which does `behaviour`, into `slot`, and asks for it.
     pub(crate) fn ship(&mut self, version: &str, slot: Slot, behaviour: Behaviour) {
         match slot {
             Slot::Blue => self.blue.deploy(version, behaviour),

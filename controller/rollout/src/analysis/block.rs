@@ -207,10 +207,12 @@ pub fn project(canary: f64, stable: f64, n_c: f64, n_s: f64, margin: Margin) -> 
     } else {
         (level.max(1e-12), stable.min(top))
     };
+    // What it would be without a margin is never far.
+    let pooled = (n_c * canary + n_s * margin.at(stable)) / (n_c + n_s);
     let psi_s = root(
         Slope::new(canary, stable, n_c, n_s, margin),
-        low.min(high),
-        high,
+        (low.min(high), high),
+        (pooled - absolute) / relative,
     );
     (margin.at(psi_s), psi_s)
 }
@@ -245,12 +247,16 @@ impl Slope {
     }
 }
 
-/// Where the slope, positive at `low` and negative at `high`, changes its sign: Newton's method, with a bisection
-/// wherever that leaves the bracket or does not at least halve its last step.
-fn root(slope: Slope, mut low: f64, mut high: f64) -> f64 {
-    let mut s = 0.5 * (low + high);
+/// Where the slope, positive at `low` and negative at `high`, changes its sign: Newton's method from `start`, with a
+/// bisection wherever that leaves the bracket or does not at least halve its last step.
+fn root(slope: Slope, (mut low, mut high): (f64, f64), start: f64) -> f64 {
+    let mut s = if low < start && start < high {
+        start
+    } else {
+        0.5 * (low + high)
+    };
     let mut last_step = high - low;
-    // Bisections alone would be done after sixty rounds; Newton's method needs about eight.
+    // Bisections alone would be done after sixty rounds; Newton's method needs about five.
     for _ in 0..100 {
         let (value, derivative) = slope.at(s);
         if value > 0.0 {
@@ -259,7 +265,12 @@ fn root(slope: Slope, mut low: f64, mut high: f64) -> f64 {
             high = s;
         }
         let newton = s - value / derivative;
-        let converges = (newton - s).abs() <= 0.5 * last_step;
+        let step = (newton - s).abs();
+        // The next step would be the square of this one, and lost in the slope's own rounding.
+        if step <= 1e-12 * s {
+            return newton.max(low).min(high);
+        }
+        let converges = step <= 0.5 * last_step;
         let next = if converges && newton > low && newton < high {
             newton
         } else {
@@ -267,9 +278,6 @@ fn root(slope: Slope, mut low: f64, mut high: f64) -> f64 {
         };
         last_step = (next - s).abs();
         s = next;
-        if last_step <= 1e-15 * s {
-            break;
-        }
     }
     s
 }

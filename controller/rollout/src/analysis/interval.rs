@@ -111,8 +111,18 @@ impl<'a> Grown<'a> {
 fn added(before: &[u64], after: &[u64]) -> Vec<(Bucket, u64)> {
     const AT_ONCE: usize = 16;
     let mut added = Vec::new();
+    if before == after {
+        return added;
+    }
     let parts = before.chunks(AT_ONCE).zip(after.chunks(AT_ONCE));
-    for (part, (before, after)) in parts.enumerate().filter(|(_, (b, a))| b != a) {
+    for (part, (before, after)) in parts.enumerate() {
+        let changes = before
+            .iter()
+            .zip(after)
+            .fold(0, |all, (b, a)| all | (b ^ a));
+        if changes == 0 {
+            continue;
+        }
         let buckets = before.iter().zip(after).enumerate();
         let grown = buckets.filter(|(_, (before, after))| after > before);
         added.extend(grown.filter_map(|(index, (before, after))| {

@@ -28,7 +28,10 @@
 //! assert!(flight.took < Duration::from_secs(20) && flight.canary_failures < 20);
 //! ```
 
-use super::{TICK, Traffic};
+mod proxy;
+
+use self::proxy::{Coming, Proxy, Table};
+use super::Traffic;
 use crate::{
     Acceptance, Cause, Effects, Judgement, Observation, Pause, Plan, Reason, Revision, Slot, State,
     Verdict, acceptance_target,
@@ -39,12 +42,8 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use traffic::{Snapshot, Weight};
 
-/// How often the process looks while a table is on its way to the proxy.
-const TICK_UNSETTLED: Duration = Duration::from_millis(2);
 /// How often the process keeps a canary's evidence when there is nothing else to keep.
 const CHECKPOINT: Duration = Duration::from_secs(1);
-/// For how long after a publish; a proxy that takes longer is stuck, and no reason to hurry.
-const UNSETTLED_FOR: Duration = Duration::from_secs(1);
 /// How long a proxy takes to serve another table, if nothing else is said.
 const DELAY: Duration = Duration::from_millis(5);
 
@@ -80,7 +79,7 @@ pub struct Kept {
 pub struct Flight {
     /// How it ended.
     pub ending: Ending,
-    /// The time from the shipping until the proxy served the end.
+    /// The time since the shipping; of a revision that has landed, until the proxy served the end.
     pub took: Duration,
     /// Requests sent to the revision while it was the canary.
     pub canary_requests: u64,
@@ -88,8 +87,8 @@ pub struct Flight {
     pub canary_failures: u64,
     /// The revision's share of the requests at the end.
     pub weight: Weight,
-    /// Why it is where it is.
-    pub reason: Reason,
+    /// Why it is where it is. Nothing before the first turn.
+    pub reason: Option<Reason>,
 }
 
 /// How a revision's rollout ended.
@@ -103,32 +102,10 @@ pub enum Ending {
     Aborted,
     /// A step's evidence stayed away, and a person must decide.
     Inconclusive,
-    /// Time was up while the guard could not tell, as the stable failed by itself.
+    /// None yet: the guard cannot tell, as the stable fails by itself.
     Held,
-    /// Time was up.
+    /// None yet.
     UnderWay,
-}
-
-/// What a table says.
-#[derive(Clone, Debug, PartialEq)]
-struct Table {
-    effects: Effects,
-    canary: Option<Revision>,
-}
-
-/// The proxy's view of the tables.
-#[derive(Debug, Default)]
-struct Proxy {
-    serves: Option<Table>,
-    coming: Option<Coming>,
-}
-
-/// A table that is on its way.
-#[derive(Debug)]
-struct Coming {
-    table: Table,
-    published: Duration,
-    arrives: Duration,
 }
 
 /// The counters when the revision was shipped, and what was counted since then by processes that are gone.
@@ -223,12 +200,16 @@ impl Pilot {
         loop {
             self.turn();
             let flight = self.flight();
-            let waits = matches!(flight.ending, Ending::Held | Ending::UnderWay);
-            let over = !waits && self.proxy.coming.is_none();
-            if over || flight.took >= limit {
+            if self.has_landed() || flight.took >= limit {
                 return flight;
             }
         }
+    }
+
+    /// Whether what was shipped has come to its end, and the proxy serves what follows from it.
+    pub fn has_landed(&self) -> bool {
+        let goes_on = matches!(self.ending(), Ending::Held | Ending::UnderWay);
+        !goes_on && self.proxy.coming.is_none()
     }
 
     /// What has become so far of what was shipped.
@@ -244,7 +225,7 @@ impl Pilot {
                 Ending::Promoted => Weight::FULL,
                 _ => Effects::of(&self.state).weight,
             },
-            reason: self.reason.clone().unwrap_or(Reason::CanaryHasNoEndpoints),
+            reason: self.reason.clone(),
         }
     }
 
@@ -412,31 +393,6 @@ impl Pilot {
         let Shipped { base, earlier, .. } = &self.shipped;
         let (requests, failures) = self.counted();
         (earlier.0 + requests - base.0, earlier.1 + failures - base.1)
-    }
-}
-
-impl Proxy {
-    /// The table that was published last.
-    fn published(&self) -> Option<&Table> {
-        match &self.coming {
-            Some(coming) => Some(&coming.table),
-            None => self.serves.as_ref(),
-        }
-    }
-
-    /// The table that is served, when it is the one that was published last.
-    fn settled(&self) -> Option<&Table> {
-        self.serves.as_ref().filter(|_| self.coming.is_none())
-    }
-
-    /// How long the process waits for the next turn: not long while another weight is on its way.
-    fn pause(&self, now: Duration) -> Duration {
-        let weight = |table: &Table| table.effects.weight;
-        let is_awaited = self.coming.as_ref().is_some_and(|coming| {
-            self.serves.as_ref().map(weight) != Some(weight(&coming.table))
-                && now.saturating_sub(coming.published) < UNSETTLED_FOR
-        });
-        if is_awaited { TICK_UNSETTLED } else { TICK }
     }
 }
 

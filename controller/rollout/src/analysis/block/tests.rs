@@ -112,6 +112,34 @@ proptest! {
     }
 
     #[test]
+    fn no_point_of_the_border_is_nearer_than_the_projection(
+        (n_c, n_s) in (1.0f64..1e4, 1.0f64..1e4),
+        (relative, absolute) in (1.0f64..3.0, 1e-6f64..0.1),
+        (theta_s, distance) in (1e-5f64..0.3, -0.98f64..0.98),
+    ) {
+        let margin = Margin { relative, absolute };
+        let border = margin.at(theta_s).min(0.99);
+        let theta_c = if distance > 0.0 {
+            border + (0.9995 - border) * distance
+        } else {
+            border * (1.0 + distance)
+        };
+        let kl = |theta: f64, psi: f64| {
+            theta * (theta / psi).ln() + (1.0 - theta) * ((1.0 - theta) / (1.0 - psi)).ln()
+        };
+        let away = |psi_s: f64| n_c * kl(theta_c, margin.at(psi_s)) + n_s * kl(theta_s, psi_s);
+        let (psi_c, psi_s) = project(theta_c, theta_s, n_c, n_s, margin);
+        prop_assert!((psi_c - margin.at(psi_s)).abs() < 1e-12);
+        for factor in [0.99, 0.9999, 1.0001, 1.01] {
+            let other = psi_s * factor;
+            if margin.at(other) < 1.0 {
+                let (here, there) = (away(psi_s), away(other));
+                prop_assert!(here <= there * (1.0 + 1e-9) + 1e-9, "{here} {there} {factor}");
+            }
+        }
+    }
+
+    #[test]
     fn no_point_of_the_null_expects_evidence_against_itself(
         (n_c, n_s) in (1u64..6, 1u64..12),
         (relative, absolute) in (1.0f64..2.0, 0.0f64..0.1),

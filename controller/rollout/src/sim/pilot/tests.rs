@@ -1,5 +1,8 @@
 use super::*;
-use crate::{EvidenceStep, OnInconclusive, Step, Steps, sim::Behaviour};
+use crate::{
+    EvidenceStep, OnInconclusive, Step, Steps,
+    sim::{Behaviour, TICK},
+};
 use traffic::RolloutId;
 
 mod thousands;

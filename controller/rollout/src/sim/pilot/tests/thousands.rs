@@ -120,8 +120,7 @@ impl Scenario {
                 pilot.traffic().stable.failure_ratio = ratio;
                 pilot.traffic().canary.failure_ratio = ratio;
             }
-            let waits = matches!(flight.ending, Ending::UnderWay | Ending::Held);
-            if (!waits && pilot.proxy.coming.is_none()) || flight.took >= self.limit() {
+            if pilot.has_landed() || flight.took >= self.limit() {
                 witness.check(&pilot, &flight);
                 return flight;
             }
@@ -333,6 +332,7 @@ fn a_version_that_fails_is_rolled_back_at_the_cost_of_a_handful_of_requests() {
         ("50 % fail", 0.5, 400, 2.5, 8),
         ("10 % fail", 0.1, 300, 14.0, 8),
         ("2 % fail", 0.02, 150, 80.0, 20),
+        ("0.7 % fail", 0.007, 60, 250.0, 40),
     ] {
         let outcomes = fly(&Scenario::new(name, runs).canary(fails(ratio)));
         outcomes.harmful();
