@@ -202,6 +202,8 @@ async fn act(
     let durable = tokio::task::spawn_blocking(move || saved.wait()).await;
     if let Ok(Err(error)) = durable {
         tracing::error!("{error}: the verb acts, and would be lost with the process");
+        let why = format!("{verb} is done, but a restart would undo it: {error}");
+        return refuse(StatusCode::INSUFFICIENT_STORAGE, why);
     }
     show(State(shared), Path((namespace, name))).await
 }

@@ -11,17 +11,20 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
+    time::Duration,
 };
+
+/// How long the end of the process waits for the last write.
+const LAST_WRITE: Duration = Duration::from_secs(5);
 
 /// How often a state was handed to the store, which numbers it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version(u64);
 
-/// A state file and the thread that writes it. Dropping the store waits for the last write.
+/// A state file and the thread that writes it. Dropping the store waits for the last write, unless the disk hangs.
 #[derive(Debug)]
 pub struct Store {
     mailbox: Arc<Mailbox>,
-    writer: Option<thread::JoinHandle<()>>,
     /// Held while the store lives, so that no second process takes the same rollouts in hand.
     _lock: fs::File,
 }
@@ -69,12 +72,11 @@ impl Store {
         let lock = lock(&path)?;
         let mailbox = Arc::new(Mailbox::default());
         let theirs = Arc::clone(&mailbox);
-        let writer = thread::Builder::new()
+        thread::Builder::new()
             .name("state-file".into())
             .spawn(move || write_all(&theirs, &path))?;
         Ok(Self {
             mailbox,
-            writer: Some(writer),
             _lock: lock,
         })
     }
@@ -119,11 +121,18 @@ impl Durability {
 
 impl Drop for Store {
     fn drop(&mut self) {
-        self.mailbox.lock().closed = true;
+        let mut pending = self.mailbox.lock();
+        pending.closed = true;
         self.mailbox.changed.notify_all();
-        if let Some(writer) = self.writer.take() {
-            // A writer that panicked has printed why; there is nothing left to wait for.
-            let _ = writer.join();
+        let newest = pending.newest;
+        let is_behind = |pending: &mut Pending| pending.tried < newest;
+        let waited = self
+            .mailbox
+            .changed
+            .wait_timeout_while(pending, LAST_WRITE, is_behind);
+        let (pending, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if pending.tried < newest {
+            tracing::error!("the last state was not written within {LAST_WRITE:?}; the disk hangs");
         }
     }
 }

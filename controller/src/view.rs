@@ -115,7 +115,7 @@ pub struct DecisionView {
 
 /// A verb's request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct VerbRequest {
     /// For `promote`: skip all that is left of the plan.
     #[serde(default)]

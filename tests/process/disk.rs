@@ -26,8 +26,13 @@ fn a_disk_that_fails_stops_neither_traffic_nor_the_guard() {
     ]);
     assert_eq!(load.more(100).failed(), 0);
 
-    let (status, view) = process.tell("promote", "{}");
-    assert_eq!(status, 200, "{view}");
+    let (status, told) = process.tell("promote", "{}");
+    let why = told["error"].as_str().unwrap_or_default();
+    assert_eq!(status, 507, "{told}");
+    assert!(
+        why.starts_with("promote is done, but a restart would undo it: state file "),
+        "{why}"
+    );
     process.logs(&["ERROR", "the verb acts, and would be lost with the process"]);
     process.until_phase("Healthy", 0.0);
     site.ship("v3", Slot::Blue, Behaviour::Failing(0.5));

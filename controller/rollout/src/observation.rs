@@ -25,7 +25,7 @@ pub struct Verdict {
     pub trial: Trial,
     /// What the guard says.
     pub judgement: Judgement,
-    /// What the evidence of the present step says; nothing where the step asks for none.
+    /// What the evidence of the present step says; ignored, and may be missing, where the step asks for none.
     pub acceptance: Option<Acceptance>,
 }
 
@@ -40,7 +40,7 @@ pub enum Judgement {
         /// The evidence in words.
         why: String,
     },
-    /// It cannot be told; the canary is to stay as it is.
+    /// It cannot be told; the canary is to stay as it is, once it has come to its first step.
     Hold {
         /// The reason in words.
         why: String,

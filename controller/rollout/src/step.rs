@@ -233,8 +233,11 @@ fn look(plan: &Plan, canary: &Canary, seen: &Observation, now: Timestamp) -> Loo
     if !canary.reachable {
         return Look::wait(Reason::CanaryHasNoEndpoints);
     }
+    // A hold does not keep a canary from its first step: when stable is the broken version, the canary is the cure.
+    let begins = canary.place == Place::Start && !plan.steps.is_empty();
     if let Some(Judgement::Hold { why }) = judgement(plan, canary, seen)
         && !canary.full
+        && !begins
     {
         return Look::wait(Reason::Held { why: why.clone() });
     }

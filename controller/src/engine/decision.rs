@@ -1,5 +1,6 @@
 //! What was decided, told from the states before and after. Pure.
 
+use jiff::SignedDuration;
 use rollout::{
     Plan, State,
     plan::{Place, Step},
@@ -113,7 +114,7 @@ fn within(
         State::Progressing(_) | State::Empty | State::Healthy(_) | State::Aborted(_) => None,
     };
     match (paused(before), paused(after)) {
-        (None, Some(Pause::Manual)) => {
+        (None | Some(Pause::Step | Pause::Inconclusive), Some(Pause::Manual)) => {
             return decision(
                 "paused",
                 "operator",
@@ -121,7 +122,7 @@ fn within(
                 &new.revision,
             );
         }
-        (None, Some(Pause::Spec)) => {
+        (None | Some(Pause::Step | Pause::Inconclusive), Some(Pause::Spec)) => {
             return decision(
                 "paused",
                 "operator",
@@ -142,14 +143,15 @@ fn within(
     if old.place == new.place && !weight_changed {
         return None;
     }
-    let (by, why) = advanced(plan, old.place, new.place);
+    let waited = new.entered_at.duration_since(old.entered_at);
+    let (by, why) = advanced(plan, old.place, new.place, waited);
     // Passing a step that changes nothing for users is no news.
     (weight_changed || by == "guard")
         .then(|| decision("advanced", by, why, &new.revision))
         .flatten()
 }
 
-fn advanced(plan: &Plan, old: Place, new: Place) -> (&'static str, String) {
+fn advanced(plan: &Plan, old: Place, new: Place, waited: SignedDuration) -> (&'static str, String) {
     let title = |place: Place| match place {
         Place::Start => "start".to_owned(),
         Place::Step(index) => plan
@@ -164,6 +166,10 @@ fn advanced(plan: &Plan, old: Place, new: Place) -> (&'static str, String) {
         Place::Start | Place::End => None,
     };
     match left {
+        Some(Step::Evidence(step)) if waited.unsigned_abs() >= step.max_duration => (
+            "plan",
+            format!("the evidence stayed inconclusive; next: {}", title(new)),
+        ),
         Some(Step::Evidence(_)) => (
             "guard",
             format!("the evidence is there; next: {}", title(new)),

@@ -139,10 +139,13 @@ impl Entry {
         let decided = decision::between(&spec.plan, &before, &transition.state);
         let weight = self.weight();
         let moved = before != transition.state;
-        let wanted = Some((transition.effects, transition.reason));
-        let changed = served || moved || wanted != self.wanted;
+        // The words of a reason may hold counts, which change all the time and are no news.
+        let is_news = self.wanted.as_ref().is_none_or(|(effects, reason)| {
+            *effects != transition.effects || reason.label() != transition.reason.label()
+        });
+        let changed = served || moved || is_news;
         self.state = transition.state;
-        self.wanted = wanted;
+        self.wanted = Some((transition.effects, transition.reason));
         if let Some(decision) = decided {
             self.record(decision, weight, traffic, now);
         }
@@ -212,7 +215,7 @@ impl Entry {
 
     /// Gives the judge the counts up to a change of weights.
     pub(super) fn close_block(&mut self, traffic: &Traffic<'_>, now: Timestamp) {
-        self.judge.observe(&self.snapshot(traffic), None, now);
+        self.judge.close(&self.snapshot(traffic), now);
         self.window.clear();
         self.window.push(traffic.sample(&self.id));
     }
@@ -227,17 +230,13 @@ impl Entry {
             .state
             .stable()
             .map_or(Slot::First, |stable| stable.slot);
-        let reading = self.judge.reading();
         let verdict = self.state.trial().map(|trial| Verdict {
             trial,
-            judgement: shown::judgement(&reading, spec.plan.guard),
-            acceptance: reading
-                .acceptance
-                .as_ref()
-                .map(|acceptance| match acceptance.met {
-                    true => rollout::Acceptance::Met,
-                    false => rollout::Acceptance::Pending,
-                }),
+            judgement: shown::judgement(&self.judge, spec.plan.guard),
+            acceptance: Some(match self.judge.is_accepted() {
+                true => rollout::Acceptance::Met,
+                false => rollout::Acceptance::Pending,
+            }),
         });
         Observation {
             serving: self.served(traffic).map(|(_, weight)| weight),
@@ -272,8 +271,14 @@ impl Entry {
         if self.state == before {
             return Ok(());
         }
-        let by_hand = |decision| Decision {
+        // A step that a person ends is not ended by what it waited for.
+        let why = |decision: &Decision| match decision.what {
+            "advanced" => verb.to_string(),
+            _ => decision.why.clone(),
+        };
+        let by_hand = |decision: Decision| Decision {
             by: "operator",
+            why: why(&decision),
             ..decision
         };
         let told = decision::between(&spec.plan, &before, &self.state).map(by_hand);

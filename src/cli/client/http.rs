@@ -155,15 +155,15 @@ impl Client {
             return Ok(response);
         }
         let text = response.body_mut().read_to_string().unwrap_or_default();
-        if let Ok(Refusal { error }) = serde_json::from_str(&text) {
-            return Err(Error::Refused(error));
-        }
-        Err(match status.as_u16() {
-            401 | 403 => Error::Unreachable(format!(
+        let refusal = serde_json::from_str::<Refusal>(&text).ok();
+        Err(match (status.as_u16(), refusal) {
+            (401, _) => Error::Unreachable(format!(
                 "{} wants a bearer token ({status}): give the file that holds it with --token-file",
                 self.base
             )),
-            _ => Error::Unreachable(format!(
+            (403, Some(Refusal { error })) => Error::Unreachable(error),
+            (_, Some(Refusal { error })) => Error::Refused(error),
+            (_, None) => Error::Unreachable(format!(
                 "{} answered {status}, as no admin API of sluice does: is --address right?",
                 self.base
             )),

@@ -11,17 +11,17 @@ use crate::{
 use jiff::Timestamp;
 use rollout::{
     Reason, State,
-    analysis::{self, Reading, Test, TestReading},
+    analysis::{self, Judge, Reading, Test, TestReading},
     plan::Revision,
     state::Slot,
 };
 use traffic::stats::Totals;
 
 /// The judgement that the machine acts on. With the guard off, nothing is held against a canary.
-pub(super) fn judgement(reading: &Reading, guard: bool) -> rollout::Judgement {
-    match reading.judgement {
+pub(super) fn judgement(judge: &Judge, guard: bool) -> rollout::Judgement {
+    match judge.judgement() {
         analysis::Judgement::RollBack { test } if guard => rollout::Judgement::RollBack {
-            why: convicted(reading, test),
+            why: convicted(&judge.reading(), test),
         },
         analysis::Judgement::Hold {
             stable_requests,

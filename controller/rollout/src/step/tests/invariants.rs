@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use traffic::Weight;
 
 use crate::{
-    Acceptance, Canary, Judgement, Observation, Pause, Plan, State, Transition, Trial, Verdict,
-    step,
+    Acceptance, Canary, Judgement, Observation, Pause, Place, Plan, State, Transition, Trial,
+    Verdict, step,
 };
 
 /// One call of [`step`]: what went in and what came out.
@@ -102,7 +102,7 @@ fn promotes_only_what_may_be(look: &Look<'_>, convicted: bool) {
     assert!(!look.plan.paused, "promoted while the spec pauses it");
 }
 
-/// Final states stay, and what is paused or held stays where it is.
+/// Final states stay, and what is paused or held stays where it is, but for a held canary that comes to its first step.
 fn stays_where_it_must(look: &Look<'_>) {
     match look.before {
         State::Healthy(healthy) if healthy.stable.revision == look.plan.revision => {
@@ -129,7 +129,15 @@ fn stays(look: &Look<'_>, canary: &Canary, manual: bool) {
         .state
         .canary()
         .filter(|now| now.trial() == canary.trial());
-    if let Some(now) = same.filter(|_| manual || look.plan.paused || held) {
+    let Some(now) = same else { return };
+    if held && !manual && !look.plan.paused && canary.place == Place::Start {
+        let first = [Place::Start, Place::Step(0)];
+        assert!(
+            first.contains(&now.place),
+            "a held canary passes its first step"
+        );
+        assert_eq!(now.share, look.plan.steps.share(now.place));
+    } else if manual || look.plan.paused || held {
         assert_eq!(now.place, canary.place, "a paused or held canary moves");
         assert_eq!(now.share, canary.share);
     }
