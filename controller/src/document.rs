@@ -41,6 +41,8 @@ pub struct Parsed {
     pub documents: Vec<Document>,
     /// Everything there is to tell, in the order of lines.
     pub findings: Vec<Finding>,
+    /// Whether a part of the file could not be read as a document. What the documents name in each other may be there.
+    pub is_partial: bool,
 }
 
 /// One document of a file.
@@ -89,12 +91,14 @@ pub fn parse(file: &str, text: &str, strictness: Strictness) -> Parsed {
             message: problem.message,
         });
     }
+    parsed.is_partial = !parsed.findings.is_empty();
     let is_empty = stream.roots.is_empty() && parsed.findings.is_empty();
     for root in stream.roots {
         let (value, source) = source::split(Arc::clone(&file), root);
         let mut report = Report::new(&source);
         let kind = read_document(&value, strictness, &mut report);
         parsed.findings.extend(report.findings);
+        parsed.is_partial |= kind.is_none();
         parsed
             .documents
             .extend(kind.map(|kind| Document { kind, source }));

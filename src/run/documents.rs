@@ -35,6 +35,8 @@ pub(crate) struct Checked {
 /// Reads and checks `files`.
 pub(crate) fn check(files: &mut Files, strictness: Strictness) -> Checked {
     let mut documents: Vec<Document> = Vec::new();
+    let mut names = Vec::new();
+    let mut is_whole = true;
     let mut checked = Checked {
         unreadable: Vec::new(),
         findings: Vec::new(),
@@ -47,32 +49,41 @@ pub(crate) fn check(files: &mut Files, strictness: Strictness) -> Checked {
             Err(error) => checked.unreadable.push(format!("{name}: {error}")),
             Ok(text) => {
                 let parsed = document::parse(&name, &text, strictness);
-                checked.findings.extend(parsed.findings);
-                if parsed
-                    .documents
-                    .iter()
-                    .any(|document| matches!(document.kind, document::Kind::Proxy(_)))
-                {
-                    checked.folder = contents
-                        .path
-                        .parent()
-                        .map(Path::to_owned)
-                        .unwrap_or_default();
+                if parsed.documents.iter().any(is_proxy) {
+                    let folder = contents.path.parent().map(Path::to_owned);
+                    checked.folder = folder.unwrap_or_default();
                 }
+                is_whole &= !parsed.is_partial;
+                checked.findings.extend(parsed.findings);
                 documents.extend(parsed.documents);
             }
         }
+        names.push(name);
     }
-    checked
-        .findings
-        .extend(document::check_together(&documents));
-    if checked.unreadable.is_empty() && !has_errors(&checked.findings) {
-        match spec::read(&documents) {
-            Ok(spec) => checked.spec = Some(spec),
-            Err(findings) => checked.findings.extend(findings),
+    // With a part of them missing, much would be said to be missing that is only not readable.
+    if is_whole && checked.unreadable.is_empty() {
+        checked
+            .findings
+            .extend(document::check_together(&documents));
+        if !has_errors(&checked.findings) {
+            match spec::read(&documents) {
+                Ok(spec) => checked.spec = Some(spec),
+                Err(findings) => checked.findings.extend(findings),
+            }
         }
     }
+    let place = |finding: &Finding| {
+        let file = names
+            .iter()
+            .position(|name| **name == *finding.location.file);
+        (file, finding.location.line, finding.location.column)
+    };
+    checked.findings.sort_by_key(place);
     checked
+}
+
+fn is_proxy(document: &Document) -> bool {
+    matches!(document.kind, document::Kind::Proxy(_))
 }
 
 pub(crate) fn has_errors(findings: &[Finding]) -> bool {
