@@ -1,7 +1,7 @@
 //! The control loop: observe, decide, publish, keep.
 //!
 //! Everything that is decided is decided elsewhere, in pure functions: the judge weighs the counts, the machine takes
-//! the step, [`compile`](crate::compile) makes the table. The engine brings them together for all rollouts of the
+//! the step, [`compile`] makes the table. The engine brings them together for all rollouts of the
 //! process. It reads no clock: every call is told the wall clock and the offset from the process's epoch.
 
 mod decision;

@@ -1,7 +1,7 @@
 //! The live view of one rollout: what a person looks at while a version goes out.
 //!
 //! It is made of sections of lines. When the terminal is too low, the gaps between them go first, then lines of the
-//! sections that matter least ([`fit`]); when it is too narrow, lines are wrapped or lose columns.
+//! sections that matter least ([`fit()`]); when it is too narrow, lines are wrapped or lose columns.
 
 mod bar;
 mod evidence;
