@@ -68,8 +68,8 @@ impl Worker {
     ) -> Self {
         let mut reader = routes.reader();
         let buffer = BUFFER_BYTES.max(config.max_head_bytes);
-        // Heads and chunks are copied into one buffer and written by one plain `send`, which measured cheaper than a
-        // `writev` of the parts, for small bodies and for large ones.
+        // Heads and chunks are copied into one buffer and written by one plain `send`. Against a `writev` of the parts
+        // that measured some 4 % cheaper for small bodies, and as much dearer for bodies of 64 KiB.
         let mut http_client = hyper::client::conn::http1::Builder::new();
         http_client
             .writev(false)
