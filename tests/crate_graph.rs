@@ -71,6 +71,14 @@ fn list(value: &Value) -> &[Value] {
     value.as_array().expect("a list")
 }
 
+/// Every crate's name, by package id.
+fn names(metadata: &Value) -> BTreeMap<&str, &str> {
+    list(&metadata["packages"])
+        .iter()
+        .map(|package| (text(&package["id"]), text(&package["name"])))
+        .collect()
+}
+
 /// The crates that every crate of the resolved graph uses, by package id; crates used by tests alone left out.
 fn edges(metadata: &Value) -> BTreeMap<&str, Vec<&str>> {
     let normal = |dep: &&Value| {
@@ -96,10 +104,7 @@ fn edges(metadata: &Value) -> BTreeMap<&str, Vec<&str>> {
 #[test]
 fn each_crate_uses_only_what_it_may() {
     let metadata = metadata();
-    let names: BTreeMap<&str, &str> = list(&metadata["packages"])
-        .iter()
-        .map(|p| (text(&p["id"]), text(&p["name"])))
-        .collect();
+    let names = names(&metadata);
     let edges = edges(&metadata);
     let members: BTreeSet<&str> = list(&metadata["workspace_members"])
         .iter()
@@ -127,10 +132,7 @@ fn each_crate_uses_only_what_it_may() {
 #[test]
 fn pure_crates_reach_no_io() {
     let metadata = metadata();
-    let names: BTreeMap<&str, &str> = list(&metadata["packages"])
-        .iter()
-        .map(|p| (text(&p["id"]), text(&p["name"])))
-        .collect();
+    let names = names(&metadata);
     let edges = edges(&metadata);
     for (name, forbidden) in UNREACHABLE {
         let members = list(&metadata["workspace_members"]);
