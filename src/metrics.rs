@@ -4,11 +4,10 @@ use controller::engine::Engine;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric},
-    metrics::{MetricType, gauge::ConstGauge},
+    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
     registry::Registry,
 };
 use std::{
-    collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -21,14 +20,14 @@ pub(crate) fn register(registry: &mut Registry, engine: &Arc<Mutex<Engine>>) {
 #[derive(Debug)]
 struct Rollouts(Arc<Mutex<Engine>>);
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, EncodeLabelSet)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Phase {
     namespace: String,
     rollout: String,
     phase: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, EncodeLabelSet)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Decision {
     namespace: String,
     rollout: String,
@@ -61,19 +60,14 @@ impl Collector for Rollouts {
             None,
             MetricType::Counter,
         )?;
-        let mut counted = BTreeMap::new();
         for ((id, decision, by), n) in &read.decisions {
             let labels = Decision {
                 namespace: id.namespace.to_string(),
                 rollout: id.name.to_string(),
-                decision: (*decision).to_owned(),
-                by: (*by).to_owned(),
+                decision: decision.as_str().to_owned(),
+                by: by.as_str().to_owned(),
             };
-            *counted.entry(labels).or_insert(0) += n;
-        }
-        for (labels, n) in counted {
-            prometheus_client::metrics::counter::ConstCounter::new(n)
-                .encode(decisions.encode_family(&labels)?)?;
+            ConstCounter::new(*n).encode(decisions.encode_family(&labels)?)?;
         }
         let help = "Whether the files as they are now are what runs, as 1 or 0";
         let valid =

@@ -8,6 +8,7 @@ mod decision;
 mod entry;
 mod saved;
 
+pub use decision::{By, What};
 pub use saved::{Saved, SavedRollout, Unreadable};
 
 use crate::{
@@ -59,7 +60,7 @@ pub struct Tally {
     /// The phase of each rollout.
     pub phases: BTreeMap<RolloutId, Phase>,
     /// How often each decision was taken since the process began, by rollout, decision and who took it.
-    pub decisions: BTreeMap<(RolloutId, &'static str, &'static str), u64>,
+    pub decisions: BTreeMap<(RolloutId, What, By), u64>,
     /// Whether the documents as they are now are what runs.
     pub documents_valid: bool,
 }
@@ -166,7 +167,7 @@ impl Engine {
                 .phases
                 .insert(id.clone(), entry.state().summary(&spec.plan).phase);
             for ((decision, by), n) in entry.decided() {
-                tally.decisions.insert((id.clone(), decision, by), *n);
+                tally.decisions.insert((id.clone(), decision, by), n);
             }
         }
         tally
@@ -201,11 +202,7 @@ impl Engine {
     /// that is due and publishes what follows.
     pub fn tick(&mut self, now: Timestamp, elapsed: Duration) {
         self.last_tick = elapsed;
-        let traffic = Traffic {
-            stats: &self.stats,
-            acknowledged: self.routes.acknowledged(),
-            elapsed,
-        };
+        let traffic = Traffic::at(elapsed, &self.stats, &self.routes);
         let mut changed = false;
         for (id, entry) in &mut self.entries {
             let Some(spec) = self.spec.rollouts.get(id) else {
@@ -242,11 +239,7 @@ impl Engine {
             Err(error) => return tracing::error!("no table was published: {error}"),
         };
         // What was sent under the old weights is read before the new ones act.
-        let traffic = Traffic {
-            stats: &self.stats,
-            acknowledged: self.routes.acknowledged(),
-            elapsed,
-        };
+        let traffic = Traffic::at(elapsed, &self.stats, &self.routes);
         let stale = self.published.stale;
         let mut moved: Vec<_> = self
             .entries
@@ -299,11 +292,7 @@ impl Engine {
     ) -> Result<Kept, Refused> {
         let entry = self.entries.get_mut(rollout).ok_or(Refused::Unknown)?;
         let spec = self.spec.rollouts.get(rollout).ok_or(Refused::Unknown)?;
-        let traffic = Traffic {
-            stats: &self.stats,
-            acknowledged: self.routes.acknowledged(),
-            elapsed,
-        };
+        let traffic = Traffic::at(elapsed, &self.stats, &self.routes);
         entry
             .act(spec, &traffic, verb, now)
             .map_err(|refused| Refused::NotNow(refused.to_string()))?;
@@ -369,11 +358,7 @@ impl Engine {
     ) -> Option<RolloutView> {
         let entry = self.entries.get(rollout)?;
         let spec = self.spec.rollouts.get(rollout)?;
-        let traffic = Traffic {
-            stats: &self.stats,
-            acknowledged: self.routes.acknowledged(),
-            elapsed,
-        };
+        let traffic = Traffic::at(elapsed, &self.stats, &self.routes);
         let endpoints = |slot| compile::endpoints(&self.spec, spec.slots.get(slot)).len();
         Some(entry.view(spec, &traffic, &endpoints, now))
     }

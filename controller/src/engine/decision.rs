@@ -7,25 +7,88 @@ use rollout::{
     state::{Canary, Cause, Outcome, Pause},
 };
 
+/// What was decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum What {
+    /// The first revision serves.
+    Deployed,
+    /// A canary began.
+    Started,
+    /// An aborted canary began again.
+    Retried,
+    /// A canary went on to another step.
+    Advanced,
+    /// Somebody paused it.
+    Paused,
+    /// Somebody let it go on.
+    Resumed,
+    /// It waits for somebody to decide.
+    Held,
+    /// It became stable.
+    Promoted,
+    /// The guard took its traffic away.
+    RolledBack,
+    /// Somebody, or the plan, took its traffic away.
+    Aborted,
+    /// The stable template was asked for again.
+    Returned,
+}
+
+impl What {
+    /// The decision as views and metric labels spell it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Deployed => "deployed",
+            Self::Started => "started",
+            Self::Retried => "retried",
+            Self::Advanced => "advanced",
+            Self::Paused => "paused",
+            Self::Resumed => "resumed",
+            Self::Held => "held",
+            Self::Promoted => "promoted",
+            Self::RolledBack => "rolled-back",
+            Self::Aborted => "aborted",
+            Self::Returned => "returned",
+        }
+    }
+}
+
+/// Who decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum By {
+    /// The guard, on evidence.
+    Guard,
+    /// The plan, as it was written.
+    Plan,
+    /// A person, by a verb or by what the documents ask for.
+    Operator,
+}
+
+impl By {
+    /// Who decided, as views and metric labels spell it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Guard => "guard",
+            Self::Plan => "plan",
+            Self::Operator => "operator",
+        }
+    }
+}
+
 /// A decision in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Decision {
-    /// What, as one word.
-    pub(super) what: &'static str,
-    /// Who: `guard`, `plan` or `operator`.
-    pub(super) by: &'static str,
+    /// What.
+    pub(super) what: What,
+    /// Who.
+    pub(super) by: By,
     /// Why, in one line.
     pub(super) why: String,
     /// The revision that it is about.
     pub(super) revision: String,
 }
 
-fn decision(
-    what: &'static str,
-    by: &'static str,
-    why: String,
-    revision: &impl ToString,
-) -> Option<Decision> {
+fn decision(what: What, by: By, why: String, revision: &impl ToString) -> Option<Decision> {
     Some(Decision {
         what,
         by,
@@ -44,16 +107,21 @@ pub(super) fn between(plan: &Plan, before: &State, after: &State) -> Option<Deci
         }
         (_, State::Progressing(new) | State::Paused { canary: new, .. }) => started(before, new),
         (Some(old), State::Aborted(aborted)) => match &aborted.cause {
-            Cause::Verdict { why } => decision("rolled-back", "guard", why.clone(), &old.revision),
+            Cause::Verdict { why } => {
+                decision(What::RolledBack, By::Guard, why.clone(), &old.revision)
+            }
             Cause::Verb { by } => decision(
-                "aborted",
-                "operator",
+                What::Aborted,
+                By::Operator,
                 format!("aborted by {by}"),
                 &old.revision,
             ),
-            Cause::Inconclusive { .. } => {
-                decision("aborted", "plan", aborted.cause.to_string(), &old.revision)
-            }
+            Cause::Inconclusive { .. } => decision(
+                What::Aborted,
+                By::Plan,
+                aborted.cause.to_string(),
+                &old.revision,
+            ),
         },
         (Some(old), State::Healthy(healthy)) => match healthy.outcome {
             Outcome::Returned => {
@@ -61,16 +129,16 @@ pub(super) fn between(plan: &Plan, before: &State, after: &State) -> Option<Deci
                     "the template of revision {} was asked for again",
                     healthy.stable.revision
                 );
-                decision("returned", "operator", why, &old.revision)
+                decision(What::Returned, By::Operator, why, &old.revision)
             }
             Outcome::Promoted | Outcome::PromotedInFull | Outcome::Deployed => {
                 let by = if healthy.outcome == Outcome::PromotedInFull {
-                    "operator"
+                    By::Operator
                 } else {
-                    "plan"
+                    By::Plan
                 };
                 decision(
-                    "promoted",
+                    What::Promoted,
                     by,
                     "all traffic went to it".to_owned(),
                     &old.revision,
@@ -79,11 +147,11 @@ pub(super) fn between(plan: &Plan, before: &State, after: &State) -> Option<Deci
         },
         (None, State::Healthy(healthy)) if matches!(before, State::Empty) => {
             let why = "the first revision serves without steps".to_owned();
-            decision("deployed", "plan", why, &healthy.stable.revision)
+            decision(What::Deployed, By::Plan, why, &healthy.stable.revision)
         }
         (None, State::Healthy(_)) if matches!(before, State::Aborted(_)) => {
             let why = "the stable template was asked for again".to_owned();
-            decision("returned", "operator", why, &after.stable()?.revision)
+            decision(What::Returned, By::Operator, why, &after.stable()?.revision)
         }
         (_, State::Empty | State::Healthy(_) | State::Aborted(_)) => None,
     }
@@ -91,8 +159,12 @@ pub(super) fn between(plan: &Plan, before: &State, after: &State) -> Option<Deci
 
 fn started(before: &State, new: &Canary) -> Option<Decision> {
     let retried = matches!(before, State::Aborted(aborted) if aborted.canary == new.revision);
-    let what = if retried { "retried" } else { "started" };
-    let by = if retried { "operator" } else { "plan" };
+    let what = if retried {
+        What::Retried
+    } else {
+        What::Started
+    };
+    let by = if retried { By::Operator } else { By::Plan };
     decision(
         what,
         by,
@@ -116,26 +188,31 @@ fn within(
     match (paused(before), paused(after)) {
         (None | Some(Pause::Step | Pause::Inconclusive), Some(Pause::Manual)) => {
             return decision(
-                "paused",
-                "operator",
+                What::Paused,
+                By::Operator,
                 "paused by hand".to_owned(),
                 &new.revision,
             );
         }
         (None | Some(Pause::Step | Pause::Inconclusive), Some(Pause::Spec)) => {
             return decision(
-                "paused",
-                "operator",
+                What::Paused,
+                By::Operator,
                 "spec.paused is set".to_owned(),
                 &new.revision,
             );
         }
         (None | Some(Pause::Step), Some(Pause::Inconclusive)) => {
             let why = "the evidence of the step stayed inconclusive".to_owned();
-            return decision("held", "plan", why, &new.revision);
+            return decision(What::Held, By::Plan, why, &new.revision);
         }
         (Some(Pause::Manual | Pause::Spec), None) if old.place == new.place => {
-            return decision("resumed", "operator", "resumed".to_owned(), &new.revision);
+            return decision(
+                What::Resumed,
+                By::Operator,
+                "resumed".to_owned(),
+                &new.revision,
+            );
         }
         _ => {}
     }
@@ -146,12 +223,12 @@ fn within(
     let waited = new.entered_at.duration_since(old.entered_at);
     let (by, why) = advanced(plan, old.place, new.place, waited);
     // Passing a step that changes nothing for users is no news.
-    (weight_changed || by == "guard")
-        .then(|| decision("advanced", by, why, &new.revision))
+    (weight_changed || by == By::Guard)
+        .then(|| decision(What::Advanced, by, why, &new.revision))
         .flatten()
 }
 
-fn advanced(plan: &Plan, old: Place, new: Place, waited: SignedDuration) -> (&'static str, String) {
+fn advanced(plan: &Plan, old: Place, new: Place, waited: SignedDuration) -> (By, String) {
     let title = |place: Place| match place {
         Place::Start => "start".to_owned(),
         Place::Step(index) => plan
@@ -167,13 +244,13 @@ fn advanced(plan: &Plan, old: Place, new: Place, waited: SignedDuration) -> (&'s
     };
     match left {
         Some(Step::Evidence(step)) if waited.unsigned_abs() >= step.max_duration => (
-            "plan",
+            By::Plan,
             format!("the evidence stayed inconclusive; next: {}", title(new)),
         ),
         Some(Step::Evidence(_)) => (
-            "guard",
+            By::Guard,
             format!("the evidence is there; next: {}", title(new)),
         ),
-        _ => ("plan", title(new)),
+        _ => (By::Plan, title(new)),
     }
 }

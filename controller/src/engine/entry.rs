@@ -3,7 +3,7 @@
 mod shown;
 
 use super::{
-    decision::{self, Decision},
+    decision::{self, By, Decision, What},
     saved::SavedRollout,
 };
 use crate::{
@@ -18,8 +18,8 @@ use rollout::{
     analysis::{self, Judge, Target},
     state::{Slot, Trial},
 };
-use std::{collections::BTreeMap, time::Duration};
-use traffic::{Generation, Role, RolloutId, Stats, Weight};
+use std::{collections::BTreeMap, mem, time::Duration};
+use traffic::{Generation, Role, RolloutId, Routes, Stats, Weight};
 
 /// How many decisions are kept for one rollout.
 const DECISIONS: usize = 20;
@@ -28,14 +28,23 @@ const DECISIONS: usize = 20;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Traffic<'a> {
     /// The counters.
-    pub(super) stats: &'a Stats,
+    stats: &'a Stats,
     /// The generation that all workers serve, or a newer one.
-    pub(super) acknowledged: Option<Generation>,
+    acknowledged: Option<Generation>,
     /// The offset from the process's epoch.
-    pub(super) elapsed: Duration,
+    elapsed: Duration,
 }
 
-impl Traffic<'_> {
+impl<'a> Traffic<'a> {
+    /// What `stats` have counted and the workers of `routes` serve, `elapsed` after the process's epoch.
+    pub(super) fn at(elapsed: Duration, stats: &'a Stats, routes: &Routes) -> Self {
+        Self {
+            stats,
+            acknowledged: routes.acknowledged(),
+            elapsed,
+        }
+    }
+
     fn sample(&self, rollout: &RolloutId) -> Sample {
         let totals = |role| self.stats.series(rollout, role).totals();
         Sample {
@@ -61,7 +70,7 @@ pub(super) struct Entry {
     window: Window,
     decisions: Vec<DecisionView>,
     /// How often each decision was taken since the process began, by what and who.
-    decided: BTreeMap<(&'static str, &'static str), u64>,
+    decided: BTreeMap<(What, By), u64>,
     /// When, from the process's epoch, the last decision's weight was wanted, until every worker serves it.
     swapping: Option<Duration>,
 }
@@ -119,8 +128,8 @@ impl Entry {
     }
 
     /// How often each decision was taken since the process began, by what and who.
-    pub(super) fn decided(&self) -> impl Iterator<Item = ((&'static str, &'static str), &u64)> {
-        self.decided.iter().map(|(key, n)| (*key, n))
+    pub(super) fn decided(&self) -> impl Iterator<Item = ((What, By), u64)> {
+        self.decided.iter().map(|(key, n)| (*key, *n))
     }
 
     /// Observes, decides, and tells whether anything changed.
@@ -135,9 +144,7 @@ impl Entry {
         self.observe(spec, traffic, now);
         let seen = self.observation(spec, traffic, endpoints);
         let before = self.state.clone();
-        let transition = rollout::step(&spec.plan, before.clone(), &seen, now);
-        let decided = decision::between(&spec.plan, &before, &transition.state);
-        let weight = self.weight();
+        let transition = rollout::step(&spec.plan, mem::take(&mut self.state), &seen, now);
         let moved = before != transition.state;
         // The words of a reason may hold counts, which change all the time and are no news.
         let is_news = self.wanted.as_ref().is_none_or(|(effects, reason)| {
@@ -146,15 +153,29 @@ impl Entry {
         let changed = served || moved || is_news;
         self.state = transition.state;
         self.wanted = Some((transition.effects, transition.reason));
+        let decided = decision::between(&spec.plan, &before, &self.state);
+        self.follow(&before, decided, spec, traffic, now);
+        changed
+    }
+
+    /// What comes with the state's change from `before`, whoever decided it: the record, and what the judge is told.
+    fn follow(
+        &mut self,
+        before: &State,
+        decided: Option<Decision>,
+        spec: &RolloutSpec,
+        traffic: &Traffic<'_>,
+        now: Timestamp,
+    ) {
+        let (weight_before, weight) = (weight(before), weight(&self.state));
         if let Some(decision) = decided {
-            self.record(decision, weight, traffic, now);
+            self.record(decision, weight_before, traffic, now);
         }
         if before.trial() != self.state.trial() {
             self.change_trial(spec, traffic, now);
-        } else if weight != self.weight() {
+        } else if weight_before != weight {
             self.judge.start_step();
         }
-        changed
     }
 
     /// Tells the last decision how long it took until every worker served its weight.
@@ -266,40 +287,24 @@ impl Entry {
         now: Timestamp,
     ) -> Result<(), Refused> {
         let before = self.state.clone();
-        let weight = self.weight();
         self.state = rollout::apply(&spec.plan, before.clone(), verb.clone(), now)?;
         if self.state == before {
             return Ok(());
         }
         // A step that a person ends is not ended by what it waited for.
-        let why = |decision: &Decision| match decision.what {
-            "advanced" => verb.to_string(),
-            _ => decision.why.clone(),
-        };
-        let by_hand = |decision: Decision| Decision {
-            by: "operator",
-            why: why(&decision),
-            ..decision
-        };
-        let told = decision::between(&spec.plan, &before, &self.state).map(by_hand);
-        let decision = told.unwrap_or_else(|| Decision {
-            what: "advanced",
-            by: "operator",
-            why: verb.to_string(),
+        let told = decision::between(&spec.plan, &before, &self.state);
+        let mut decision = told.unwrap_or_else(|| Decision {
+            what: What::Advanced,
+            by: By::Operator,
+            why: String::new(),
             revision: spec.plan.revision.to_string(),
         });
-        self.record(decision, weight, traffic, now);
-        if before.trial() != self.state.trial() {
-            self.change_trial(spec, traffic, now);
+        decision.by = By::Operator;
+        if decision.what == What::Advanced {
+            decision.why = verb.to_string();
         }
+        self.follow(&before, Some(decision), spec, traffic, now);
         Ok(())
-    }
-
-    /// The canary's weight as wanted now.
-    fn weight(&self) -> Weight {
-        self.state
-            .canary()
-            .map_or(Weight::ZERO, |canary| canary.share.weight)
     }
 
     fn record(
@@ -309,19 +314,20 @@ impl Entry {
         traffic: &Traffic<'_>,
         now: Timestamp,
     ) {
-        let is_first = decision.what == "deployed";
+        let is_first = decision.what == What::Deployed;
         // All requests go to the revision that was the canary's.
-        let after = if is_first || decision.what == "promoted" {
+        let after = if is_first || decision.what == What::Promoted {
             Weight::FULL
         } else {
-            self.weight()
+            weight(&self.state)
         };
+        let (what, by) = (decision.what.as_str(), decision.by.as_str());
         let base = self.base.as_ref().map_or(0, |base| base.canary.failed);
         let failed = traffic.sample(&self.id).canary.failed.saturating_sub(base);
         let reading = self.judge.reading();
         tracing::info!(
-            rollout = %self.id, revision = decision.revision, by = decision.by,
-            "{}: weight {before} -> {after}: {}", decision.what, decision.why
+            rollout = %self.id, revision = decision.revision, by,
+            "{what}: weight {before} -> {after}: {}", decision.why
         );
         *self
             .decided
@@ -329,8 +335,8 @@ impl Entry {
             .or_default() += 1;
         self.decisions.push(DecisionView {
             at: now,
-            decision: decision.what.to_owned(),
-            by: decision.by.to_owned(),
+            decision: what.to_owned(),
+            by: by.to_owned(),
             why: decision.why,
             revision: decision.revision,
             weight: (before.fraction() * 100.0, after.fraction() * 100.0),
@@ -375,4 +381,10 @@ impl Entry {
     fn reading(&self) -> analysis::Reading {
         self.judge.reading()
     }
+}
+
+/// The canary's weight as `state` wants it.
+fn weight(state: &State) -> Weight {
+    let canary = state.canary();
+    canary.map_or(Weight::ZERO, |canary| canary.share.weight)
 }
