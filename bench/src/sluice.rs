@@ -50,11 +50,11 @@ pub fn start(
     let routes = Arc::new(Routes::default());
     let mut split = split(&stats, stable, canary);
     split.sticky = sticky;
-    let route = Route {
-        hosts: vec![HostMatch::parse(HOST)],
-        matches: vec![RequestMatch::any()],
-        target: Target::Split(0),
-    };
+    let route = Route::plain(
+        vec![HostMatch::parse(HOST)],
+        vec![RequestMatch::any()],
+        Target::Split(0),
+    );
     routes.publish(RouteTable::new(vec![route], vec![split])?);
     let config = Config::new(vec![(Ipv4Addr::LOCALHOST, 0).into()], NonZeroUsize::MIN);
     let proxy = proxy::start(&config, &routes, Clock::start()).context("the proxy cannot start")?;
@@ -72,10 +72,12 @@ pub(crate) fn rollout() -> RolloutId {
 
 /// The split, with nothing sticky.
 pub(crate) fn split(stats: &Stats, stable: SocketAddr, canary: SocketAddr) -> Split {
-    let backend = |role: Role, endpoint: SocketAddr| Backend {
-        id: BackendId::new("default", &format!("shop-{role}")),
-        endpoints: [endpoint].into(),
-        series: stats.series(&rollout(), role),
+    let backend = |role: Role, endpoint: SocketAddr| {
+        Backend::plain(
+            BackendId::new("default", &format!("shop-{role}")),
+            [endpoint].into(),
+            stats.series(&rollout(), role),
+        )
     };
     Split {
         rollout: rollout(),
@@ -85,5 +87,6 @@ pub(crate) fn split(stats: &Stats, stable: SocketAddr, canary: SocketAddr) -> Sp
         rules: Vec::new(),
         sticky: None,
         tickets: stats.tickets(&rollout()),
+        rescue: false,
     }
 }

@@ -46,10 +46,12 @@ pub fn compile(
             stats,
         )),
     };
-    let route = |route: &crate::spec::RouteSpec| Route {
-        hosts: route.hosts.clone(),
-        matches: route.matches.clone(),
-        target: target(&route.target),
+    let route = |route: &crate::spec::RouteSpec| {
+        Route::plain(
+            route.hosts.clone(),
+            route.matches.clone(),
+            target(&route.target),
+        )
     };
     let routes = spec.routes.iter().map(route).collect();
     RouteTable::new(routes, splits)
@@ -73,6 +75,8 @@ fn backend(
     Backend {
         id: service.clone(),
         endpoints: endpoints(spec, service),
+        policy: Arc::default(),
+        state: stats.backend(service),
         series: stats.series(counted, role),
     }
 }
@@ -108,6 +112,7 @@ fn split(
             salt: salt(id, canary),
         }),
         tickets: stats.tickets(id),
+        rescue: false,
     }
 }
 

@@ -34,7 +34,8 @@ impl Refusal {
             Failure::Reset => "closed the connection before it answered",
             Failure::Protocol => "did not answer in valid HTTP",
             Failure::ResponseTimeout => "did not answer in time",
-            Failure::Status | Failure::BodyCut | Failure::IdleTimeout => "failed",
+            Failure::Overload => "has as much to do as its limits allow",
+            Failure::Status | Failure::BodyCut | Failure::IdleTimeout | Failure::Grpc => "failed",
         };
         let series = &backend.series;
         let (role, rollout) = (series.role(), series.rollout());
@@ -94,7 +95,7 @@ impl Refusal {
 /// The status that stands for `failure`.
 pub(crate) const fn status(failure: Failure) -> StatusCode {
     match failure {
-        Failure::NoEndpoint => StatusCode::SERVICE_UNAVAILABLE,
+        Failure::NoEndpoint | Failure::Overload => StatusCode::SERVICE_UNAVAILABLE,
         Failure::ConnectTimeout | Failure::ResponseTimeout | Failure::IdleTimeout => {
             StatusCode::GATEWAY_TIMEOUT
         }
@@ -102,6 +103,7 @@ pub(crate) const fn status(failure: Failure) -> StatusCode {
         | Failure::Connect
         | Failure::Reset
         | Failure::Protocol
-        | Failure::BodyCut => StatusCode::BAD_GATEWAY,
+        | Failure::BodyCut
+        | Failure::Grpc => StatusCode::BAD_GATEWAY,
     }
 }

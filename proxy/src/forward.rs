@@ -41,9 +41,10 @@ async fn route(
         uri: request.uri(),
         headers: request.headers(),
         client: client.address,
+        listener: "",
     };
     let target = view.table().find(&head).ok_or(Refusal::NoRoute)?;
-    let (backend, by_weight, new_bucket) = match target {
+    let (backend, by_weight, new_bucket) = match target.target {
         Target::Backend(backend) => (backend, false, None),
         Target::Split(split) => {
             let split = &view.table().splits()[*split];
@@ -51,6 +52,7 @@ async fn route(
             let backend = split.backend(choice.side);
             (backend, choice.by_weight, choice.new_bucket)
         }
+        Target::Redirect(_) => return Err(Refusal::NoRoute),
     };
     let lane = worker.lanes.of(&backend.series);
     let sent = Dispatched::begin(lane, worker.clock, by_weight);

@@ -34,6 +34,9 @@ mod watch;
 mod worker;
 
 pub use clock::Clock;
-pub use config::{Config, PoolLimits, Timeouts};
+pub use config::{
+    AccessLog, Certificate, ClientCertificates, Config, ForwardedHeaders, Forwarding, Http2Limits,
+    Limits, Listener, ListenerTls, LogFormat, Network, PoolLimits, Timeouts, TlsVersion, Tracing,
+};
 pub use counters::{Counters, CountersRead};
 pub use start::{Drained, Proxy, StartError, WorkerPanicked, start};

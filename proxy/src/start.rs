@@ -84,7 +84,8 @@ pub fn start(config: &Config, routes: &Arc<Routes>, clock: Clock) -> Result<Prox
         return Err(StartError::NoListener);
     }
     let workers = config.workers.get();
-    let listeners = listener::bind(&config.listeners, workers)?;
+    let wanted: Vec<SocketAddr> = config.listeners.iter().map(|l| l.address).collect();
+    let listeners = listener::bind(&wanted, workers)?;
     let addresses = local_addresses(config, &listeners)?;
     let counters = Arc::new(Counters::new(workers));
     let (alarm, panicked) = watch::channel(None);
@@ -117,8 +118,8 @@ fn local_addresses(
 ) -> Result<Vec<SocketAddr>, StartError> {
     let first = listeners.iter().flatten();
     first
-        .zip(&config.listeners)
-        .map(|(listener, &address)| {
+        .zip(config.listeners.iter().map(|l| l.address))
+        .map(|(listener, address)| {
             let bound = listener.local_addr();
             bound.map_err(|source| StartError::Bind { address, source })
         })

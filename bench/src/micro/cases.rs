@@ -81,6 +81,7 @@ fn head(request: &Request<()>) -> Head<'_> {
         uri: request.uri(),
         headers: request.headers(),
         client: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        listener: "",
     }
 }
 
@@ -95,13 +96,15 @@ fn table(rules: usize) -> anyhow::Result<RouteTable> {
         0 => "/".into(),
         _ => format!("/area-{rule}").into(),
     };
-    let route = |rule| Route {
-        hosts: vec![HostMatch::parse(HOST)],
-        matches: vec![RequestMatch {
-            path: PathMatch::Prefix(prefix(rule)),
-            ..RequestMatch::any()
-        }],
-        target: Target::Split(0),
+    let route = |rule| {
+        Route::plain(
+            vec![HostMatch::parse(HOST)],
+            vec![RequestMatch {
+                path: PathMatch::Prefix(prefix(rule)),
+                ..RequestMatch::any()
+            }],
+            Target::Split(0),
+        )
     };
     let split = split(&Stats::new(1));
     Ok(RouteTable::new(

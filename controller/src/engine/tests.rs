@@ -167,9 +167,11 @@ impl World {
             uri: &uri,
             headers: &headers,
             client: IpAddr::from([127, 0, 0, 1]),
+            listener: "",
         };
         for _ in 0..requests {
-            let Some(Target::Split(split)) = view.table().find(&head) else {
+            let Some(Target::Split(split)) = view.table().find(&head).map(|found| found.target)
+            else {
                 panic!("no route")
             };
             let split = &view.table().splits()[*split];

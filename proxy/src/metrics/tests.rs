@@ -12,10 +12,12 @@ fn exporter(requests: &[(Role, Outcome)]) -> Exporter {
     let stats = Arc::new(Stats::new(2));
     let routes = Arc::new(Routes::default());
     let rollout = RolloutId::new("default", "shop");
-    let backend = |role: Role| Backend {
-        id: BackendId::new("default", role.as_str()),
-        endpoints: Arc::new([]),
-        series: stats.series(&rollout, role),
+    let backend = |role: Role| {
+        Backend::plain(
+            BackendId::new("default", role.as_str()),
+            Arc::new([]),
+            stats.series(&rollout, role),
+        )
     };
     let split = Split {
         rollout: rollout.clone(),
@@ -25,6 +27,7 @@ fn exporter(requests: &[(Role, Outcome)]) -> Exporter {
         rules: Vec::new(),
         sticky: None,
         tickets: stats.tickets(&rollout),
+        rescue: false,
     };
     let table = RouteTable::new(Vec::new(), vec![split]).unwrap();
     let mut exporter = Exporter::new(Arc::clone(&stats), Arc::clone(&routes));

@@ -63,10 +63,12 @@ impl Site {
         let stats = Arc::new(Stats::new(1));
         let routes = Arc::new(Routes::default());
         let rollout = RolloutId::new("shop", "cart");
-        let backend = |role: Role| Backend {
-            id: BackendId::new("shop", role.as_str()),
-            endpoints: Arc::new([]),
-            series: stats.series(&rollout, role),
+        let backend = |role: Role| {
+            Backend::plain(
+                BackendId::new("shop", role.as_str()),
+                Arc::new([]),
+                stats.series(&rollout, role),
+            )
         };
         let split = Split {
             rollout: rollout.clone(),
@@ -76,6 +78,7 @@ impl Site {
             rules: Vec::new(),
             sticky: None,
             tickets: stats.tickets(&rollout),
+            rescue: false,
         };
         let table = RouteTable::new(Vec::new(), vec![split]).unwrap();
         routes.publish(table.clone());

@@ -7,25 +7,31 @@
 //! This crate is pure: it knows no runtime, no socket, no HTTP implementation, no Kubernetes, and it reads no clock.
 //! Time comes in as an offset from an epoch that the process chose, randomness as a number.
 
+pub mod action;
 pub mod handle;
 pub mod histogram;
 pub mod matches;
 pub mod name;
+pub mod policy;
 pub mod request;
 pub mod route;
 pub mod snapshot;
 pub mod split;
+pub mod state;
 pub mod stats;
 pub mod sticky;
 pub mod weight;
 
+pub use action::Actions;
 pub use handle::{Generation, Reader, Routes, View};
 pub use histogram::{Bucket, Histogram};
 pub use name::{BackendId, Role, RolloutId};
+pub use policy::BackendPolicy;
 pub use request::Head;
-pub use route::{Backend, Route, RouteTable, Target};
+pub use route::{Backend, Found, Route, RouteTable, Target};
 pub use snapshot::{Counts, Snapshot};
 pub use split::{Choice, Split, SplitRule};
+pub use state::{BackendState, RouteState};
 pub use stats::{Failure, Outcome, Series, Stats};
 pub use sticky::{Sticky, StickyKey};
 pub use weight::Weight;

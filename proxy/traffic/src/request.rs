@@ -12,8 +12,10 @@ pub struct Head<'a> {
     pub uri: &'a Uri,
     /// The headers.
     pub headers: &'a HeaderMap,
-    /// The address that the client connected from.
+    /// The client's address: where the connection came from, or what a trusted peer says of it.
     pub client: IpAddr,
+    /// The name of the listener that it came in at.
+    pub listener: &'a str,
 }
 
 impl<'a> Head<'a> {
@@ -85,6 +87,7 @@ mod tests {
             uri: request.uri(),
             headers: request.headers(),
             client: IpAddr::from([127, 0, 0, 1]),
+            listener: "",
         };
         look(head)
     }

@@ -2,7 +2,10 @@
 
 use crate::{
     BackendId, Head, RolloutId, Series, Split,
-    matches::{HostMatch, RequestMatch},
+    action::{Actions, Redirect},
+    matches::{HostMatch, PathMatch, RequestMatch},
+    policy::BackendPolicy,
+    state::{BackendState, RouteState},
 };
 use std::{cmp::Reverse, collections::HashMap, net::SocketAddr, sync::Arc};
 
@@ -13,8 +16,25 @@ pub struct Backend {
     pub id: BackendId,
     /// Its endpoints; may be empty.
     pub endpoints: Arc<[SocketAddr]>,
+    /// How they are spoken to.
+    pub policy: Arc<BackendPolicy>,
+    /// What the process knows of the Service at run time; outlives tables.
+    pub state: Arc<BackendState>,
     /// What is counted for requests that go here.
     pub series: Arc<Series>,
+}
+
+impl Backend {
+    /// A Service with the default policy, of which nothing is known yet.
+    pub fn plain(id: BackendId, endpoints: Arc<[SocketAddr]>, series: Arc<Series>) -> Self {
+        Self {
+            id,
+            endpoints,
+            policy: Arc::default(),
+            state: Arc::default(),
+            series,
+        }
+    }
 }
 
 /// Where a route leads.
@@ -24,28 +44,72 @@ pub enum Target {
     Backend(Backend),
     /// To a rollout's split, by its place in [`RouteTable::splits`].
     Split(usize),
+    /// Nowhere: the client is sent elsewhere.
+    Redirect(Redirect),
 }
 
 /// A set of conditions and where a request goes that meets them.
 #[derive(Clone, Debug)]
 pub struct Route {
+    /// The names of the listeners that it is for; empty for all.
+    pub listeners: Vec<Arc<str>>,
     /// The hosts, of which one must be asked for.
     pub hosts: Vec<HostMatch>,
     /// The conditions, of which one must hold.
     pub matches: Vec<RequestMatch>,
     /// Where the request goes.
     pub target: Target,
+    /// What is done to it on the way.
+    pub actions: Arc<Actions>,
+    /// What the process knows of the route at run time; outlives tables.
+    pub state: Arc<RouteState>,
+}
+
+impl Route {
+    /// A route for all listeners that only leads to `target`.
+    pub fn plain(hosts: Vec<HostMatch>, matches: Vec<RequestMatch>, target: Target) -> Self {
+        Self {
+            listeners: Vec::new(),
+            hosts,
+            matches,
+            target,
+            actions: Arc::default(),
+            state: Arc::default(),
+        }
+    }
+}
+
+/// The route that a request takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Found<'a> {
+    /// Where it goes.
+    pub target: &'a Target,
+    /// What is done to it on the way.
+    pub actions: &'a Actions,
+    /// What the process knows of the route at run time.
+    pub state: &'a Arc<RouteState>,
+    /// The path prefix that was matched, when it was matched by one.
+    pub matched_prefix: Option<&'a str>,
 }
 
 /// Everything that a request needs to find its way. Immutable: a change is a new table, swapped in whole.
 #[derive(Clone, Debug, Default)]
 pub struct RouteTable {
-    targets: Vec<Target>,
+    targets: Vec<Leads>,
     splits: Vec<Split>,
     /// The entries of hosts that are named in full, by the name in lower case.
     exact: HashMap<Box<str>, Vec<Entry>>,
     /// The entries of all other hosts, the more specific host first.
     patterns: Vec<(HostMatch, Vec<Entry>)>,
+}
+
+/// Where a route leads, and for whom.
+#[derive(Clone, Debug)]
+struct Leads {
+    listeners: Vec<Arc<str>>,
+    target: Target,
+    actions: Arc<Actions>,
+    state: Arc<RouteState>,
 }
 
 /// Conditions and the target of a request that meets them. The entries of a host are in the order in which they are
@@ -80,7 +144,12 @@ impl RouteTable {
                     .or_default()
                     .extend(route.matches.iter().map(entry));
             }
-            targets.push(route.target);
+            targets.push(Leads {
+                listeners: route.listeners,
+                target: route.target,
+                actions: route.actions,
+                state: route.state,
+            });
         }
         let mut table = Self {
             targets,
@@ -102,7 +171,7 @@ impl RouteTable {
     }
 
     /// Where `head` goes, or nothing when no route is for it.
-    pub fn find(&self, head: &Head<'_>) -> Option<&Target> {
+    pub fn find(&self, head: &Head<'_>) -> Option<Found<'_>> {
         let host = head.host();
         let patterns = self
             .patterns
@@ -113,10 +182,20 @@ impl RouteTable {
             .into_iter()
             .chain(patterns.map(|(_, entries)| entries))
             .flatten();
-        let entry = entries
-            .into_iter()
-            .find(|entry| entry.condition.admits(head))?;
-        self.targets.get(entry.target)
+        entries.into_iter().find_map(|entry| {
+            let leads = self.targets.get(entry.target)?;
+            let is_for = leads.listeners.is_empty()
+                || leads.listeners.iter().any(|name| **name == *head.listener);
+            (is_for && entry.condition.admits(head)).then(|| Found {
+                target: &leads.target,
+                actions: &leads.actions,
+                state: &leads.state,
+                matched_prefix: match &entry.condition.path {
+                    PathMatch::Prefix(prefix) => Some(prefix),
+                    PathMatch::Exact(_) | PathMatch::Regex(_) => None,
+                },
+            })
+        })
     }
 
     /// The entries of a host that is named in full.
@@ -162,20 +241,20 @@ mod tests {
     use super::*;
     use crate::{
         Role, Stats,
-        matches::{FieldMatch, PathMatch, ValueMatch, whole},
+        matches::{FieldMatch, ValueMatch, whole},
     };
     use http::{HeaderMap, Method, Request};
 
     fn route(stats: &Stats, name: &str, hosts: &[&str], condition: RequestMatch) -> Route {
-        Route {
-            hosts: hosts.iter().map(|host| HostMatch::parse(host)).collect(),
-            matches: vec![condition],
-            target: Target::Backend(Backend {
-                id: BackendId::new("default", name),
-                endpoints: Arc::new([]),
-                series: stats.series(&RolloutId::new("default", name), Role::Active),
-            }),
-        }
+        Route::plain(
+            hosts.iter().map(|host| HostMatch::parse(host)).collect(),
+            vec![condition],
+            Target::Backend(Backend::plain(
+                BackendId::new("default", name),
+                Arc::new([]),
+                stats.series(&RolloutId::new("default", name), Role::Active),
+            )),
+        )
     }
 
     fn path(path: PathMatch) -> RequestMatch {
@@ -192,10 +271,12 @@ mod tests {
             uri: request.uri(),
             headers,
             client: std::net::IpAddr::from([127, 0, 0, 1]),
+            listener: "",
         };
-        table.find(&head).map(|target| match target {
+        table.find(&head).map(|found| match found.target {
             Target::Backend(backend) => backend.id.name.to_string(),
             Target::Split(split) => format!("split {split}"),
+            Target::Redirect(redirect) => redirect.status.to_string(),
         })
     }
 
@@ -314,11 +395,11 @@ mod tests {
 
     #[test]
     fn a_route_to_no_split_is_refused() {
-        let route = Route {
-            hosts: vec![HostMatch::Any],
-            matches: vec![RequestMatch::any()],
-            target: Target::Split(0),
-        };
+        let route = Route::plain(
+            vec![HostMatch::Any],
+            vec![RequestMatch::any()],
+            Target::Split(0),
+        );
         assert_eq!(
             RouteTable::new(vec![route], Vec::new()).unwrap_err(),
             NoSuchSplit { route: 0 }

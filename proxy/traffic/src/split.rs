@@ -44,6 +44,9 @@ pub struct Split {
     pub sticky: Option<Sticky>,
     /// The workers' places in the sequence that splits requests without a key.
     pub tickets: Arc<Tickets>,
+    /// Whether an idempotent request that the canary failed is repeated on stable. It counts as the canary's failure
+    /// all the same.
+    pub rescue: bool,
 }
 
 /// What a split decided for a request.

@@ -12,7 +12,9 @@ pub use outcome::{CLIENT_CLOSED_REQUEST, Failure, Outcome};
 pub use shard::Shard;
 pub use tickets::Tickets;
 
-use crate::{Counts, Generation, Histogram, Role, RolloutId, Snapshot};
+use crate::{
+    BackendId, BackendState, Counts, Generation, Histogram, Role, RolloutId, RouteState, Snapshot,
+};
 use shard::Statuses;
 use std::{
     collections::BTreeMap,
@@ -112,6 +114,8 @@ pub struct Stats {
     workers: usize,
     series: Mutex<BTreeMap<(RolloutId, Role), Arc<Series>>>,
     tickets: Mutex<BTreeMap<RolloutId, Arc<Tickets>>>,
+    backends: Mutex<BTreeMap<BackendId, Arc<BackendState>>>,
+    routes: Mutex<BTreeMap<Box<str>, Arc<RouteState>>>,
 }
 
 impl Stats {
@@ -121,6 +125,8 @@ impl Stats {
             workers: workers.max(1),
             series: Mutex::default(),
             tickets: Mutex::default(),
+            backends: Mutex::default(),
+            routes: Mutex::default(),
         }
     }
 
@@ -139,6 +145,34 @@ impl Stats {
                 .entry(rollout.clone())
                 .or_insert_with(|| Arc::new(Tickets::new(self.workers))),
         )
+    }
+
+    /// What is known of the Service `id` at run time.
+    pub fn backend(&self, id: &BackendId) -> Arc<BackendState> {
+        let mut backends = self.backends.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(backends.entry(id.clone()).or_default())
+    }
+
+    /// What is known at run time of the route that documents call `name`.
+    pub fn route(&self, name: &str) -> Arc<RouteState> {
+        let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(routes.entry(name.into()).or_default())
+    }
+
+    /// Forgets the Services and routes that `backend` and `route` refuse.
+    pub fn retain_states(
+        &self,
+        backend: impl Fn(&BackendId) -> bool,
+        route: impl Fn(&str) -> bool,
+    ) {
+        self.backends
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|id, _| backend(id));
+        self.routes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|name, _| route(name));
     }
 
     /// All series, by rollout and role.

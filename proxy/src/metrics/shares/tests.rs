@@ -19,11 +19,11 @@ impl Shop {
     }
 
     fn backend(&self, role: Role) -> Backend {
-        Backend {
-            id: BackendId::new("default", role.as_str()),
-            endpoints: Arc::new([]),
-            series: self.stats.series(&self.rollout, role),
-        }
+        Backend::plain(
+            BackendId::new("default", role.as_str()),
+            Arc::new([]),
+            self.stats.series(&self.rollout, role),
+        )
     }
 
     fn table(&self, percent: Option<u8>) -> RouteTable {
@@ -35,6 +35,7 @@ impl Shop {
             rules: Vec::new(),
             sticky: None,
             tickets: self.stats.tickets(&self.rollout),
+            rescue: false,
         };
         RouteTable::new(Vec::new(), vec![split]).unwrap()
     }

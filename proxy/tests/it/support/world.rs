@@ -56,22 +56,24 @@ impl World {
     }
 
     pub(crate) fn backend(&self, role: Role, endpoints: &[SocketAddr]) -> Backend {
-        Backend {
-            id: BackendId::new("default", &format!("shop-{role}")),
-            endpoints: endpoints.into(),
-            series: self.stats.series(&rollout(), role),
-        }
+        Backend::plain(
+            BackendId::new("default", &format!("shop-{role}")),
+            endpoints.into(),
+            self.stats.series(&rollout(), role),
+        )
     }
 
     /// Publishes a table that sends every path below `path` to what follows, and nothing else.
     pub(crate) fn publish(&self, routes: &[(&str, Target)], splits: Vec<Split>) {
-        let route = |(path, target): &(&str, Target)| Route {
-            hosts: vec![HostMatch::Any],
-            matches: vec![RequestMatch {
-                path: PathMatch::Prefix((*path).into()),
-                ..RequestMatch::any()
-            }],
-            target: target.clone(),
+        let route = |(path, target): &(&str, Target)| {
+            Route::plain(
+                vec![HostMatch::Any],
+                vec![RequestMatch {
+                    path: PathMatch::Prefix((*path).into()),
+                    ..RequestMatch::any()
+                }],
+                target.clone(),
+            )
         };
         let table = RouteTable::new(routes.iter().map(route).collect(), splits).unwrap();
         self.routes.publish(table);
@@ -93,6 +95,7 @@ impl World {
             rules: Vec::new(),
             sticky: None,
             tickets: self.stats.tickets(&rollout()),
+            rescue: false,
         };
         SplitBuilder { world: self, split }
     }

@@ -6,10 +6,12 @@ use std::net::IpAddr;
 
 fn split(stats: &Stats, weight: Weight, sticky: Option<Sticky>) -> Split {
     let rollout = RolloutId::new("default", "shop");
-    let backend = |role: Role| Backend {
-        id: BackendId::new("default", role.as_str()),
-        endpoints: Arc::new([]),
-        series: stats.series(&rollout, role),
+    let backend = |role: Role| {
+        Backend::plain(
+            BackendId::new("default", role.as_str()),
+            Arc::new([]),
+            stats.series(&rollout, role),
+        )
     };
     Split {
         stable: backend(Role::Stable),
@@ -18,6 +20,7 @@ fn split(stats: &Stats, weight: Weight, sticky: Option<Sticky>) -> Split {
         rules: Vec::new(),
         sticky,
         tickets: stats.tickets(&rollout),
+        rescue: false,
         rollout,
     }
 }
@@ -34,6 +37,7 @@ fn choose<'a>(split: &'a Split, headers: &HeaderMap, worker: usize) -> Choice<'a
         uri: &uri,
         headers,
         client: IpAddr::from([10, 0, 0, 1]),
+        listener: "",
     };
     split.choose(&head, worker, || 42)
 }

@@ -21,11 +21,15 @@ pub enum Failure {
     BodyCut,
     /// Nothing moved on the response for longer than the idle timeout.
     IdleTimeout,
+    /// The version answered with a gRPC status that stands for a failure of the server.
+    Grpc,
+    /// The version had as many connections or requests under way as its limits allow.
+    Overload,
 }
 
 impl Failure {
     /// Every reason, in the order of [`Failure`].
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Status,
         Self::NoEndpoint,
         Self::Connect,
@@ -35,6 +39,8 @@ impl Failure {
         Self::ResponseTimeout,
         Self::BodyCut,
         Self::IdleTimeout,
+        Self::Grpc,
+        Self::Overload,
     ];
 
     /// The reason as metric labels, response headers and messages spell it.
@@ -49,6 +55,8 @@ impl Failure {
             Self::ResponseTimeout => "response_timeout",
             Self::BodyCut => "body_cut",
             Self::IdleTimeout => "idle_timeout",
+            Self::Grpc => "grpc",
+            Self::Overload => "overload",
         }
     }
 }
