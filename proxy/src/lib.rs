@@ -20,6 +20,8 @@ mod config;
 mod counters;
 mod forward;
 mod headers;
+#[allow(dead_code, unused_imports, reason = "the core does not call it yet")]
+mod http1;
 mod lane;
 mod listener;
 pub mod metrics;

@@ -1,0 +1,38 @@
+//! HTTP/1.1 as bytes, for both sides of the proxy, without I/O (RFC 9110, RFC 9112).
+//!
+//! [`HeadReader`] takes heads off a buffer, [`Decoder`] bodies; [`write_request`] and [`write_response`] put heads into a
+//! buffer and give the [`Encoder`] of the body that they announced. Nothing is copied that can be shared: header values,
+//! targets and pieces of bodies are slices of what was read.
+//!
+//! What two servers could read differently is refused, not repaired: an attacker's request that means one thing here and
+//! another one at the endpoint is worth more to him than a lenient parser is to anybody else. `httparse` finds the parts
+//! of a head; what it lets through (line ends without CR, lines before a response, bytes beyond ASCII and `#` in targets)
+//! is refused around it. The only leniency is that of RFC 9112 section 2.2: empty lines before a request.
+
+mod chunked;
+mod codings;
+mod decode;
+mod encode;
+mod fields;
+mod framing;
+mod head;
+mod host;
+mod preface;
+mod request;
+mod response;
+mod section;
+mod target;
+mod trailers;
+mod write;
+
+pub(crate) use decode::{BodyFault, Decoder, Piece};
+pub(crate) use encode::{Encoder, Overrun, Short};
+pub(crate) use framing::{Framing, FramingFault};
+pub(crate) use head::{HeadFault, HeadLimits, HeadReader};
+pub(crate) use preface::{Preface, is_http2_preface};
+pub(crate) use request::{RequestFault, RequestHead};
+pub(crate) use response::{ResponseFault, ResponseHead};
+pub(crate) use write::{write_request, write_response};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,66 @@
+//! A host and its port, as `Host` and the authority of a target have them (RFC 3986 section 3.2).
+
+use std::net::Ipv6Addr;
+
+/// A host and perhaps a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct HostPort<'a> {
+    host: &'a [u8],
+    port: Option<u16>,
+}
+
+impl<'a> HostPort<'a> {
+    /// Reads a name, an IPv4 address or an IPv6 address in brackets, and a port of one to five digits. There is no user
+    /// information, and no host of later IP versions or with a zone, which mean nothing to anybody else.
+    pub(super) fn parse(text: &'a [u8]) -> Option<Self> {
+        let (host, after) = if text.starts_with(b"[") {
+            let end = text.iter().position(|byte| *byte == b']')?;
+            let (host, after) = text.split_at(end + 1);
+            is_ipv6(host.get(1..end)?).then_some((host, after))?
+        } else {
+            let end = text.iter().position(|byte| *byte == b':');
+            let (host, after) = text.split_at(end.unwrap_or(text.len()));
+            is_name(host).then_some((host, after))?
+        };
+        let port = match after.split_first() {
+            None => None,
+            Some((b':', digits)) => Some(port(digits)?),
+            Some(_) => return None,
+        };
+        Some(Self { host, port })
+    }
+
+    /// Whether both name the same, where no port is `default_port`.
+    pub(super) fn is_same(&self, other: &HostPort<'_>, default_port: u16) -> bool {
+        self.host.eq_ignore_ascii_case(other.host)
+            && self.port.unwrap_or(default_port) == other.port.unwrap_or(default_port)
+    }
+}
+
+fn port(digits: &[u8]) -> Option<u16> {
+    let is_number = matches!(digits.len(), 1..=5) && digits.iter().all(u8::is_ascii_digit);
+    let number = is_number.then(|| str::from_utf8(digits).ok()?.parse().ok());
+    number.flatten()
+}
+
+fn is_ipv6(address: &[u8]) -> bool {
+    str::from_utf8(address).is_ok_and(|address| address.parse::<Ipv6Addr>().is_ok())
+}
+
+/// Whether `name` is a `reg-name` that is not empty. An IPv4 address is one, too.
+fn is_name(name: &[u8]) -> bool {
+    let mut rest = name;
+    while let Some((byte, after)) = rest.split_first() {
+        rest = match (byte, after) {
+            (b'%', [high, low, after @ ..])
+                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
+            {
+                after
+            }
+            (b'%', _) => return false,
+            _ if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(byte) => after,
+            _ => return false,
+        };
+    }
+    !name.is_empty()
+}

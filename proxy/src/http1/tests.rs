@@ -1,0 +1,27 @@
+mod bodies;
+mod requests;
+mod responses;
+mod writing;
+
+use super::*;
+use bytes::BytesMut;
+use http::{HeaderMap, Method};
+
+const LIMITS: HeadLimits = HeadLimits {
+    head_bytes: 512,
+    headers: 8,
+    uri_bytes: 64,
+};
+
+/// The request at the beginning of `bytes`, and what is behind its head.
+fn request(bytes: &[u8]) -> Result<Option<(RequestHead, BytesMut)>, RequestFault> {
+    let mut buffer = BytesMut::from(bytes);
+    let head = HeadReader::default().request(&mut buffer, &LIMITS, HeaderMap::new())?;
+    Ok(head.map(|head| (head, buffer)))
+}
+
+/// The head of the response to a request of `method` at the beginning of `bytes`.
+fn response(bytes: &[u8], method: &Method) -> Result<Option<ResponseHead>, ResponseFault> {
+    let mut buffer = BytesMut::from(bytes);
+    HeadReader::default().response(&mut buffer, &LIMITS, method, HeaderMap::new())
+}
