@@ -1,11 +1,8 @@
 //! Answers that the proxy gives itself, each in one place: status, one line of text, and a header that names the
 //! reason.
 
-use crate::{body::ResponseBody, request::Fault};
-use http::{
-    HeaderName, HeaderValue, Response, StatusCode,
-    header::{CONNECTION, CONTENT_TYPE},
-};
+use crate::{http1::RequestFault, request::Fault, response::ResponseBody};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 use traffic::{Backend, Failure};
 
 /// Names the reason of an answer that is the proxy's own.
@@ -18,6 +15,12 @@ pub(crate) enum Refusal {
     NoRoute,
     /// It breaks the rules.
     BadRequest(Fault),
+    /// It is no HTTP that can be passed on without two servers understanding it differently.
+    Malformed(RequestFault),
+    /// Its body is not framed as HTTP demands, or broke off.
+    BadBody,
+    /// Its body is larger than is allowed.
+    BodyTooLarge,
     /// The client stopped sending its body.
     Stalled,
     /// The version failed. The text names it.
@@ -48,7 +51,9 @@ impl Refusal {
         match self {
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::BadRequest(Fault::Connect) => StatusCode::NOT_IMPLEMENTED,
-            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::BadRequest(_) | Self::BadBody => StatusCode::BAD_REQUEST,
+            Self::Malformed(fault) => fault.status(),
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Stalled => StatusCode::REQUEST_TIMEOUT,
             Self::Failed(failure, _) => status(*failure),
         }
@@ -57,7 +62,8 @@ impl Refusal {
     fn reason(&self) -> &'static str {
         match self {
             Self::NoRoute => "no_route",
-            Self::BadRequest(_) => "bad_request",
+            Self::BadRequest(_) | Self::Malformed(_) | Self::BadBody => "bad_request",
+            Self::BodyTooLarge => "body_too_large",
             Self::Stalled => "request_timeout",
             Self::Failed(failure, _) => failure.as_str(),
         }
@@ -67,6 +73,9 @@ impl Refusal {
         match self {
             Self::NoRoute => "no route is for this host and path",
             Self::BadRequest(fault) => fault.as_str(),
+            Self::Malformed(fault) => fault.as_str(),
+            Self::BadBody => "the request's body is not framed as HTTP demands",
+            Self::BodyTooLarge => "the request's body is larger than is allowed here",
             Self::Stalled => "the request's body stopped coming",
             Self::Failed(_, line) => line,
         }
@@ -76,7 +85,16 @@ impl Refusal {
     pub(crate) fn into_response(self) -> Response<ResponseBody> {
         let mut line = self.line().to_owned();
         line.push('\n');
-        let mut response = Response::new(ResponseBody::text(line));
+        // What is left of a request that was cut short cannot be told from the next one.
+        let body = match self {
+            Self::BadRequest(_)
+            | Self::Malformed(_)
+            | Self::BadBody
+            | Self::BodyTooLarge
+            | Self::Stalled => ResponseBody::last_words(line),
+            Self::NoRoute | Self::Failed(..) => ResponseBody::text(line),
+        };
+        let mut response = Response::new(body);
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
         headers.insert(ERROR, HeaderValue::from_static(self.reason()));
@@ -84,10 +102,6 @@ impl Refusal {
             CONTENT_TYPE,
             HeaderValue::from_static("text/plain; charset=utf-8"),
         );
-        // What is left of a request that was cut short cannot be told from the next one.
-        if matches!(self, Self::Stalled | Self::BadRequest(_)) {
-            headers.insert(CONNECTION, HeaderValue::from_static("close"));
-        }
         response
     }
 }

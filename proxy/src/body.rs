@@ -1,255 +1,238 @@
-//! The bodies that pass through, with what has to be seen of them: whether they move, and how they end.
+//! The body of a request on its way to an endpoint.
 
-use crate::{client::Client, lane::Dispatched, upstream::Upstream, watch::Phase};
-use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
-use std::{
-    fmt,
-    pin::Pin,
-    rc::Rc,
-    task::{Context, Poll, Waker},
+use crate::{
+    client::http1,
+    http1::{BodyFault, Framing, Piece},
+    watch::Watch,
 };
-use traffic::{Failure, Outcome};
+use h2::RecvStream;
+use std::{
+    rc::Rc,
+    task::{Context, Poll, ready},
+};
 
-/// A request's body on its way to the endpoint.
+/// Why the rest of a body does not come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BodyError {
+    /// The client went away, or gave the request up.
+    Gone,
+    /// It is not framed as HTTP demands.
+    Invalid,
+    /// It is larger than is allowed.
+    TooLarge,
+}
+
+impl From<BodyFault> for BodyError {
+    fn from(_: BodyFault) -> Self {
+        Self::Invalid
+    }
+}
+
+/// A request's body. What has been taken from it can be kept, to be sent again.
+#[derive(Debug)]
 pub(crate) struct RequestBody {
-    incoming: Incoming,
-    client: Rc<Client>,
-    /// Which of the client's requests it belongs to.
-    exchange: u32,
+    source: Source,
+    framing: Framing,
+    watch: Rc<Watch>,
+    /// The most bytes that may come.
+    limit: Option<u64>,
+    received: u64,
+    has_ended: bool,
+    waits_for_client: bool,
+    kept: Option<Kept>,
+}
+
+/// Where the pieces come from.
+#[derive(Debug)]
+enum Source {
+    None,
+    Http1(Rc<http1::Io>),
+    Http2 {
+        stream: RecvStream,
+        data_ended: bool,
+    },
+}
+
+/// What was taken, to be sent again.
+#[derive(Debug)]
+struct Kept {
+    pieces: Vec<Piece>,
+    bytes: usize,
+    limit: usize,
+    /// The next piece to be given again.
+    next: usize,
 }
 
 impl RequestBody {
-    /// The body `incoming` of the request that `client` has just sent.
-    pub(crate) fn new(incoming: Incoming, client: &Rc<Client>) -> Self {
+    fn new(source: Source, framing: Framing, watch: &Rc<Watch>) -> Self {
         Self {
-            exchange: client.upload.begin(!incoming.is_end_stream()),
-            incoming,
-            client: Rc::clone(client),
+            has_ended: matches!(framing, Framing::None),
+            source,
+            framing,
+            watch: Rc::clone(watch),
+            limit: None,
+            received: 0,
+            waits_for_client: false,
+            kept: None,
         }
-    }
-}
-
-impl Body for RequestBody {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = Pin::new(&mut self.incoming).poll_frame(context);
-        let upload = &self.client.upload;
-        upload.set_waits_for_client(frame.is_pending());
-        match &frame {
-            Poll::Ready(Some(Ok(frame))) => {
-                self.client.watch.moved();
-                if frame.is_trailers() || self.incoming.is_end_stream() {
-                    upload.set_complete();
-                }
-            }
-            Poll::Ready(None) => upload.set_complete(),
-            Poll::Ready(Some(Err(_))) | Poll::Pending => {}
-        }
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
-    }
-}
-
-impl Drop for RequestBody {
-    fn drop(&mut self) {
-        let is_current = self.client.upload.end(self.exchange);
-        if is_current && self.client.watch.phase() == Phase::Upload {
-            self.client.watch.enter(Phase::Answer);
-        }
-    }
-}
-
-/// A response's body on its way to the client.
-pub(crate) struct ResponseBody(Kind);
-
-enum Kind {
-    /// The proxy's own words.
-    Text(Option<Bytes>),
-    /// What the endpoint sends.
-    Passing(Passing),
-}
-
-impl ResponseBody {
-    /// The proxy's own words.
-    pub(crate) fn text(text: String) -> Self {
-        Self(Kind::Text(
-            Some(Bytes::from(text)).filter(|t| !t.is_empty()),
-        ))
     }
 
     /// No body.
-    pub(crate) fn empty() -> Self {
-        Self(Kind::Text(None))
+    pub(crate) fn none(watch: &Rc<Watch>) -> Self {
+        Self::new(Source::None, Framing::None, watch)
     }
 
-    /// What the endpoint sends.
-    pub(crate) fn passing(passing: Passing) -> Self {
-        Self(Kind::Passing(passing))
-    }
-}
-
-impl Body for ResponseBody {
-    type Data = Bytes;
-    type Error = Cut;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        match &mut self.0 {
-            Kind::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
-            Kind::Passing(passing) => passing.poll_frame(context),
+    /// What comes on an HTTP/1 connection, framed as `framing`.
+    pub(crate) fn http1(io: &Rc<http1::Io>, framing: Framing, watch: &Rc<Watch>) -> Self {
+        match framing {
+            Framing::None => Self::none(watch),
+            framing => Self::new(Source::Http1(Rc::clone(io)), framing, watch),
         }
     }
 
-    fn is_end_stream(&self) -> bool {
-        match &self.0 {
-            Kind::Text(text) => text.is_none(),
-            Kind::Passing(passing) => passing.incoming.is_end_stream(),
+    /// What comes on an HTTP/2 stream; `length` when it was announced.
+    pub(crate) fn http2(stream: RecvStream, length: Option<u64>, watch: &Rc<Watch>) -> Self {
+        if stream.is_end_stream() {
+            return Self::none(watch);
+        }
+        let framing = length.map_or(Framing::Chunked, Framing::Length);
+        let data_ended = false;
+        Self::new(Source::Http2 { stream, data_ended }, framing, watch)
+    }
+
+    /// How an endpoint that speaks HTTP/1 gets it.
+    pub(crate) fn framing(&self) -> Framing {
+        self.framing
+    }
+
+    /// Refuses more than `limit` bytes; whether what was announced is within it.
+    pub(crate) fn set_limit(&mut self, limit: Option<u64>) -> Result<(), BodyError> {
+        self.limit = limit;
+        match (self.framing, limit) {
+            (Framing::Length(length), Some(limit)) if length > limit => Err(BodyError::TooLarge),
+            _ => Ok(()),
         }
     }
 
-    fn size_hint(&self) -> SizeHint {
-        match &self.0 {
-            Kind::Text(text) => {
-                SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64))
+    /// Keeps what is taken from now on, up to `limit` bytes, so that it can be taken again.
+    pub(crate) fn keep(&mut self, limit: usize) {
+        if !matches!(self.framing, Framing::None) {
+            self.kept = Some(Kept {
+                pieces: Vec::new(),
+                bytes: 0,
+                limit,
+                next: 0,
+            });
+        }
+    }
+
+    /// Begins from its first byte again, if all that was taken was kept.
+    pub(crate) fn rewind(&mut self) -> bool {
+        match &mut self.kept {
+            Some(kept) => {
+                kept.next = 0;
+                true
             }
-            Kind::Passing(passing) => passing.incoming.size_hint(),
-        }
-    }
-}
-
-/// A response under way, with all that has to be done at its end. Dropped before its end, it closes the connection to
-/// the endpoint and counts the request as cancelled, as only the client's end drops it.
-pub(crate) struct Passing {
-    incoming: Incoming,
-    /// The connection that it comes from, until it has come whole.
-    upstream: Option<Box<Upstream>>,
-    client: Rc<Client>,
-    sent: Dispatched,
-    status: u16,
-    /// Why it broke off, until the client's connection is told.
-    broken: Option<Failure>,
-}
-
-impl Passing {
-    /// The body `incoming` of the response `status` that comes from `upstream`.
-    pub(crate) fn new(
-        incoming: Incoming,
-        mut upstream: Box<Upstream>,
-        client: &Rc<Client>,
-        sent: Dispatched,
-        status: u16,
-    ) -> Self {
-        if client.upload.is_open() {
-            upstream.detach();
-        }
-        client.watch.enter(Phase::Transfer);
-        let mut passing = Self {
-            incoming,
-            upstream: Some(upstream),
-            client: Rc::clone(client),
-            sent,
-            status,
-            broken: None,
-        };
-        if passing.incoming.is_end_stream() {
-            // Nobody asks such a body for its end.
-            passing.complete();
-        }
-        passing
-    }
-
-    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        if let Some(reason) = self.broken {
-            return Poll::Ready(Some(Err(Cut(reason))));
-        }
-        match self.poll_incoming(context) {
-            Poll::Ready(Some(Ok(frame))) => {
-                self.client.watch.moved();
-                // Nobody asks for what comes after the last byte or the trailers.
-                if frame.is_trailers() || self.incoming.is_end_stream() {
-                    self.complete();
-                }
-                Poll::Ready(Some(Ok(frame)))
-            }
-            Poll::Ready(None) => {
-                self.complete();
-                Poll::Ready(None)
-            }
-            Poll::Ready(Some(Err(error))) => {
-                tracing::debug!(%error, "a response broke off");
-                self.fail(Failure::BodyCut, context)
-            }
-            Poll::Pending if self.client.watch.is_over() => {
-                self.fail(Failure::IdleTimeout, context)
-            }
-            Poll::Pending => Poll::Pending,
+            None => matches!(self.framing, Framing::None) || self.received == 0 && !self.has_ended,
         }
     }
 
-    /// Drives the connection only when there is nothing to pass on, so that no more is read than the client takes.
-    fn poll_incoming(
+    /// Whether it has come whole.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.has_ended
+    }
+
+    /// Whether it was the client's turn when a piece was asked for last.
+    pub(crate) fn waits_for_client(&self) -> bool {
+        self.waits_for_client
+    }
+
+    /// Bytes that have come.
+    pub(crate) fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// The next piece. [`Piece::End`] is the last.
+    pub(crate) fn poll_piece(
         &mut self,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let mut incoming = Pin::new(&mut self.incoming);
-        let Some(upstream) = self.upstream.as_mut().filter(|u| u.is_driven_by_user()) else {
-            return incoming.poll_frame(context);
-        };
-        // A frame can only come from driving the connection, which happens here: the body itself wakes nobody.
-        let mut unwoken = Context::from_waker(Waker::noop());
-        let frame = incoming.as_mut().poll_frame(&mut unwoken);
-        if frame.is_ready() {
-            return frame;
+    ) -> Poll<Result<Piece, BodyError>> {
+        if let Some(kept) = &mut self.kept
+            && let Some(piece) = kept.pieces.get(kept.next)
+        {
+            kept.next += 1;
+            return Poll::Ready(Ok(piece.clone()));
         }
-        upstream.drive(context);
-        incoming.poll_frame(&mut unwoken)
+        if self.has_ended {
+            return Poll::Ready(Ok(Piece::End));
+        }
+        let piece = self.source.poll_piece(context);
+        self.waits_for_client = piece.is_pending();
+        let piece = ready!(piece)?;
+        self.watch.moved();
+        match &piece {
+            Piece::Data(data) => {
+                self.received += data.len() as u64;
+                if self.limit.is_some_and(|limit| self.received > limit) {
+                    return Poll::Ready(Err(BodyError::TooLarge));
+                }
+            }
+            Piece::Trailers(_) => {}
+            Piece::End => self.has_ended = true,
+        }
+        self.remember(&piece);
+        Poll::Ready(Ok(piece))
     }
 
-    fn complete(&mut self) {
-        if let Some(upstream) = self.upstream.take() {
-            self.sent.end(Outcome::Answered(self.status));
-            self.client.watch.enter(Phase::Idle);
-            self.client.worker.pool.put(upstream);
+    fn remember(&mut self, piece: &Piece) {
+        let Some(kept) = &mut self.kept else { return };
+        if let Piece::Data(data) = piece {
+            kept.bytes += data.len();
         }
-    }
-
-    /// Counts the failure, and ends the client's connection at the next poll: an error at once would throw away what
-    /// has come before it and is not written yet.
-    fn fail<T>(&mut self, reason: Failure, context: &mut Context<'_>) -> Poll<T> {
-        self.upstream = None;
-        self.broken = Some(reason);
-        let status = self.status;
-        self.sent.end(Outcome::Failed { status, reason });
-        self.client.watch.enter(Phase::Transfer);
-        context.waker().wake_by_ref();
-        Poll::Pending
+        if kept.bytes > kept.limit {
+            self.kept = None;
+        } else {
+            kept.pieces.push(piece.clone());
+            kept.next += 1;
+        }
     }
 }
 
-/// The response broke off, and the client's connection with it: there is no other way to tell once the head is sent.
-#[derive(Debug)]
-pub(crate) struct Cut(Failure);
-
-impl fmt::Display for Cut {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the response broke off: {}", self.0.as_str())
+impl Source {
+    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Result<Piece, BodyError>> {
+        match self {
+            Self::None => Poll::Ready(Ok(Piece::End)),
+            Self::Http1(io) => io.poll_piece(context),
+            Self::Http2 { stream, data_ended } => {
+                poll_http2(stream, data_ended, context).map_err(|_| BodyError::Gone)
+            }
+        }
     }
 }
 
-impl std::error::Error for Cut {}
+/// The next piece of an HTTP/2 body. What is taken makes room for more at the sender.
+pub(crate) fn poll_http2(
+    stream: &mut RecvStream,
+    data_ended: &mut bool,
+    context: &mut Context<'_>,
+) -> Poll<Result<Piece, h2::Error>> {
+    while !*data_ended {
+        match ready!(stream.poll_data(context)) {
+            Some(data) => {
+                let data = data?;
+                stream.flow_control().release_capacity(data.len())?;
+                if !data.is_empty() {
+                    return Poll::Ready(Ok(Piece::Data(data)));
+                }
+            }
+            None => *data_ended = true,
+        }
+    }
+    if stream.is_end_stream() {
+        return Poll::Ready(Ok(Piece::End));
+    }
+    Poll::Ready(Ok(match ready!(stream.poll_trailers(context))? {
+        Some(trailers) => Piece::Trailers(trailers),
+        None => Piece::End,
+    }))
+}

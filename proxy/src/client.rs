@@ -1,221 +1,177 @@
 //! A client's connection.
 
+pub(crate) mod http1;
+pub(crate) mod http2;
+
 use crate::{
-    answer::Refusal,
-    body::ResponseBody,
-    forward::forward,
+    http1::{Preface, is_http2_preface},
+    input::{HEAD_ROOM, poll_read},
     request::Peer,
-    tunnel::Tunnel,
-    upload::Upload,
-    watch::{Phase, Watch},
-    worker::Worker,
+    stream::Stream,
+    watch::Watch,
+    worker::{Gate, Worker},
 };
-use http::Response;
-use hyper::{
-    body::Incoming,
-    server::conn::http1::Connection,
-    service::{HttpService, service_fn},
-};
-use hyper_util::rt::TokioIo;
+use bytes::{Bytes, BytesMut};
+use h2::server::SendResponse;
+use http::{Response, response};
 use std::{
-    cell::Cell,
-    error::Error,
-    future::poll_fn,
-    io,
+    cell::RefCell,
+    future::{Future, poll_fn},
     net::{IpAddr, SocketAddr},
     pin::{Pin, pin},
     rc::Rc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
+    io::AsyncReadExt,
     net::TcpStream,
     task::yield_now,
-    time::{sleep_until, timeout},
+    time::{Sleep, timeout},
 };
 
 /// How long a client may go on sending a body that nobody reads, after the answer to it was sent.
 const LINGER: Duration = Duration::from_secs(2);
 
 /// What the requests of one client's connection share.
+#[derive(Debug)]
 pub(crate) struct Client {
     /// The worker that serves it.
     pub(crate) worker: Rc<Worker>,
+    /// The listener that it came in at.
+    pub(crate) gate: Rc<Gate>,
     /// Where it connected from.
     pub(crate) address: IpAddr,
     /// What endpoints are told of it.
     pub(crate) peer: Peer,
-    /// What it waits for, and how long it may.
-    pub(crate) watch: Watch,
-    /// How far the current request's body has come.
-    pub(crate) upload: Upload,
-    /// What the connection becomes when it stops speaking HTTP.
-    pub(crate) tunnel: Cell<Option<Tunnel>>,
 }
 
-impl Client {
-    /// The proxy's own answer.
-    pub(crate) fn refuse(&self, refusal: Refusal) -> Response<ResponseBody> {
-        let counters = self.worker.counters();
-        match &refusal {
-            Refusal::NoRoute => counters.no_route.count(),
-            Refusal::BadRequest(_) => counters.bad_requests.count(),
-            Refusal::Stalled | Refusal::Failed(..) => {}
+/// One request of a client, for as long as it lasts.
+#[derive(Clone, Debug)]
+pub(crate) struct Ask {
+    /// Whose it is.
+    pub(crate) client: Rc<Client>,
+    /// What it waits for, and how long it may.
+    pub(crate) watch: Rc<Watch>,
+    /// Where interim answers go.
+    pub(crate) early: Early,
+}
+
+/// Where interim answers (1xx) to a request go.
+#[derive(Clone)]
+pub(crate) enum Early {
+    /// To a client that does not know them.
+    Nowhere,
+    /// To a client that speaks HTTP/1.1.
+    Http1(Rc<http1::Io>),
+    /// To a client that speaks HTTP/2.
+    Http2(Rc<RefCell<SendResponse<Bytes>>>),
+}
+
+impl Early {
+    /// Sends an interim answer (RFC 9110 section 15.2).
+    pub(crate) fn inform(&self, interim: &response::Parts) {
+        let mut headers = interim.headers.clone();
+        crate::headers::remove_hop_by_hop(&mut headers);
+        match self {
+            Self::Nowhere => {}
+            Self::Http1(io) => io.inform(interim.status, &headers),
+            Self::Http2(respond) => {
+                let mut response = Response::new(());
+                *response.status_mut() = interim.status;
+                *response.headers_mut() = headers;
+                // A stream that was reset meanwhile shows at the next use.
+                let _ = respond.borrow_mut().send_informational(response);
+            }
         }
-        self.watch.enter(Phase::Idle);
-        refusal.into_response()
+    }
+}
+
+impl std::fmt::Debug for Early {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Nowhere => "Nowhere",
+            Self::Http1(_) => "Http1",
+            Self::Http2(_) => "Http2",
+        })
     }
 }
 
 /// Serves a client's connection to its end.
-pub(crate) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
+pub(crate) async fn serve(worker: Rc<Worker>, gate: Rc<Gate>, stream: TcpStream, peer: SocketAddr) {
     // An error shows at the next use.
     let _ = stream.set_nodelay(true);
     let _open = worker.open();
-    let client = Rc::new(Client {
-        address: peer.ip(),
-        peer: Peer::new(peer.ip()),
-        watch: Watch::new(worker.timeouts),
-        upload: Upload::default(),
-        tunnel: Cell::new(None),
-        worker,
-    });
-    let worker = &client.worker;
     if worker.is_draining() {
         // It waited to be accepted: the runtime has yet to see whether a request waits on it.
         yield_now().await;
     }
-    let service = {
-        let client = Rc::clone(&client);
-        service_fn(move |request| forward(Rc::clone(&client), request))
-    };
-    let io = TokioIo::new(Watched {
-        stream,
-        client: Rc::clone(&client),
+    let client = Rc::new(Client {
+        address: peer.ip(),
+        peer: Peer::new(peer.ip()),
+        worker,
+        gate,
     });
-    let mut connection = worker.http_server.serve_connection(io, service);
-    match drive(&client, &mut connection).await {
-        Ended::Done => {
-            let parts = connection.into_parts();
-            let stream = parts.io.into_inner().stream;
-            if let Some(tunnel) = client.tunnel.take() {
-                let _begun = worker.tunnel();
-                let idle = worker.timeouts.idle;
-                tunnel.run(stream, parts.read_buf, idle).await;
-            } else if client.upload.is_unread() {
-                linger(stream).await;
-            }
-        }
-        Ended::Rejected => linger(connection.into_parts().io.into_inner().stream).await,
-        Ended::Broken => {}
+    let mut stream = Stream::Plain(stream);
+    let mut input = BytesMut::new();
+    let is_http2 = client.gate.http2 && speaks_http2(&client, &mut stream, &mut input).await;
+    if is_http2 {
+        http2::serve(client, stream, input).await;
+    } else {
+        http1::serve(client, stream, input).await;
     }
 }
 
-/// How HTTP ended on a client's connection.
-enum Ended {
-    /// In order.
-    Done,
-    /// The client sent what is no HTTP, and was told so.
-    Rejected,
-    /// It failed, or took too long.
-    Broken,
-}
-
-/// Serves requests until the connection ends, has to end for draining, or lasts too long in a phase that no exchange
-/// answers for.
-async fn drive<S>(client: &Client, connection: &mut Connection<TokioIo<Watched>, S>) -> Ended
-where
-    S: HttpService<Incoming, ResBody = ResponseBody>,
-    S::Error: Into<Box<dyn Error + Send + Sync>>,
-{
-    let worker = &client.worker;
-    let mut alarm = pin!(sleep_until(client.watch.deadline()));
-    let mut drain = pin!(worker.drain.notified());
-    // Polled once: the task's waker does not change, and what it is woken for is looked up.
-    let _ = poll_fn(|context| Poll::Ready(drain.as_mut().poll(context))).await;
-    let mut is_told = false;
-    poll_fn(|context| {
-        client.watch.ring(alarm.as_mut(), context);
-        let mut ended = Pin::new(&mut *connection).poll(context);
-        if ended.is_pending() && worker.is_draining() && !is_told {
-            is_told = true;
-            Pin::new(&mut *connection).graceful_shutdown();
-            ended = Pin::new(&mut *connection).poll(context);
-        }
-        match ended {
-            Poll::Ready(Ok(())) => Poll::Ready(Ended::Done),
-            Poll::Ready(Err(error)) if error.is_parse() => Poll::Ready(Ended::Rejected),
-            Poll::Ready(Err(_)) => Poll::Ready(Ended::Broken),
-            Poll::Pending if client.watch.is_over() => Poll::Ready(Ended::Broken),
-            Poll::Pending => {
-                client.watch.arm(alarm.as_mut(), context);
-                Poll::Pending
+/// Whether the client begins with the preface of HTTP/2 (RFC 9113 section 3.4). What was read to find out is in
+/// `input`.
+async fn speaks_http2(client: &Client, stream: &mut Stream, input: &mut BytesMut) -> bool {
+    let mut drain = pin!(client.worker.drain.notified());
+    let looked = timeout(
+        client.worker.timeouts.request_header,
+        poll_fn(|context| {
+            let _ = drain.as_mut().poll(context);
+            loop {
+                match is_http2_preface(input) {
+                    Preface::Yes => return Poll::Ready(true),
+                    Preface::No => return Poll::Ready(false),
+                    Preface::NeedMore => {}
+                }
+                let read = poll_read(stream, input, HEAD_ROOM, context);
+                match read {
+                    Poll::Ready(Ok(read)) if read > 0 => {}
+                    Poll::Ready(_) => return Poll::Ready(false),
+                    Poll::Pending if client.worker.is_draining() => return Poll::Ready(false),
+                    Poll::Pending => return Poll::Pending,
+                }
             }
-        }
-    })
-    .await
+        }),
+    );
+    looked.await.unwrap_or(false)
 }
 
 /// Reads on until the client ends, for a while. To close a socket with bytes unread would reset the connection, and
 /// the client might never see the answer that it was sent.
-async fn linger(mut stream: TcpStream) {
+pub(crate) async fn linger(mut stream: Stream) {
     let mut bytes = [0; 4096];
     let discard = async { while stream.read(&mut bytes).await.is_ok_and(|n| n > 0) {} };
     let _ = timeout(LINGER, discard).await;
 }
 
-/// A client's socket that tells the watch when bytes move.
-struct Watched {
-    stream: TcpStream,
-    client: Rc<Client>,
-}
-
-impl AsyncRead for Watched {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
-        if buffer.filled().len() > before {
-            self.client.watch.received();
-        }
-        Poll::Ready(Ok(()))
+/// Polls `work` with `alarm` set to the deadline of `watch`. Nothing when the deadline passes and the work has no answer
+/// to that.
+pub(crate) fn poll_watched<T>(
+    watch: &Watch,
+    mut alarm: Pin<&mut Sleep>,
+    context: &mut Context<'_>,
+    work: impl FnOnce(&mut Context<'_>) -> Poll<T>,
+) -> Poll<Option<T>> {
+    watch.ring(alarm.as_mut(), context);
+    if let Poll::Ready(done) = work(context) {
+        return Poll::Ready(Some(done));
     }
-}
-
-impl AsyncWrite for Watched {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.stream).poll_write(context, bytes))?;
-        self.client.watch.moved();
-        Poll::Ready(Ok(written))
+    if watch.is_over() {
+        return Poll::Ready(None);
     }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(context, bytes))?;
-        self.client.watch.moved();
-        Poll::Ready(Ok(written))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
+    watch.arm(alarm, context);
+    Poll::Pending
 }

@@ -2,53 +2,61 @@
 
 use crate::{
     answer::{self, Refusal},
-    body::{Passing, RequestBody, ResponseBody},
-    client::Client,
-    headers,
+    body::RequestBody,
+    client::Ask,
+    grpc, headers,
     lane::Dispatched,
     request,
-    send::{NoAnswer, send},
+    response::{Begun, Passing, ResponseBody},
+    send::{Answered, NoAnswer, send},
     tunnel,
-    upstream::Upstream,
+    watch::Phase,
 };
-use http::{HeaderValue, Request, Response, StatusCode, Version, header::SET_COOKIE};
-use http_body::Body;
-use hyper::body::Incoming;
-use std::{convert::Infallible, net::SocketAddr, rc::Rc};
-use traffic::{Head, Outcome, Target};
+use http::{HeaderValue, Response, StatusCode, Version, header::SET_COOKIE, request::Parts};
+use traffic::{Backend, Head, Outcome, Target};
 
-/// Answers `request`, with a version's answer or with the proxy's own.
-pub(crate) async fn forward(
-    client: Rc<Client>,
-    request: Request<Incoming>,
-) -> Result<Response<ResponseBody>, Infallible> {
-    client.upload.arrived(!request.body().is_end_stream());
-    Ok(match route(&client, request).await {
+/// Answers a request, with a version's answer or with the proxy's own.
+pub(crate) async fn forward(ask: &Ask, head: Parts, body: RequestBody) -> Response<ResponseBody> {
+    match route(ask, head, body).await {
         Ok(response) => response,
-        Err(refusal) => client.refuse(refusal),
-    })
+        Err(refusal) => refuse(ask, refusal),
+    }
+}
+
+/// The proxy's own answer.
+fn refuse(ask: &Ask, refusal: Refusal) -> Response<ResponseBody> {
+    let counters = ask.client.worker.counters();
+    match &refusal {
+        Refusal::NoRoute => counters.no_route.count(),
+        Refusal::BadRequest(_) | Refusal::Malformed(_) | Refusal::BadBody => {
+            counters.bad_requests.count();
+        }
+        Refusal::BodyTooLarge | Refusal::Stalled | Refusal::Failed(..) => {}
+    }
+    ask.watch.enter(Phase::Transfer);
+    refusal.into_response()
 }
 
 async fn route(
-    client: &Rc<Client>,
-    request: Request<Incoming>,
+    ask: &Ask,
+    head: Parts,
+    body: RequestBody,
 ) -> Result<Response<ResponseBody>, Refusal> {
-    request::check(&request).map_err(Refusal::BadRequest)?;
-    let worker = &client.worker;
+    let worker = &ask.client.worker;
     let view = worker.view();
-    let head = Head {
-        method: request.method(),
-        uri: request.uri(),
-        headers: request.headers(),
-        client: client.address,
-        listener: "",
+    let seen = Head {
+        method: &head.method,
+        uri: &head.uri,
+        headers: &head.headers,
+        client: ask.client.address,
+        listener: &ask.client.gate.name,
     };
-    let target = view.table().find(&head).ok_or(Refusal::NoRoute)?;
-    let (backend, by_weight, new_bucket) = match target.target {
+    let found = view.table().find(&seen).ok_or(Refusal::NoRoute)?;
+    let (backend, by_weight, new_bucket) = match found.target {
         Target::Backend(backend) => (backend, false, None),
         Target::Split(split) => {
             let split = &view.table().splits()[*split];
-            let choice = split.choose(&head, view.worker(), || worker.random());
+            let choice = split.choose(&seen, view.worker(), || worker.random());
             let backend = split.backend(choice.side);
             (backend, choice.by_weight, choice.new_bucket)
         }
@@ -56,7 +64,7 @@ async fn route(
     };
     let lane = worker.lanes.of(&backend.series);
     let sent = Dispatched::begin(lane, worker.clock, by_weight);
-    let mut response = match exchange(client, &backend.endpoints, sent, request).await {
+    let mut response = match exchange(ask, backend, sent, head, body).await {
         Ok(response) => response,
         Err(NoAnswer::Version(failure)) => return Err(Refusal::failed(failure, backend)),
         Err(NoAnswer::Client(refusal)) => return Err(refusal),
@@ -69,22 +77,24 @@ async fn route(
     Ok(response)
 }
 
-/// Sends `request` to one of `endpoints` and makes the answer ready to be passed on. Whatever happens, `sent` ends.
+/// Sends a request to `backend` and makes the answer ready to be passed on. Whatever happens, `sent` ends.
 async fn exchange(
-    client: &Rc<Client>,
-    endpoints: &[SocketAddr],
+    ask: &Ask,
+    backend: &Backend,
     mut sent: Dispatched,
-    request: Request<Incoming>,
+    mut head: Parts,
+    mut body: RequestBody,
 ) -> Result<Response<ResponseBody>, NoAnswer> {
-    let (mut head, body) = request.into_parts();
-    let may_upgrade = head.version == Version::HTTP_11 && body.is_end_stream();
-    let upgrade = request::rewrite(&mut head, &client.peer, may_upgrade);
-    let request = Request::from_parts(head, RequestBody::new(body, client));
-    let answer = match send(client, sent.lane(), endpoints, request).await {
-        Ok((upstream, response)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-            tunnel::prepare(client, upstream, response, upgrade.is_some()).await
+    let may_upgrade = head.version == Version::HTTP_11 && body.has_ended();
+    let is_grpc = grpc::is_grpc(&head.headers);
+    let upgrade = request::rewrite(&mut head, &ask.client.peer, may_upgrade);
+    let answered = send(ask, backend, &head, &mut body, &mut sent).await;
+    ask.client.worker.put_map(head.headers);
+    let answer = match answered {
+        Ok(answered) if answered.answer.parts.status == StatusCode::SWITCHING_PROTOCOLS => {
+            tunnel::prepare(ask, answered, upgrade.as_ref())
         }
-        Ok((upstream, response)) => return Ok(pass(client, upstream, response, sent)),
+        Ok(answered) => return Ok(pass(ask, answered, body, sent, is_grpc)),
         Err(no_answer) => Err(no_answer),
     };
     sent.end(match &answer {
@@ -99,18 +109,25 @@ async fn exchange(
     answer
 }
 
-/// Passes `response` on, whose body comes from `upstream`.
+/// Passes an answer on.
 fn pass(
-    client: &Rc<Client>,
-    upstream: Box<Upstream>,
-    response: Response<Incoming>,
+    ask: &Ask,
+    answered: Answered,
+    request: RequestBody,
     sent: Dispatched,
+    is_grpc: bool,
 ) -> Response<ResponseBody> {
-    let (mut head, incoming) = response.into_parts();
+    let Answered { exchange, answer } = answered;
+    let mut head = answer.parts;
     headers::remove_hop_by_hop(&mut head.headers);
-    // Which version the client speaks is the business of its own connection.
-    head.version = Version::HTTP_11;
-    let status = head.status.as_u16();
-    let passing = Passing::new(incoming, upstream, client, sent, status);
+    let begun = Begun {
+        exchange,
+        framing: answer.framing,
+        request,
+        sent,
+        status: head.status.as_u16(),
+        grpc: is_grpc.then(|| grpc::Verdict::of(&head.headers)),
+    };
+    let passing = Passing::new(begun, &ask.watch, &ask.client.worker);
     Response::from_parts(head, ResponseBody::passing(passing))
 }

@@ -31,7 +31,7 @@ pub(crate) use framing::{Framing, FramingFault};
 pub(crate) use head::{HeadFault, HeadLimits, HeadReader};
 pub(crate) use preface::{Preface, is_http2_preface};
 pub(crate) use request::{RequestFault, RequestHead};
-pub(crate) use response::{ResponseFault, ResponseHead};
+pub(crate) use response::{Reason, ResponseFault, ResponseHead};
 pub(crate) use write::{write_request, write_response};
 
 #[cfg(test)]

@@ -1,19 +1,92 @@
-//! Idle connections to endpoints, kept by each worker for itself.
+//! Connections to endpoints that are kept, by each worker for itself.
 
-use crate::{PoolLimits, upstream::Upstream};
-use std::{cell::RefCell, collections::HashMap, net::SocketAddr};
-use tokio::time::Instant;
+use crate::{
+    PoolLimits,
+    upstream::{http1, http2},
+};
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    net::SocketAddr,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{sync::Notify, time::Instant};
+use traffic::{
+    BackendPolicy, Failure,
+    policy::{BackendTls, Protocol, ProxyProtocol},
+};
 
-/// A worker's idle connections, by endpoint. The one that was used last is taken first: its path is the warmest, and
-/// those that are not needed grow old and are closed.
-pub(crate) struct Pool {
-    limits: PoolLimits,
-    idle: RefCell<HashMap<SocketAddr, Vec<Idle>>>,
+/// How long a connection that carries many requests is kept without any. Its end is announced (GOAWAY), so that no
+/// request is lost when the endpoint is faster.
+const HTTP2_IDLE: Duration = Duration::from_secs(60);
+
+/// What makes connections different from each other: one may only be used in the place of an equal one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    pub(crate) address: SocketAddr,
+    /// None for HTTP/1 in plain text.
+    pub(crate) flavor: Option<Rc<Flavor>>,
 }
 
+/// How a connection is made, beside its address.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Flavor {
+    pub(crate) protocol: Protocol,
+    pub(crate) tls: Option<BackendTls>,
+    pub(crate) proxied: Option<Proxied>,
+}
+
+/// Whom a connection says, with the PROXY protocol, that it is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Proxied {
+    pub(crate) version: ProxyProtocol,
+    /// The client.
+    pub(crate) source: SocketAddr,
+    /// Where it connected to.
+    pub(crate) destination: SocketAddr,
+}
+
+/// A worker's connections to endpoints.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    limits: PoolLimits,
+    idle: RefCell<HashMap<Key, Vec<Idle>>>,
+    shared: RefCell<HashMap<Key, Vec<Shared>>>,
+    connecting: RefCell<HashMap<Key, Rc<Connecting>>>,
+    flavors: RefCell<HashMap<*const BackendPolicy, (Arc<BackendPolicy>, Rc<Flavor>)>>,
+}
+
+/// A connection that nobody uses. The one that was used last is taken first: its path is the warmest, and those that
+/// are not needed grow old and are closed.
+#[derive(Debug)]
 struct Idle {
-    upstream: Box<Upstream>,
+    connection: Box<http1::Connection>,
     since: Instant,
+}
+
+/// A connection that many may use at the same time.
+#[derive(Debug)]
+struct Shared {
+    connection: Rc<http2::Connection>,
+    /// When it was taken last.
+    used: Cell<Instant>,
+}
+
+/// A connection that is being made, which others wait for.
+#[derive(Debug, Default)]
+pub(crate) struct Connecting {
+    done: Notify,
+    failure: Cell<Option<Failure>>,
+}
+
+impl Connecting {
+    /// Waits until the connection is there, or cannot be made.
+    pub(crate) async fn wait(&self) -> Result<(), Failure> {
+        self.done.notified().await;
+        self.failure.get().map_or(Ok(()), Err)
+    }
 }
 
 impl Pool {
@@ -21,35 +94,94 @@ impl Pool {
         Self {
             limits,
             idle: RefCell::default(),
+            shared: RefCell::default(),
+            connecting: RefCell::default(),
+            flavors: RefCell::default(),
         }
     }
 
     /// How long a connection is kept.
-    pub(crate) fn idle_time(&self) -> std::time::Duration {
+    pub(crate) fn idle_time(&self) -> Duration {
         self.limits.idle_time
     }
 
-    /// An open connection to `address`, if there is one.
-    pub(crate) fn take(&self, address: SocketAddr) -> Option<Box<Upstream>> {
+    /// What sets connections under `policy` apart; none for HTTP/1 in plain text.
+    pub(crate) fn flavor(&self, policy: &Arc<BackendPolicy>) -> Option<Rc<Flavor>> {
+        if policy.protocol == Protocol::Http1 && policy.tls.is_none() {
+            return None;
+        }
+        let mut flavors = self.flavors.borrow_mut();
+        let new = || {
+            let flavor = Flavor {
+                protocol: policy.protocol,
+                tls: policy.tls.clone(),
+                proxied: None,
+            };
+            (Arc::clone(policy), Rc::new(flavor))
+        };
+        let (_, flavor) = flavors.entry(Arc::as_ptr(policy)).or_insert_with(new);
+        Some(Rc::clone(flavor))
+    }
+
+    /// An open connection that nobody uses, if there is one.
+    pub(crate) fn take(&self, key: &Key) -> Option<Box<http1::Connection>> {
         loop {
-            let mut idle = self.idle.borrow_mut().get_mut(&address)?.pop()?;
-            if idle.since.elapsed() < self.limits.idle_time && idle.upstream.is_idle() {
-                return Some(idle.upstream);
+            let mut idle = self.idle.borrow_mut().get_mut(key)?.pop()?;
+            if idle.since.elapsed() < self.limits.idle_time && idle.connection.is_idle() {
+                return Some(idle.connection);
             }
         }
     }
 
-    /// Keeps `upstream` for the next request if it can carry one and there is room.
-    pub(crate) fn put(&self, mut upstream: Box<Upstream>) {
-        if self.limits.idle_per_endpoint == 0 || !upstream.is_idle() {
+    /// Keeps `connection` for the next request if it can carry one and there is room.
+    pub(crate) fn put(&self, mut connection: Box<http1::Connection>) {
+        if self.limits.idle_per_endpoint == 0 || !connection.is_idle() {
             return;
         }
         let mut idle = self.idle.borrow_mut();
-        let endpoint = idle.entry(upstream.address()).or_default();
-        if endpoint.len() < self.limits.idle_per_endpoint {
-            let since = Instant::now();
-            endpoint.push(Idle { upstream, since });
+        let since = Instant::now();
+        if let Some(endpoint) = idle.get_mut(connection.key()) {
+            if endpoint.len() < self.limits.idle_per_endpoint {
+                endpoint.push(Idle { connection, since });
+            }
+        } else {
+            idle.insert(connection.key().clone(), vec![Idle { connection, since }]);
         }
+    }
+
+    /// The connection with the fewest requests that has room for one more.
+    pub(crate) fn shared(&self, key: &Key) -> Option<Rc<http2::Connection>> {
+        let shared = self.shared.borrow();
+        let open = shared.get(key)?.iter();
+        let least = open
+            .filter(|shared| shared.connection.has_room())
+            .min_by_key(|shared| shared.connection.streams())?;
+        least.used.set(Instant::now());
+        Some(Rc::clone(&least.connection))
+    }
+
+    /// Lets others use `connection`, too.
+    pub(crate) fn share(&self, key: Key, connection: Rc<http2::Connection>) {
+        let used = Cell::new(Instant::now());
+        let mut shared = self.shared.borrow_mut();
+        shared
+            .entry(key)
+            .or_default()
+            .push(Shared { connection, used });
+    }
+
+    /// The connection that is being made, or word that the caller is to make one.
+    pub(crate) fn connecting(&self, key: &Key) -> Result<Rc<Connecting>, Making<'_>> {
+        let mut connecting = self.connecting.borrow_mut();
+        if let Some(made) = connecting.get(key) {
+            return Ok(Rc::clone(made));
+        }
+        connecting.insert(key.clone(), Rc::default());
+        Err(Making {
+            pool: self,
+            key: key.clone(),
+            failure: Some(Failure::Connect),
+        })
     }
 
     /// Closes what is too old or was closed by its endpoint, and forgets endpoints without connections.
@@ -57,14 +189,50 @@ impl Pool {
         let now = Instant::now();
         self.idle.borrow_mut().retain(|_, endpoint| {
             endpoint.retain_mut(|idle| {
-                now.duration_since(idle.since) < self.limits.idle_time && idle.upstream.is_idle()
+                now.duration_since(idle.since) < self.limits.idle_time && idle.connection.is_idle()
             });
             !endpoint.is_empty()
         });
+        self.shared.borrow_mut().retain(|_, endpoint| {
+            endpoint.retain(|shared| {
+                let is_used = shared.connection.streams() > 0
+                    || now.duration_since(shared.used.get()) < HTTP2_IDLE;
+                is_used && !shared.connection.is_closed()
+            });
+            !endpoint.is_empty()
+        });
+        self.flavors
+            .borrow_mut()
+            .retain(|_, (policy, _)| Arc::strong_count(policy) > 1);
     }
 
     /// Closes all.
     pub(crate) fn clear(&self) {
         self.idle.borrow_mut().clear();
+        self.shared.borrow_mut().clear();
+    }
+}
+
+/// The making of a connection that others wait for. Dropped, it tells them how that ended.
+#[derive(Debug)]
+pub(crate) struct Making<'a> {
+    pool: &'a Pool,
+    key: Key,
+    failure: Option<Failure>,
+}
+
+impl Making<'_> {
+    /// It was made, or failed.
+    pub(crate) fn end(mut self, failure: Option<Failure>) {
+        self.failure = failure;
+    }
+}
+
+impl Drop for Making<'_> {
+    fn drop(&mut self) {
+        if let Some(connecting) = self.pool.connecting.borrow_mut().remove(&self.key) {
+            connecting.failure.set(self.failure);
+            connecting.done.notify_waiters();
+        }
     }
 }

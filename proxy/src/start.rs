@@ -1,6 +1,9 @@
 //! Starting and stopping the proxy.
 
-use crate::{Clock, Config, Counters, listener, worker};
+use crate::{
+    Clock, Config, Counters, listener,
+    worker::{self, Gate},
+};
 use std::{
     io,
     net::{SocketAddr, TcpListener},
@@ -212,7 +215,14 @@ impl Seat {
             runtime.block_on(async {
                 let listeners = listeners
                     .into_iter()
-                    .map(tokio::net::TcpListener::from_std)
+                    .zip(&self.config.listeners)
+                    .map(|(socket, listener)| {
+                        let gate = Gate {
+                            name: Arc::clone(&listener.name),
+                            http2: listener.http2,
+                        };
+                        Ok((Rc::new(gate), tokio::net::TcpListener::from_std(socket)?))
+                    })
                     .collect::<io::Result<Vec<_>>>()?;
                 let counters = Arc::clone(&self.counters);
                 let worker = worker::Worker::new(

@@ -1,52 +1,56 @@
 //! Connections that stopped speaking HTTP, such as WebSockets: bytes pass both ways until one side ends.
 
 use crate::{
-    body::ResponseBody, client::Client, headers, send::NoAnswer, upstream::Upstream, watch::Phase,
+    client::Ask,
+    headers::{self, Upgrade},
+    response::ResponseBody,
+    send::{Answered, NoAnswer},
+    stream::Stream,
+    upstream::Exchange,
+    watch::Phase,
 };
 use bytes::Bytes;
-use http::{Response, Version};
-use hyper::body::Incoming;
+use http::Response;
 use std::{
     cell::Cell,
     io,
-    pin::{Pin, pin},
+    pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy_bidirectional},
-    net::TcpStream,
     time::{Instant, sleep_until},
 };
 use traffic::Failure;
 
 /// Makes the tunnel ready that begins when the client has got this answer.
-pub(crate) async fn prepare(
-    client: &Client,
-    upstream: Box<Upstream>,
-    response: Response<Incoming>,
-    was_asked: bool,
+pub(crate) fn prepare(
+    ask: &Ask,
+    answered: Answered,
+    asked: Option<&Upgrade>,
 ) -> Result<Response<ResponseBody>, NoAnswer> {
+    let Answered { exchange, answer } = answered;
+    let mut head = answer.parts;
     // An endpoint may change the protocol only when it was asked to (RFC 9110 section 15.2.2).
-    let agreed = headers::upgrade(response.headers()).filter(|_| was_asked);
+    let agreed = headers::upgrade(&head.headers).filter(|_| asked.is_some());
     let protocol = agreed.ok_or(NoAnswer::Version(Failure::Protocol))?;
-    let io = upstream.into_io().await;
-    let (stream, read) = io.ok_or(NoAnswer::Version(Failure::Reset))?;
-    client.tunnel.set(Some(Tunnel { stream, read }));
-    client.watch.enter(Phase::Transfer);
-    let (mut head, _) = response.into_parts();
+    let Exchange::Http1(connection) = exchange else {
+        return Err(NoAnswer::Version(Failure::Protocol));
+    };
+    let (stream, read) = connection.into_io();
+    ask.watch.enter(Phase::Transfer);
     headers::remove_hop_by_hop(&mut head.headers);
     protocol.set(&mut head.headers);
-    head.version = Version::HTTP_11;
-    head.extensions.clear();
-    Ok(Response::from_parts(head, ResponseBody::empty()))
+    let tunnel = Tunnel { stream, read };
+    Ok(Response::from_parts(head, ResponseBody::tunnel(tunnel)))
 }
 
 /// An endpoint's side of a tunnel that is about to begin.
 #[derive(Debug)]
 pub(crate) struct Tunnel {
     /// The connection.
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Stream,
     /// What has come on it after the answer that began the tunnel.
     pub(crate) read: Bytes,
 }
@@ -54,7 +58,7 @@ pub(crate) struct Tunnel {
 impl Tunnel {
     /// Passes bytes both ways until both sides have ended, one fails, or nothing has moved for `idle`. `sent` is what
     /// the client sent before the tunnel began.
-    pub(crate) async fn run(mut self, mut client: TcpStream, sent: Bytes, idle: Duration) {
+    pub(crate) async fn run(mut self, mut client: Stream, sent: Bytes, idle: Duration) {
         let moved = Cell::new(Instant::now());
         let pass = async {
             let (mut client, mut endpoint) = (
@@ -85,12 +89,12 @@ impl Tunnel {
 
 /// A stream that writes down when bytes moved on it.
 struct Noticed<'a> {
-    stream: &'a mut TcpStream,
+    stream: &'a mut Stream,
     moved: &'a Cell<Instant>,
 }
 
 impl<'a> Noticed<'a> {
-    fn new(stream: &'a mut TcpStream, moved: &'a Cell<Instant>) -> Self {
+    fn new(stream: &'a mut Stream, moved: &'a Cell<Instant>) -> Self {
         Self { stream, moved }
     }
 }
@@ -101,7 +105,7 @@ impl AsyncRead for Noticed<'_> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        ready!(pin!(&mut *self.stream).poll_read(context, buffer))?;
+        ready!(Pin::new(&mut *self.stream).poll_read(context, buffer))?;
         self.moved.set(Instant::now());
         Poll::Ready(Ok(()))
     }
@@ -113,16 +117,16 @@ impl AsyncWrite for Noticed<'_> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = ready!(pin!(&mut *self.stream).poll_write(context, bytes))?;
+        let written = ready!(Pin::new(&mut *self.stream).poll_write(context, bytes))?;
         self.moved.set(Instant::now());
         Poll::Ready(Ok(written))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        pin!(&mut *self.stream).poll_flush(context)
+        Pin::new(&mut *self.stream).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        pin!(&mut *self.stream).poll_shutdown(context)
+        Pin::new(&mut *self.stream).poll_shutdown(context)
     }
 }

@@ -37,7 +37,11 @@ pub(crate) struct Watch {
     since: Cell<Instant>,
     /// The timer rang for the phase as it is.
     is_over: Cell<bool>,
-    limits: Timeouts,
+    limits: Cell<Timeouts>,
+    /// When the request must have ended, whatever its phase is.
+    until: Cell<Option<Instant>>,
+    /// When the client's body must have come further.
+    pace: Cell<Option<Instant>>,
 }
 
 impl Watch {
@@ -47,8 +51,35 @@ impl Watch {
             phase: Cell::new(Phase::Head),
             since: Cell::new(Instant::now()),
             is_over: Cell::new(false),
-            limits,
+            limits: Cell::new(limits),
+            until: Cell::new(None),
+            pace: Cell::new(None),
         }
+    }
+
+    /// A request begins that `limits` are for, and which may take until `until` altogether.
+    pub(crate) fn limit(&self, limits: Timeouts, until: Option<Instant>) {
+        self.limits.set(limits);
+        self.until.set(until);
+    }
+
+    /// The limits of the present request.
+    pub(crate) fn limits(&self) -> Timeouts {
+        self.limits.get()
+    }
+
+    /// While the client's body is waited for, more of it must come before `pace`.
+    pub(crate) fn set_pace(&self, pace: Option<Instant>) {
+        self.pace.set(pace);
+    }
+
+    /// Ends the request at `deadline`, unless it ends before.
+    pub(crate) fn end_by(&self, deadline: Instant) {
+        let until = self
+            .until
+            .get()
+            .map_or(deadline, |until| until.min(deadline));
+        self.until.set(Some(until));
     }
 
     /// The phase as it is.
@@ -85,14 +116,24 @@ impl Watch {
     pub(crate) fn deadline(&self) -> Instant {
         /// For the phase that this watch does not limit.
         const FAR: Duration = Duration::from_secs(3600);
-        let limit = match self.phase.get() {
-            Phase::Head => self.limits.request_header,
-            Phase::Connect => FAR,
-            Phase::Upload | Phase::Transfer => self.limits.idle,
-            Phase::Answer => self.limits.response_header,
-            Phase::Idle => self.limits.keep_alive,
+        let limits = self.limits.get();
+        let (limit, is_request) = match self.phase.get() {
+            Phase::Head => (limits.request_header, false),
+            Phase::Connect => (FAR, true),
+            Phase::Upload | Phase::Transfer => (limits.idle, true),
+            Phase::Answer => (limits.response_header, true),
+            Phase::Idle => (limits.keep_alive, false),
         };
-        self.since.get() + limit
+        let deadline = self.since.get() + limit;
+        if !is_request {
+            return deadline;
+        }
+        let pace = self
+            .pace
+            .get()
+            .filter(|_| self.phase.get() == Phase::Upload);
+        let sooner = [self.until.get(), pace].into_iter().flatten().min();
+        sooner.map_or(deadline, |sooner| sooner.min(deadline))
     }
 
     /// Whether the phase has lasted too long, as the timer found it. It stays so until another phase is entered.

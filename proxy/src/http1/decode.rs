@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 
 /// A part of a body.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Piece {
     /// Bytes; never none.
     Data(Bytes),

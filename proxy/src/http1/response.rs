@@ -20,6 +20,10 @@ pub(crate) struct ResponseHead {
     pub(crate) keep_alive: bool,
 }
 
+/// Words for a status that are not its usual ones; an extension of the response's parts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reason(pub(super) Bytes);
+
 /// Why a response cannot be understood. The connection is of no further use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ResponseFault {
@@ -85,6 +89,14 @@ pub(super) fn parse(
     parts.status = status;
     parts.version = version;
     parts.headers = headers;
+    if let Some(reason) = response.reason
+        && !reason.is_empty()
+        && status.canonical_reason() != Some(reason)
+    {
+        parts
+            .extensions
+            .insert(Reason(head.slice_ref(reason.as_bytes())));
+    }
     Ok(ResponseHead {
         parts,
         framing,

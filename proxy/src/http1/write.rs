@@ -1,6 +1,6 @@
 //! Heads as they are written.
 
-use super::{Encoder, Framing, fields::tokens, response::has_never_a_body};
+use super::{Encoder, Framing, Reason, fields::tokens, response::has_never_a_body};
 use bytes::{BufMut, BytesMut};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version,
@@ -47,6 +47,7 @@ pub(crate) fn write_response(
     out: &mut BytesMut,
     version_of_client: Version,
     status: StatusCode,
+    reason: Option<&Reason>,
     headers: &HeaderMap,
     framing: &Framing,
     keep_alive: bool,
@@ -60,7 +61,10 @@ pub(crate) fn write_response(
     out.put_slice(b"HTTP/1.1 ");
     out.put_slice(status.as_str().as_bytes());
     out.put_u8(b' ');
-    out.put_slice(status.canonical_reason().unwrap_or_default().as_bytes());
+    match reason {
+        Some(reason) => out.put_slice(&reason.0),
+        None => out.put_slice(status.canonical_reason().unwrap_or_default().as_bytes()),
+    }
     out.put_slice(b"\r\n");
     let keeps_length = framing == Framing::None && !has_never_a_body(status);
     write_fields(out, headers, keeps_length);

@@ -27,11 +27,6 @@ fn responses_without_a_body_leave_the_connection_usable() {
             304,
         ),
         ("GET", "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", 200),
-        (
-            "GET",
-            "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
-            200,
-        ),
     ] {
         let world = world::start();
         let origin = origin::answering(response.as_bytes());
@@ -48,6 +43,33 @@ fn responses_without_a_body_leave_the_connection_usable() {
         assert_eq!(origin.connections(), 1, "{response}");
         assert_eq!(world.stable().statuses, [(status, 3)]);
     }
+}
+
+#[test]
+fn interim_answers_pass_and_those_that_the_proxy_gives_itself_do_not() {
+    let world = world::start();
+    let origin = origin::answering(
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\n\r\n\
+          HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+    );
+    world.serve(&[origin.address]);
+    let mut client = world.connect();
+    for _ in 0..2 {
+        client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+        let early = client.response_head();
+        assert_eq!(
+            (early.status(), early.header("link")),
+            (103, Some("</a.css>"))
+        );
+        assert_eq!(client.response().status(), 200);
+    }
+    let mut old = world.connect();
+    old.send("GET / HTTP/1.0\r\n\r\n");
+    assert_eq!(
+        old.response().status(),
+        200,
+        "HTTP/1.0 knows no interim answers"
+    );
 }
 
 #[test]
@@ -133,7 +155,7 @@ fn an_old_client_gets_the_body_up_to_the_end_of_the_connection() {
     client.send("POST / HTTP/1.0\r\ncontent-length: 5\r\n\r\nhello");
     let response = client.response();
     assert!(
-        response.start.starts_with("HTTP/1.0 200"),
+        response.start.starts_with("HTTP/1.1 200"),
         "{}",
         response.start
     );

@@ -103,6 +103,7 @@ fn check_response(
         &mut out,
         version,
         status,
+        None,
         &map(headers),
         &framing,
         keep_alive,

@@ -1,0 +1,481 @@
+//! A client's connection that speaks HTTP/1.
+
+use super::{Ask, Client, Early, linger, poll_watched};
+use crate::{
+    answer::Refusal,
+    body::{BodyError, RequestBody},
+    forward::forward,
+    headers,
+    http1::{
+        Decoder, Framing, HeadLimits, HeadReader, Piece, Reason, RequestFault, RequestHead,
+        write_response,
+    },
+    input::{BODY_ROOM, HEAD_ROOM, poll_read},
+    outbox::Outbox,
+    response::{Cut, ResponseBody},
+    stream::Stream,
+    tunnel::Tunnel,
+    upstream::http1::put,
+    watch::{Phase, Watch},
+};
+use bytes::BytesMut;
+use http::{HeaderMap, Method, Response, StatusCode, Version, header::TE};
+use std::{
+    cell::{Cell, RefCell},
+    fmt,
+    future::{Future, poll_fn},
+    pin::pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+};
+use tokio::{io::AsyncWriteExt, time::sleep_until};
+
+/// How much of the requests after the present one may wait unread before nothing more is read.
+const PIPELINED: usize = 16 * 1024;
+
+/// The two directions of a connection, shared by the requests' bodies and by whoever answers.
+pub(crate) struct Io {
+    stream: RefCell<Stream>,
+    input: RefCell<BytesMut>,
+    outbox: RefCell<Outbox>,
+    /// Of the present request's body.
+    decoder: RefCell<Decoder>,
+    /// Whether the client waits to be told that it may send the body.
+    waits_to_continue: Cell<bool>,
+    watch: Rc<Watch>,
+}
+
+impl Io {
+    fn new(stream: Stream, input: BytesMut, watch: &Rc<Watch>, limits: &HeadLimits) -> Rc<Self> {
+        Rc::new(Self {
+            stream: RefCell::new(stream),
+            input: RefCell::new(input),
+            outbox: RefCell::default(),
+            decoder: RefCell::new(Decoder::new(Framing::None, limits)),
+            waits_to_continue: Cell::new(false),
+            watch: Rc::clone(watch),
+        })
+    }
+
+    /// The next piece of the present request's body.
+    pub(crate) fn poll_piece(&self, context: &mut Context<'_>) -> Poll<Result<Piece, BodyError>> {
+        if self.waits_to_continue.take() {
+            let mut outbox = self.outbox.borrow_mut();
+            outbox
+                .buffer()
+                .extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+        }
+        let mut input = self.input.borrow_mut();
+        let mut decoder = self.decoder.borrow_mut();
+        loop {
+            if let Some(piece) = decoder.decode(&mut input)? {
+                return Poll::Ready(Ok(piece));
+            }
+            // What waits, an interim answer perhaps, is what the client may be waiting for.
+            if self.poll_flush(context).is_err() {
+                return Poll::Ready(Err(BodyError::Gone));
+            }
+            let read = poll_read(
+                &mut self.stream.borrow_mut(),
+                &mut input,
+                BODY_ROOM,
+                context,
+            );
+            match ready!(read) {
+                Ok(read) if read > 0 => {}
+                _ => return Poll::Ready(Err(BodyError::Gone)),
+            }
+        }
+    }
+
+    /// Sends an interim answer.
+    pub(crate) fn inform(&self, status: StatusCode, headers: &HeaderMap) {
+        let mut outbox = self.outbox.borrow_mut();
+        if outbox.has_room() {
+            let version = Version::HTTP_11;
+            let framing = Framing::None;
+            write_response(
+                outbox.buffer(),
+                version,
+                status,
+                None,
+                headers,
+                &framing,
+                true,
+            );
+        }
+    }
+
+    /// Writes as much of what waits as the client takes.
+    fn poll_flush(&self, context: &mut Context<'_>) -> Result<(), std::io::Error> {
+        let mut outbox = self.outbox.borrow_mut();
+        let mut stream = self.stream.borrow_mut();
+        match outbox.poll_write(&mut *stream, &self.watch, context) {
+            Poll::Ready(Err(error)) => Err(error),
+            Poll::Ready(Ok(())) | Poll::Pending => Ok(()),
+        }
+    }
+
+    /// Ready when the client has gone. What it sends ahead is kept, up to a limit.
+    fn poll_gone(&self, context: &mut Context<'_>) -> Poll<()> {
+        if !self.decoder.borrow().is_ended() {
+            // Whoever reads the body will notice.
+            return Poll::Pending;
+        }
+        let mut input = self.input.borrow_mut();
+        while input.len() < PIPELINED {
+            let read = poll_read(
+                &mut self.stream.borrow_mut(),
+                &mut input,
+                HEAD_ROOM,
+                context,
+            );
+            match ready!(read) {
+                Ok(read) if read > 0 => {}
+                _ => return Poll::Ready(()),
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Whether what is left of the present request's body has come already; throws it away.
+    fn skip_body(&self) -> bool {
+        let (mut input, mut decoder) = (self.input.borrow_mut(), self.decoder.borrow_mut());
+        while !decoder.is_ended() {
+            match decoder.decode(&mut input) {
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => return false,
+            }
+        }
+        true
+    }
+}
+
+impl fmt::Debug for Io {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Io").finish_non_exhaustive()
+    }
+}
+
+/// How HTTP ended on a connection.
+enum Ended {
+    /// In order.
+    Done,
+    /// In order for us, but the client may still be sending.
+    Unread,
+    /// It became a tunnel.
+    Tunnel(Tunnel),
+    /// It failed, or took too long.
+    Broken,
+}
+
+/// Serves the connection to its end. `input` is what has been read of it.
+pub(crate) async fn serve(client: Rc<Client>, stream: Stream, input: BytesMut) {
+    let worker = Rc::clone(&client.worker);
+    let watch = Rc::new(Watch::new(worker.timeouts));
+    let io = Io::new(stream, input, &watch, &worker.head_limits);
+    let ended = {
+        let mut session = pin!(session(&client, &io, &watch));
+        let mut alarm = pin!(sleep_until(watch.deadline()));
+        let mut drain = pin!(worker.drain.notified());
+        poll_fn(|context| {
+            // Polled for its waker; what it is woken for is looked up.
+            let _ = drain.as_mut().poll(context);
+            poll_watched(&watch, alarm.as_mut(), context, |context| {
+                session.as_mut().poll(context)
+            })
+        })
+        .await
+        .unwrap_or(Ended::Broken)
+    };
+    let Some(io) = Rc::into_inner(io) else { return };
+    let mut stream = io.stream.into_inner();
+    match ended {
+        Ended::Done => drop(stream.shutdown().await),
+        Ended::Unread => {
+            // Says that nothing more comes.
+            let _ = stream.shutdown().await;
+            linger(stream).await;
+        }
+        Ended::Tunnel(tunnel) => {
+            let _begun = worker.tunnel();
+            tunnel
+                .run(stream, io.input.into_inner().freeze(), watch.limits().idle)
+                .await;
+        }
+        Ended::Broken => {}
+    }
+}
+
+/// Serves one request after the other.
+async fn session(client: &Rc<Client>, io: &Rc<Io>, watch: &Rc<Watch>) -> Ended {
+    let mut served = 0;
+    loop {
+        let head = match read_head(client, io).await {
+            Ok(Some(head)) => head,
+            Ok(None) => return Ended::Done,
+            Err(fault) => return reject(client, io, fault).await,
+        };
+        served += 1;
+        let is_last = client
+            .worker
+            .limits
+            .requests_per_connection
+            .is_some_and(|most| served >= most);
+        match answer(client, io, watch, head, is_last).await {
+            Next::Request => {}
+            Next::End(ended) => return ended,
+        }
+    }
+}
+
+/// What follows a request.
+enum Next {
+    Request,
+    End(Ended),
+}
+
+/// The next request's head; nothing when the client has ended, or the connection is to end before it.
+async fn read_head(client: &Client, io: &Io) -> Result<Option<RequestHead>, RequestFault> {
+    let worker = &client.worker;
+    let mut reader = HeadReader::default();
+    poll_fn(|context| {
+        let mut input = io.input.borrow_mut();
+        loop {
+            if !input.is_empty() {
+                let limits = &worker.head_limits;
+                let read = reader.request(&mut input, limits, worker.take_map())?;
+                if read.is_some() {
+                    return Poll::Ready(Ok(read));
+                }
+            }
+            let read = poll_read(&mut io.stream.borrow_mut(), &mut input, HEAD_ROOM, context);
+            match read {
+                Poll::Ready(Ok(read)) if read > 0 => io.watch.received(),
+                Poll::Ready(_) => return Poll::Ready(Ok(None)),
+                Poll::Pending if input.is_empty() && worker.is_draining() => {
+                    return Poll::Ready(Ok(None));
+                }
+                Poll::Pending => {
+                    if input.is_empty() {
+                        // An idle connection keeps no memory.
+                        *input = BytesMut::new();
+                        io.outbox.borrow_mut().release();
+                    }
+                    return Poll::Pending;
+                }
+            }
+        }
+    })
+    .await
+}
+
+/// Tells a client that what it sent is no HTTP that can be passed on.
+async fn reject(client: &Client, io: &Io, fault: RequestFault) -> Ended {
+    let refusal = Refusal::Malformed(fault);
+    client.worker.counters().bad_requests.count();
+    let mut response = refusal.into_response();
+    // Text is all that such an answer has.
+    let reader = Reader {
+        version: Version::HTTP_11,
+        method: Method::GET,
+        takes_trailers: false,
+    };
+    let written = write(io, &reader, &mut response, false).await;
+    match written {
+        Ok(()) => Ended::Unread,
+        Err(_) => Ended::Broken,
+    }
+}
+
+/// Answers one request.
+async fn answer(
+    client: &Rc<Client>,
+    io: &Rc<Io>,
+    watch: &Rc<Watch>,
+    head: RequestHead,
+    is_last: bool,
+) -> Next {
+    let RequestHead {
+        parts,
+        framing,
+        keep_alive,
+        expects_continue,
+    } = head;
+    let reader = Reader {
+        version: parts.version,
+        method: parts.method.clone(),
+        takes_trailers: headers::has_token(&parts.headers, &TE, "trailers"),
+    };
+    *io.decoder.borrow_mut() = Decoder::new(framing, &client.worker.head_limits);
+    io.waits_to_continue
+        .set(expects_continue && !matches!(framing, Framing::None));
+    let body = RequestBody::http1(io, framing, watch);
+    let ask = Ask {
+        client: Rc::clone(client),
+        watch: Rc::clone(watch),
+        early: if reader.version == Version::HTTP_11 {
+            Early::Http1(Rc::clone(io))
+        } else {
+            Early::Nowhere
+        },
+    };
+    let response = {
+        let mut forwarding = pin!(forward(&ask, parts, body));
+        poll_fn(|context| {
+            if let Poll::Ready(response) = forwarding.as_mut().poll(context) {
+                return Poll::Ready(Some(response));
+            }
+            if io.poll_flush(context).is_err() || io.poll_gone(context).is_ready() {
+                return Poll::Ready(None);
+            }
+            Poll::Pending
+        })
+        .await
+    };
+    let Some(mut response) = response else {
+        return Next::End(Ended::Broken);
+    };
+    // Nobody asks the client to go on with a body that it holds back.
+    let holds_back = io.waits_to_continue.take();
+    let keep_alive = keep_alive
+        && !is_last
+        && !holds_back
+        && !client.worker.is_draining()
+        && response.body().lets_stay();
+    let written = write(io, &reader, &mut response, keep_alive).await;
+    let (parts, body) = response.into_parts();
+    client.worker.put_map(parts.headers);
+    if written.is_err() {
+        return Next::End(Ended::Broken);
+    }
+    if let Some(tunnel) = body.into_tunnel() {
+        return Next::End(Ended::Tunnel(tunnel));
+    }
+    watch.enter(Phase::Idle);
+    let is_whole = io.skip_body();
+    match (keep_alive, is_whole) {
+        (true, true) => Next::Request,
+        (false, true) => Next::End(Ended::Done),
+        (_, false) => Next::End(Ended::Unread),
+    }
+}
+
+/// What of a request decides how its answer is written.
+struct Reader {
+    version: Version,
+    method: Method,
+    /// RFC 9110 section 6.5.1: only who says so is sure to take them.
+    takes_trailers: bool,
+}
+
+/// Why an answer was not written to its end.
+enum Unwritten {
+    /// The version's answer broke off.
+    Cut,
+    /// The client is gone.
+    Gone,
+}
+
+impl From<Cut> for Unwritten {
+    fn from(_: Cut) -> Self {
+        Self::Cut
+    }
+}
+
+/// Writes `response` as its body comes.
+async fn write(
+    io: &Io,
+    reader: &Reader,
+    response: &mut Response<ResponseBody>,
+    keep_alive: bool,
+) -> Result<(), Unwritten> {
+    let framing = framing(reader, response);
+    let is_tunnel = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    let mut encoder = {
+        let mut outbox = io.outbox.borrow_mut();
+        let keep_alive = keep_alive && framing != Framing::UntilClose || is_tunnel;
+        let (status, headers) = (response.status(), response.headers());
+        let reason = response.extensions().get::<Reason>();
+        let out = outbox.buffer();
+        write_response(
+            out,
+            reader.version,
+            status,
+            reason,
+            headers,
+            &framing,
+            keep_alive,
+        )
+    };
+    let mut trailers = None;
+    let body = response.body_mut();
+    let mut has_ended = false;
+    poll_fn(|context| {
+        body.poll_upload(context);
+        loop {
+            if !has_ended && io.outbox.borrow().has_room() {
+                match body.poll_piece(context) {
+                    // To a HEAD nobody is sent a body.
+                    Poll::Ready(Ok(Piece::Data(_))) if framing == Framing::None => continue,
+                    Poll::Ready(Ok(Piece::Data(data))) => {
+                        let mut outbox = io.outbox.borrow_mut();
+                        // A body that is longer than it said cannot be told from the next answer.
+                        put(&mut encoder, data, &mut outbox).map_err(|_| Unwritten::Cut)?;
+                        continue;
+                    }
+                    Poll::Ready(Ok(Piece::Trailers(sent))) => {
+                        trailers = Some(sent).filter(|_| reader.takes_trailers);
+                        continue;
+                    }
+                    Poll::Ready(Ok(Piece::End)) => {
+                        has_ended = true;
+                        let mut outbox = io.outbox.borrow_mut();
+                        let ended = encoder.end(trailers.as_ref(), outbox.buffer());
+                        ended.map_err(|_| Unwritten::Cut)?;
+                    }
+                    Poll::Ready(Err(cut)) => {
+                        // What has come before goes out before the connection is closed.
+                        let _ = io.poll_flush(context);
+                        return Poll::Ready(Err(cut.into()));
+                    }
+                    Poll::Pending => {}
+                }
+            }
+            let mut outbox = io.outbox.borrow_mut();
+            if outbox.is_empty() {
+                return if has_ended {
+                    outbox.shrink();
+                    Poll::Ready(Ok(()))
+                } else if io.poll_gone(context).is_ready() {
+                    Poll::Ready(Err(Unwritten::Gone))
+                } else {
+                    Poll::Pending
+                };
+            }
+            let mut stream = io.stream.borrow_mut();
+            let written = outbox.poll_write(&mut *stream, &io.watch, context);
+            ready!(written).map_err(|_| Unwritten::Gone)?;
+        }
+    })
+    .await
+}
+
+/// How the client gets the body of `response`.
+fn framing(reader: &Reader, response: &Response<ResponseBody>) -> Framing {
+    let status = response.status();
+    let is_bodiless = reader.method == Method::HEAD
+        || status.is_informational()
+        || status == StatusCode::NO_CONTENT
+        || status == StatusCode::NOT_MODIFIED;
+    match response.body().framing() {
+        _ if is_bodiless => Framing::None,
+        Framing::None => Framing::Length(0),
+        Framing::Length(length) => Framing::Length(length),
+        // HTTP/1.0 knows no chunks.
+        Framing::Chunked | Framing::UntilClose if reader.version == Version::HTTP_10 => {
+            Framing::UntilClose
+        }
+        Framing::Chunked | Framing::UntilClose => Framing::Chunked,
+    }
+}

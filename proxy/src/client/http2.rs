@@ -1,0 +1,278 @@
+//! A client's connection that speaks HTTP/2.
+
+mod meter;
+
+use super::{Ask, Client, Early, poll_watched};
+use crate::{
+    answer::Refusal,
+    body::RequestBody,
+    forward::forward,
+    http1::{Framing, Piece},
+    request::check_http2,
+    response::ResponseBody,
+    stream::Stream,
+    upstream::http2::Outgoing,
+    watch::{Phase, Watch},
+};
+use bytes::{Bytes, BytesMut};
+use h2::{
+    Reason, RecvStream,
+    server::{Builder, Connection, SendResponse},
+};
+use http::{HeaderMap, Method, Request, Response, Version, header::CONTENT_LENGTH};
+use meter::Metered;
+use std::{
+    cell::{Cell, RefCell},
+    future::{Future, poll_fn},
+    pin::pin,
+    rc::Rc,
+    task::Poll,
+};
+use tokio::{
+    task::spawn_local,
+    time::{Instant, sleep_until, timeout},
+};
+
+/// Bytes that wait to be sent on one stream beyond what its window takes.
+const SEND_BUFFER: usize = 64 * 1024;
+
+/// The builder of connections as `limits` say.
+pub(crate) fn builder(limits: &crate::Limits) -> Builder {
+    let http2 = limits.http2;
+    let mut builder = Builder::new();
+    builder
+        .initial_window_size(http2.stream_window)
+        .initial_connection_window_size(http2.connection_window)
+        .max_concurrent_streams(http2.concurrent_streams)
+        .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
+        .max_pending_accept_reset_streams(http2.pending_resets)
+        .max_local_error_reset_streams(Some(http2.local_resets))
+        .max_send_buffer_size(SEND_BUFFER);
+    builder
+}
+
+/// Serves the connection to its end. `input` is what has been read of it.
+pub(crate) async fn serve(client: Rc<Client>, stream: Stream, input: BytesMut) {
+    let worker = &client.worker;
+    let metered = Metered::new(stream, input, worker.limits.http2.control_frames);
+    let handshake = worker.http2_server.handshake(metered);
+    let connection = timeout(worker.timeouts.request_header, handshake).await;
+    let Ok(Ok(connection)) = connection else {
+        return;
+    };
+    drive(&client, connection).await;
+}
+
+/// Begins a task for each request, until the connection ends, lies idle for too long, or has to end for draining.
+async fn drive(client: &Rc<Client>, mut connection: Connection<Metered, Bytes>) {
+    let worker = &client.worker;
+    let open = Rc::new(Open::default());
+    let mut alarm = pin!(sleep_until(open.deadline(client)));
+    let mut drain = pin!(worker.drain.notified());
+    let mut is_ending = false;
+    let mut served = 0_u64;
+    poll_fn(|context| {
+        let _ = drain.as_mut().poll(context);
+        loop {
+            match connection.poll_accept(context) {
+                Poll::Ready(Some(Ok((request, respond)))) => {
+                    served += 1;
+                    spawn_local(answer(Rc::clone(client), request, respond, open.begin()));
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    tracing::debug!(%error, "an HTTP/2 connection broke off");
+                    return Poll::Ready(());
+                }
+                Poll::Ready(None) => return Poll::Ready(()),
+                Poll::Pending => {}
+            }
+            let limit = worker.limits.requests_per_connection;
+            let is_idle = open.is_over(client) && {
+                let _ = alarm.as_mut().poll(context);
+                true
+            };
+            let must_end =
+                worker.is_draining() || is_idle || limit.is_some_and(|most| served >= most);
+            if must_end && !std::mem::replace(&mut is_ending, true) {
+                // The end is written by the next turn.
+                connection.graceful_shutdown();
+                continue;
+            }
+            let deadline = open.deadline(client);
+            if alarm.deadline() < deadline && alarm.is_elapsed() || deadline < alarm.deadline() {
+                alarm.as_mut().reset(deadline);
+            }
+            if alarm.as_mut().poll(context).is_ready() && !is_ending {
+                context.waker().wake_by_ref();
+            }
+            return Poll::Pending;
+        }
+    })
+    .await;
+}
+
+/// The requests under way on a connection.
+#[derive(Debug)]
+struct Open {
+    count: Cell<usize>,
+    /// Since when there is none.
+    since: Cell<Instant>,
+}
+
+impl Default for Open {
+    fn default() -> Self {
+        Self {
+            count: Cell::new(0),
+            since: Cell::new(Instant::now()),
+        }
+    }
+}
+
+impl Open {
+    fn begin(self: &Rc<Self>) -> OpenStream {
+        self.count.set(self.count.get() + 1);
+        OpenStream(Rc::clone(self))
+    }
+
+    /// When the connection has been idle for too long.
+    fn deadline(&self, client: &Client) -> Instant {
+        let since = match self.count.get() {
+            0 => self.since.get(),
+            _ => Instant::now(),
+        };
+        since + client.worker.timeouts.keep_alive
+    }
+
+    fn is_over(&self, client: &Client) -> bool {
+        self.count.get() == 0 && self.deadline(client) <= Instant::now()
+    }
+}
+
+/// A request that is under way.
+#[derive(Debug)]
+struct OpenStream(Rc<Open>);
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        self.0.count.set(self.0.count.get() - 1);
+        self.0.since.set(Instant::now());
+    }
+}
+
+/// Answers one request.
+async fn answer(
+    client: Rc<Client>,
+    request: Request<RecvStream>,
+    respond: SendResponse<Bytes>,
+    _open: OpenStream,
+) {
+    let watch = Rc::new(Watch::new(client.worker.timeouts));
+    watch.enter(Phase::Upload);
+    let respond = Rc::new(RefCell::new(respond));
+    let mut alarm = pin!(sleep_until(watch.deadline()));
+    let mut exchange = pin!(exchange(&client, &watch, request, &respond));
+    let done = poll_fn(|context| {
+        poll_watched(&watch, alarm.as_mut(), context, |context| {
+            exchange.as_mut().poll(context)
+        })
+    })
+    .await;
+    if done.is_none() {
+        respond.borrow_mut().send_reset(Reason::CANCEL);
+    }
+}
+
+async fn exchange(
+    client: &Rc<Client>,
+    watch: &Rc<Watch>,
+    request: Request<RecvStream>,
+    respond: &Rc<RefCell<SendResponse<Bytes>>>,
+) {
+    let (parts, stream) = request.into_parts();
+    let is_head = parts.method == Method::HEAD;
+    let response = match check_http2(&parts) {
+        Err(fault) => {
+            client.worker.counters().bad_requests.count();
+            Some(Refusal::BadRequest(fault).into_response())
+        }
+        Ok(()) => {
+            let length = parts.headers.get(CONTENT_LENGTH);
+            let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+            let body = RequestBody::http2(stream, length, watch);
+            let ask = Ask {
+                client: Rc::clone(client),
+                watch: Rc::clone(watch),
+                early: Early::Http2(Rc::clone(respond)),
+            };
+            let mut forwarding = pin!(forward(&ask, parts, body));
+            poll_fn(|context| {
+                if let Poll::Ready(response) = forwarding.as_mut().poll(context) {
+                    return Poll::Ready(Some(response));
+                }
+                // A client that gives its request up.
+                respond.borrow_mut().poll_reset(context).map(|_| None)
+            })
+            .await
+        }
+    };
+    if let Some(response) = response {
+        write(watch, response, respond, is_head).await;
+    }
+}
+
+/// Sends `response` as its body comes.
+async fn write(
+    watch: &Watch,
+    response: Response<ResponseBody>,
+    respond: &RefCell<SendResponse<Bytes>>,
+    is_head: bool,
+) {
+    let (mut parts, mut body) = response.into_parts();
+    parts.version = Version::HTTP_2;
+    let framing = body.framing();
+    announce(&mut parts.headers, framing, is_head);
+    let is_empty = framing == Framing::None || is_head;
+    let head = Response::from_parts(parts, ());
+    let sent = respond.borrow_mut().send_response(head, is_empty);
+    let Ok(stream) = sent else { return };
+    let mut outgoing = Outgoing::new(stream);
+    poll_fn(|context| {
+        body.poll_upload(context);
+        loop {
+            if is_empty {
+                return match body.poll_piece(context) {
+                    Poll::Ready(Ok(Piece::End) | Err(_)) => Poll::Ready(()),
+                    Poll::Ready(Ok(_)) => continue,
+                    Poll::Pending => Poll::Pending,
+                };
+            }
+            match outgoing.poll_room(watch, context) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+            match body.poll_piece(context) {
+                Poll::Ready(Ok(Piece::End)) => {
+                    outgoing.end();
+                    return Poll::Ready(());
+                }
+                Poll::Ready(Ok(piece)) => outgoing.put(piece),
+                Poll::Ready(Err(_)) => {
+                    outgoing.reset(Reason::INTERNAL_ERROR);
+                    return Poll::Ready(());
+                }
+                Poll::Pending => return outgoing.poll_reset(context),
+            }
+        }
+    })
+    .await;
+}
+
+/// Says how long the body is, where that is known and the head does not say it.
+fn announce(headers: &mut HeaderMap, framing: Framing, is_head: bool) {
+    if let Framing::Length(length) = framing
+        && !is_head
+    {
+        headers.insert(CONTENT_LENGTH, length.into());
+    }
+}

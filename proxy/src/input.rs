@@ -1,0 +1,38 @@
+//! Reading from a socket into a buffer that takes memory only while there is something in it.
+
+use crate::stream::Stream;
+use bytes::BytesMut;
+use std::{
+    future::Future,
+    io,
+    pin::pin,
+    task::{Context, Poll, ready},
+};
+use tokio::io::AsyncReadExt;
+
+/// Room for a usual head, in bytes.
+pub(crate) const HEAD_ROOM: usize = 4 * 1024;
+
+/// Room for a part of a body, in bytes: what the kernel is asked for at once.
+pub(crate) const BODY_ROOM: usize = 64 * 1024;
+
+/// Reads what is there, at most some `room` bytes, behind what `buffer` holds. Gives the number of bytes; 0 at the end
+/// of the stream.
+///
+/// # Errors
+/// What the socket says.
+pub(crate) fn poll_read(
+    stream: &mut Stream,
+    buffer: &mut BytesMut,
+    room: usize,
+    context: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
+    // Connections that wait would hold a buffer each, if room were made before there is something to read.
+    if let Stream::Plain(tcp) = stream {
+        ready!(tcp.poll_read_ready(context))?;
+    }
+    if buffer.capacity() - buffer.len() < room / 4 {
+        buffer.reserve(room);
+    }
+    pin!(stream.read_buf(buffer)).poll(context)
+}

@@ -1,0 +1,217 @@
+//! The body of an answer on its way to the client, with what has to be seen of it: whether it moves, and how it ends.
+
+use crate::{
+    body::RequestBody,
+    grpc::{self, Verdict},
+    http1::{Framing, Piece},
+    lane::Dispatched,
+    tunnel::Tunnel,
+    upstream::Exchange,
+    watch::{Phase, Watch},
+    worker::Worker,
+};
+use bytes::Bytes;
+use std::{
+    fmt,
+    rc::Rc,
+    task::{Context, Poll},
+};
+use traffic::{Failure, Outcome};
+
+/// The body of an answer.
+#[derive(Debug)]
+pub(crate) struct ResponseBody(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    /// The proxy's own words.
+    Text { text: Bytes, lets_stay: bool },
+    /// What an endpoint sends.
+    Passing(Box<Passing>),
+    /// None: the connection becomes a tunnel.
+    Tunnel(Tunnel),
+}
+
+impl ResponseBody {
+    /// The proxy's own words.
+    pub(crate) fn text(text: impl Into<Bytes>) -> Self {
+        let text = text.into();
+        Self(Kind::Text {
+            text,
+            lets_stay: true,
+        })
+    }
+
+    /// The proxy's own words, after which the client's connection is closed.
+    pub(crate) fn last_words(text: impl Into<Bytes>) -> Self {
+        let text = text.into();
+        Self(Kind::Text {
+            text,
+            lets_stay: false,
+        })
+    }
+
+    /// What an endpoint sends.
+    pub(crate) fn passing(passing: Passing) -> Self {
+        Self(Kind::Passing(Box::new(passing)))
+    }
+
+    /// No body: the connection becomes `tunnel` after the head.
+    pub(crate) fn tunnel(tunnel: Tunnel) -> Self {
+        Self(Kind::Tunnel(tunnel))
+    }
+
+    /// Whether the client's connection may carry another request.
+    pub(crate) fn lets_stay(&self) -> bool {
+        match &self.0 {
+            Kind::Text { lets_stay, .. } => *lets_stay,
+            Kind::Passing(_) => true,
+            Kind::Tunnel(_) => false,
+        }
+    }
+
+    /// How it is framed.
+    pub(crate) fn framing(&self) -> Framing {
+        match &self.0 {
+            Kind::Text { text, .. } => Framing::Length(text.len() as u64),
+            Kind::Passing(passing) => passing.framing,
+            Kind::Tunnel(_) => Framing::None,
+        }
+    }
+
+    /// The next piece; [`Piece::End`] is the last.
+    pub(crate) fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Result<Piece, Cut>> {
+        match &mut self.0 {
+            Kind::Text { text, .. } if text.is_empty() => Poll::Ready(Ok(Piece::End)),
+            Kind::Text { text, .. } => Poll::Ready(Ok(Piece::Data(std::mem::take(text)))),
+            Kind::Passing(passing) => passing.poll_piece(context),
+            Kind::Tunnel(_) => Poll::Ready(Ok(Piece::End)),
+        }
+    }
+
+    /// Lets the rest of the request be sent, which may take longer than the head of the answer.
+    pub(crate) fn poll_upload(&mut self, context: &mut Context<'_>) {
+        if let Kind::Passing(passing) = &mut self.0 {
+            passing.poll_upload(context);
+        }
+    }
+
+    /// The tunnel that the connection becomes, if it does.
+    pub(crate) fn into_tunnel(self) -> Option<Tunnel> {
+        match self.0 {
+            Kind::Tunnel(tunnel) => Some(tunnel),
+            Kind::Text { .. } | Kind::Passing(_) => None,
+        }
+    }
+}
+
+/// An answer under way, with all that has to be done at its end. Dropped before its end, it closes the connection to the
+/// endpoint and counts the request as cancelled, as only the client's end drops it.
+#[derive(Debug)]
+pub(crate) struct Passing {
+    /// What it comes from, until it has come whole.
+    exchange: Option<Exchange>,
+    framing: Framing,
+    request: RequestBody,
+    is_uploading: bool,
+    sent: Dispatched,
+    status: u16,
+    grpc: Option<Verdict>,
+    watch: Rc<Watch>,
+    worker: Rc<Worker>,
+}
+
+/// What an answer is made of when its head has come.
+pub(crate) struct Begun {
+    pub(crate) exchange: Exchange,
+    pub(crate) framing: Framing,
+    pub(crate) request: RequestBody,
+    pub(crate) sent: Dispatched,
+    pub(crate) status: u16,
+    /// What is known of the call's end, if it is a gRPC call.
+    pub(crate) grpc: Option<Verdict>,
+}
+
+impl Passing {
+    /// The answer that has `begun`.
+    pub(crate) fn new(begun: Begun, watch: &Rc<Watch>, worker: &Rc<Worker>) -> Self {
+        watch.enter(Phase::Transfer);
+        Self {
+            exchange: Some(begun.exchange),
+            framing: begun.framing,
+            request: begun.request,
+            is_uploading: true,
+            sent: begun.sent,
+            status: begun.status,
+            grpc: begun.grpc,
+            watch: Rc::clone(watch),
+            worker: Rc::clone(worker),
+        }
+    }
+
+    fn poll_upload(&mut self, context: &mut Context<'_>) {
+        let Some(exchange) = self.exchange.as_mut().filter(|_| self.is_uploading) else {
+            return;
+        };
+        // A body that breaks off shows to the endpoint, which decides what its answer is then.
+        self.is_uploading = exchange
+            .poll_upload(&mut self.request, &self.watch, context)
+            .is_pending();
+    }
+
+    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Result<Piece, Cut>> {
+        let Some(exchange) = &mut self.exchange else {
+            return Poll::Ready(Ok(Piece::End));
+        };
+        match exchange.poll_piece(context) {
+            Poll::Ready(Ok(piece)) => {
+                self.watch.moved();
+                match &piece {
+                    Piece::Data(_) => {}
+                    Piece::Trailers(trailers) => {
+                        if let Some(verdict) = &mut self.grpc {
+                            verdict.see(trailers);
+                        }
+                    }
+                    Piece::End => self.complete(),
+                }
+                Poll::Ready(Ok(piece))
+            }
+            Poll::Ready(Err(failure)) => Poll::Ready(Err(self.fail(failure))),
+            Poll::Pending if self.watch.is_over() => {
+                Poll::Ready(Err(self.fail(Failure::IdleTimeout)))
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn complete(&mut self) {
+        let Some(exchange) = self.exchange.take() else {
+            return;
+        };
+        self.sent.end(grpc::outcome(self.grpc, self.status));
+        self.watch.enter(Phase::Idle);
+        exchange.finish(&self.worker.pool);
+    }
+
+    fn fail(&mut self, reason: Failure) -> Cut {
+        self.exchange = None;
+        let status = self.status;
+        self.sent.end(Outcome::Failed { status, reason });
+        self.watch.enter(Phase::Transfer);
+        Cut(reason)
+    }
+}
+
+/// The answer broke off, and the client's connection (or stream) with it: there is no other way to tell once the head
+/// is sent.
+#[derive(Debug)]
+pub(crate) struct Cut(Failure);
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the response broke off: {}", self.0.as_str())
+    }
+}
+
+impl std::error::Error for Cut {}

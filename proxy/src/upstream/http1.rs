@@ -1,0 +1,267 @@
+//! A connection to an endpoint that speaks HTTP/1.1.
+
+use super::{Answer, SendError};
+use crate::{
+    body::{BodyError, RequestBody},
+    client::Early,
+    http1::{
+        Decoder, Encoder, Framing, HeadLimits, HeadReader, Piece, ResponseHead, write_request,
+    },
+    input::{BODY_ROOM, HEAD_ROOM, poll_read},
+    outbox::{Outbox, UNCOPIED},
+    pool::Key,
+    stream::Stream,
+    watch::Watch,
+};
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Method, StatusCode, request};
+use std::{
+    io,
+    task::{Context, Poll, Waker, ready},
+};
+use traffic::Failure;
+
+/// A connection that carries one request at a time.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    key: Key,
+    stream: Stream,
+    limits: HeadLimits,
+    input: BytesMut,
+    outbox: Outbox,
+    reader: HeadReader,
+    decoder: Decoder,
+    encoder: Encoder,
+    method: Method,
+    upload: Upload,
+    /// Whether the present request is not the first.
+    is_reused: bool,
+    /// Whether a byte of the present answer has come.
+    has_answered: bool,
+    /// Whether the connection may carry another request.
+    may_stay: bool,
+    /// Trailers to be sent at the end of the request's body.
+    trailers: Option<HeaderMap>,
+}
+
+/// How far a request has been sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Upload {
+    Open,
+    /// Everything waits in the outbox, or was written.
+    Done,
+    /// The endpoint takes no more. It may have answered all the same.
+    Refused,
+}
+
+impl Connection {
+    /// A fresh connection.
+    pub(crate) fn new(key: Key, stream: Stream, limits: HeadLimits) -> Self {
+        Self {
+            key,
+            stream,
+            limits,
+            input: BytesMut::new(),
+            outbox: Outbox::default(),
+            reader: HeadReader::default(),
+            decoder: Decoder::new(Framing::None, &limits),
+            encoder: Encoder::new(Framing::None),
+            method: Method::GET,
+            upload: Upload::Done,
+            is_reused: false,
+            has_answered: false,
+            may_stay: true,
+            trailers: None,
+        }
+    }
+
+    /// What it leads to.
+    pub(crate) fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// Whether it is open and has nothing more to do for the last request.
+    pub(crate) fn is_idle(&mut self) -> bool {
+        if !self.may_stay || self.upload != Upload::Done || !self.decoder.is_ended() {
+            return false;
+        }
+        if !self.input.is_empty() || !self.outbox.is_empty() {
+            return false;
+        }
+        let mut unwoken = Context::from_waker(Waker::noop());
+        // Bytes that nobody asked for, or an end.
+        let is_quiet = poll_read(&mut self.stream, &mut self.input, 64, &mut unwoken).is_pending();
+        self.input = BytesMut::new();
+        is_quiet
+    }
+
+    pub(super) fn begin(&mut self, head: &request::Parts, framing: Framing) {
+        self.is_reused = self.outbox.has_written();
+        self.outbox.begin_counting();
+        self.encoder = write_request(self.outbox.buffer(), head, &framing);
+        self.method = head.method.clone();
+        self.upload = match framing {
+            Framing::None => Upload::Done,
+            _ => Upload::Open,
+        };
+        self.has_answered = false;
+        self.may_stay = false;
+        self.trailers = None;
+    }
+
+    pub(super) fn poll_upload(
+        &mut self,
+        body: &mut RequestBody,
+        watch: &Watch,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), BodyError>> {
+        loop {
+            if self.upload == Upload::Open && self.outbox.has_room() {
+                match body.poll_piece(context) {
+                    Poll::Ready(piece) => {
+                        self.take(piece?)?;
+                        continue;
+                    }
+                    Poll::Pending => {}
+                }
+            }
+            if self.outbox.is_empty() {
+                return match self.upload {
+                    Upload::Open => Poll::Pending,
+                    Upload::Done | Upload::Refused => Poll::Ready(Ok(())),
+                };
+            }
+            let written = self.outbox.poll_write(&mut self.stream, watch, context);
+            if let Err(error) = ready!(written) {
+                tracing::debug!(%error, "an endpoint takes no more of a request");
+                self.outbox.clear();
+                self.upload = Upload::Refused;
+            }
+        }
+    }
+
+    /// Makes a piece of the body ready to be written.
+    fn take(&mut self, piece: Piece) -> Result<(), BodyError> {
+        match piece {
+            Piece::Data(data) => put(&mut self.encoder, data, &mut self.outbox),
+            Piece::Trailers(trailers) => {
+                self.trailers = Some(trailers);
+                Ok(())
+            }
+            Piece::End => {
+                self.upload = Upload::Done;
+                let trailers = self.trailers.take();
+                let ended = self.encoder.end(trailers.as_ref(), self.outbox.buffer());
+                ended.map_err(|_| BodyError::Invalid)
+            }
+        }
+    }
+
+    pub(super) fn poll_head(
+        &mut self,
+        early: &Early,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Answer, SendError>> {
+        loop {
+            let read = self.reader.response(
+                &mut self.input,
+                &self.limits,
+                &self.method,
+                HeaderMap::new(),
+            );
+            match read {
+                Ok(Some(head)) if is_interim(head.parts.status) => {
+                    // The client was told to continue before its body was read.
+                    if head.parts.status != StatusCode::CONTINUE {
+                        early.inform(&head.parts);
+                    }
+                    continue;
+                }
+                Ok(Some(head)) => return Poll::Ready(Ok(self.answered(head))),
+                Ok(None) => {}
+                Err(fault) => {
+                    tracing::debug!(fault = fault.as_str(), "an endpoint's answer is no HTTP");
+                    return Poll::Ready(Err(SendError::Failed(Failure::Protocol)));
+                }
+            }
+            let read = poll_read(&mut self.stream, &mut self.input, HEAD_ROOM, context);
+            match ready!(read) {
+                Ok(read) if read > 0 => self.has_answered = true,
+                ended => return Poll::Ready(Err(self.ended(ended))),
+            }
+        }
+    }
+
+    fn answered(&mut self, head: ResponseHead) -> Answer {
+        self.may_stay = head.keep_alive && head.framing != Framing::UntilClose;
+        self.decoder = Decoder::new(head.framing, &self.limits);
+        Answer {
+            parts: head.parts,
+            framing: head.framing,
+        }
+    }
+
+    /// What it means that the connection ended before the answer's head.
+    fn ended(&self, how: io::Result<usize>) -> SendError {
+        tracing::debug!(?how, "an endpoint did not answer");
+        if !self.outbox.has_written() {
+            SendError::Unsent
+        } else if self.is_reused && !self.has_answered {
+            SendError::Stale
+        } else {
+            SendError::Failed(Failure::Reset)
+        }
+    }
+
+    pub(super) fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Result<Piece, Failure>> {
+        loop {
+            match self.decoder.decode(&mut self.input) {
+                Ok(Some(piece)) => return Poll::Ready(Ok(piece)),
+                Ok(None) => {}
+                Err(fault) => {
+                    tracing::debug!(?fault, "a response is not framed as HTTP demands");
+                    return Poll::Ready(Err(Failure::BodyCut));
+                }
+            }
+            let room = match self.decoder.remaining() {
+                Some(few) if few < HEAD_ROOM as u64 => HEAD_ROOM,
+                _ => BODY_ROOM,
+            };
+            match ready!(poll_read(&mut self.stream, &mut self.input, room, context)) {
+                Ok(0) if self.decoder.end_of_input().is_ok() => {
+                    return Poll::Ready(Ok(Piece::End));
+                }
+                Ok(read) if read > 0 => {}
+                how => {
+                    tracing::debug!(?how, "a response broke off");
+                    return Poll::Ready(Err(Failure::BodyCut));
+                }
+            }
+        }
+    }
+
+    /// The socket, and the bytes that came after the answer that ended HTTP on it.
+    pub(crate) fn into_io(self) -> (Stream, Bytes) {
+        (self.stream, self.input.freeze())
+    }
+}
+
+/// Makes `data` ready to be written, copied or not.
+pub(crate) fn put(
+    encoder: &mut Encoder,
+    data: Bytes,
+    outbox: &mut Outbox,
+) -> Result<(), BodyError> {
+    if data.len() < UNCOPIED {
+        let encoded = encoder.data(&data, outbox.buffer());
+        return encoded.map_err(|_| BodyError::Invalid);
+    }
+    let tail = encoder.before(data.len(), outbox.buffer());
+    outbox.leave(data, tail.map_err(|_| BodyError::Invalid)?);
+    Ok(())
+}
+
+/// Whether another answer follows.
+pub(crate) fn is_interim(status: StatusCode) -> bool {
+    status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
+}
