@@ -136,7 +136,7 @@ async fn speaks_http2(client: &Client, stream: &mut Stream, input: &mut BytesMut
                     Preface::No => return Poll::Ready(false),
                     Preface::NeedMore => {}
                 }
-                let read = poll_read(stream, input, HEAD_ROOM, context);
+                let read = poll_read(stream, input, HEAD_ROOM, &client.worker.spares, context);
                 match read {
                     Poll::Ready(Ok(read)) if read > 0 => {}
                     Poll::Ready(_) => return Poll::Ready(false),

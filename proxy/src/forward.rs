@@ -89,7 +89,7 @@ async fn exchange(
     let is_grpc = grpc::is_grpc(&head.headers);
     let upgrade = request::rewrite(&mut head, &ask.client.peer, may_upgrade);
     let answered = send(ask, backend, &head, &mut body, &mut sent).await;
-    ask.client.worker.put_map(head.headers);
+    ask.client.worker.spares.put_map(head.headers);
     let answer = match answered {
         Ok(answered) if answered.answer.parts.status == StatusCode::SWITCHING_PROTOCOLS => {
             tunnel::prepare(ask, answered, upgrade.as_ref())

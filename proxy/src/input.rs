@@ -1,6 +1,6 @@
 //! Reading from a socket into a buffer that takes memory only while there is something in it.
 
-use crate::stream::Stream;
+use crate::{spares::Spares, stream::Stream};
 use bytes::BytesMut;
 use std::{
     future::Future,
@@ -25,12 +25,14 @@ pub(crate) fn poll_read(
     stream: &mut Stream,
     buffer: &mut BytesMut,
     room: usize,
+    spares: &Spares,
     context: &mut Context<'_>,
 ) -> Poll<io::Result<usize>> {
     // Connections that wait would hold a buffer each, if room were made before there is something to read.
     if let Stream::Plain(tcp) = stream {
         ready!(tcp.poll_read_ready(context))?;
     }
+    spares.lend(buffer);
     if buffer.capacity() - buffer.len() < room / 4 {
         buffer.reserve(room);
     }

@@ -31,6 +31,7 @@ mod pool;
 mod request;
 mod response;
 mod send;
+mod spares;
 mod start;
 mod stream;
 mod tunnel;

@@ -3,7 +3,7 @@
 //! Heads, chunk sizes and small pieces of bodies are copied into one buffer, so that they leave in one system call. A
 //! large piece is not copied: it is written between what goes before and what goes after it.
 
-use crate::watch::Watch;
+use crate::{spares::Spares, watch::Watch};
 use bytes::{Buf, Bytes, BytesMut};
 use std::{
     io::{self, IoSlice},
@@ -71,18 +71,14 @@ impl Outbox {
         self.piece.is_empty() && self.tail.is_empty() && self.copied.len() < FULL
     }
 
-    /// Gives up the memory of an empty buffer, as nothing will be written for a while.
-    pub(crate) fn release(&mut self) {
-        if self.copied.is_empty() {
-            self.copied = BytesMut::new();
-        }
+    /// Gets memory to write a head into.
+    pub(crate) fn lend(&mut self, spares: &Spares) {
+        spares.lend(&mut self.copied);
     }
 
-    /// Gives up the memory of an empty buffer that has become large.
-    pub(crate) fn shrink(&mut self) {
-        if self.copied.is_empty() && self.copied.capacity() > FULL {
-            self.copied = BytesMut::new();
-        }
+    /// Gives memory up, as nothing will be written for a while.
+    pub(crate) fn release(&mut self, spares: &Spares) {
+        spares.reclaim(&mut self.copied);
     }
 
     /// Writes everything, and tells `watch` whenever the socket takes a part of it.

@@ -7,8 +7,8 @@ use crate::{
     http1::HeadLimits,
     lane::Lanes,
     pool::Pool,
+    spares::Spares,
 };
-use http::HeaderMap;
 use std::{
     cell::{Cell, RefCell},
     convert::Infallible,
@@ -32,9 +32,6 @@ use traffic::{Reader, Routes, View};
 /// How long accepting rests when the process has no file descriptor left, or another resource. Trying again at once
 /// would keep the core busy with failing.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
-
-/// The most header maps that are kept to be used again.
-const MAPS: usize = 64;
 
 /// A listener, as the connections that came in at it know it.
 #[derive(Debug)]
@@ -70,8 +67,8 @@ pub(crate) struct Worker {
     open: Cell<usize>,
     /// Woken when the last of them has closed.
     all_closed: Notify,
-    /// Empty header maps whose memory is used again.
-    maps: RefCell<Vec<HeaderMap>>,
+    /// Memory to be used again.
+    pub(crate) spares: Rc<Spares>,
     reader: RefCell<Reader>,
     random: Cell<u64>,
     counters: Arc<Counters>,
@@ -103,7 +100,7 @@ impl Worker {
             http2_server: client::http2::builder(&limits),
             limits,
             head_limits,
-            maps: RefCell::default(),
+            spares: Rc::default(),
             drain: Notify::new(),
             is_draining: Cell::new(false),
             open: Cell::new(0),
@@ -132,20 +129,6 @@ impl Worker {
         let mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         mixed ^ (mixed >> 31)
-    }
-
-    /// An empty header map, with memory from an earlier use where there is one.
-    pub(crate) fn take_map(&self) -> HeaderMap {
-        self.maps.borrow_mut().pop().unwrap_or_default()
-    }
-
-    /// Keeps a header map's memory for the next message.
-    pub(crate) fn put_map(&self, mut map: HeaderMap) {
-        let mut maps = self.maps.borrow_mut();
-        if maps.len() < MAPS && map.capacity() <= 128 {
-            map.clear();
-            maps.push(map);
-        }
     }
 
     /// Whether connections are to end as soon as their exchange has.

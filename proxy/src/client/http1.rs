@@ -7,16 +7,17 @@ use crate::{
     forward::forward,
     headers,
     http1::{
-        Decoder, Framing, HeadLimits, HeadReader, Piece, Reason, RequestFault, RequestHead,
-        write_response,
+        Decoder, Framing, HeadReader, Piece, Reason, RequestFault, RequestHead, write_response,
     },
     input::{BODY_ROOM, HEAD_ROOM, poll_read},
     outbox::Outbox,
     response::{Cut, ResponseBody},
+    spares::Spares,
     stream::Stream,
     tunnel::Tunnel,
     upstream::http1::put,
     watch::{Phase, Watch},
+    worker::Worker,
 };
 use bytes::BytesMut;
 use http::{HeaderMap, Method, Response, StatusCode, Version, header::TE};
@@ -43,17 +44,19 @@ pub(crate) struct Io {
     /// Whether the client waits to be told that it may send the body.
     waits_to_continue: Cell<bool>,
     watch: Rc<Watch>,
+    spares: Rc<Spares>,
 }
 
 impl Io {
-    fn new(stream: Stream, input: BytesMut, watch: &Rc<Watch>, limits: &HeadLimits) -> Rc<Self> {
+    fn new(stream: Stream, input: BytesMut, watch: &Rc<Watch>, worker: &Worker) -> Rc<Self> {
         Rc::new(Self {
             stream: RefCell::new(stream),
             input: RefCell::new(input),
             outbox: RefCell::default(),
-            decoder: RefCell::new(Decoder::new(Framing::None, limits)),
+            decoder: RefCell::new(Decoder::new(Framing::None, &worker.head_limits)),
             waits_to_continue: Cell::new(false),
             watch: Rc::clone(watch),
+            spares: Rc::clone(&worker.spares),
         })
     }
 
@@ -79,6 +82,7 @@ impl Io {
                 &mut self.stream.borrow_mut(),
                 &mut input,
                 BODY_ROOM,
+                &self.spares,
                 context,
             );
             match ready!(read) {
@@ -128,6 +132,7 @@ impl Io {
                 &mut self.stream.borrow_mut(),
                 &mut input,
                 HEAD_ROOM,
+                &self.spares,
                 context,
             );
             match ready!(read) {
@@ -173,7 +178,7 @@ enum Ended {
 pub(crate) async fn serve(client: Rc<Client>, stream: Stream, input: BytesMut) {
     let worker = Rc::clone(&client.worker);
     let watch = Rc::new(Watch::new(worker.timeouts));
-    let io = Io::new(stream, input, &watch, &worker.head_limits);
+    let io = Io::new(stream, input, &watch, &worker);
     let ended = {
         let mut session = pin!(session(&client, &io, &watch));
         let mut alarm = pin!(sleep_until(watch.deadline()));
@@ -244,12 +249,18 @@ async fn read_head(client: &Client, io: &Io) -> Result<Option<RequestHead>, Requ
         loop {
             if !input.is_empty() {
                 let limits = &worker.head_limits;
-                let read = reader.request(&mut input, limits, worker.take_map())?;
+                let read = reader.request(&mut input, limits, io.spares.take_map())?;
                 if read.is_some() {
                     return Poll::Ready(Ok(read));
                 }
             }
-            let read = poll_read(&mut io.stream.borrow_mut(), &mut input, HEAD_ROOM, context);
+            let read = poll_read(
+                &mut io.stream.borrow_mut(),
+                &mut input,
+                HEAD_ROOM,
+                &io.spares,
+                context,
+            );
             match read {
                 Poll::Ready(Ok(read)) if read > 0 => io.watch.received(),
                 Poll::Ready(_) => return Poll::Ready(Ok(None)),
@@ -259,8 +270,8 @@ async fn read_head(client: &Client, io: &Io) -> Result<Option<RequestHead>, Requ
                 Poll::Pending => {
                     if input.is_empty() {
                         // An idle connection keeps no memory.
-                        *input = BytesMut::new();
-                        io.outbox.borrow_mut().release();
+                        io.spares.reclaim(&mut input);
+                        io.outbox.borrow_mut().release(&io.spares);
                     }
                     return Poll::Pending;
                 }
@@ -345,7 +356,7 @@ async fn answer(
         && response.body().lets_stay();
     let written = write(io, &reader, &mut response, keep_alive).await;
     let (parts, body) = response.into_parts();
-    client.worker.put_map(parts.headers);
+    io.spares.put_map(parts.headers);
     if written.is_err() {
         return Next::End(Ended::Broken);
     }
@@ -396,6 +407,7 @@ async fn write(
         let mut outbox = io.outbox.borrow_mut();
         let keep_alive = keep_alive && framing != Framing::UntilClose || is_tunnel;
         let (status, headers) = (response.status(), response.headers());
+        outbox.lend(&io.spares);
         let reason = response.extensions().get::<Reason>();
         let out = outbox.buffer();
         write_response(
@@ -445,7 +457,6 @@ async fn write(
             let mut outbox = io.outbox.borrow_mut();
             if outbox.is_empty() {
                 return if has_ended {
-                    outbox.shrink();
                     Poll::Ready(Ok(()))
                 } else if io.poll_gone(context).is_ready() {
                     Poll::Ready(Err(Unwritten::Gone))

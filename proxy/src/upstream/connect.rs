@@ -14,11 +14,7 @@ use traffic::Failure;
 /// A connection of its own for one request, as `key` says.
 pub(crate) async fn http1(worker: &Worker, key: Key) -> Result<Box<http1::Connection>, Failure> {
     let stream = within(worker.timeouts.connect, stream(&key)).await?;
-    Ok(Box::new(http1::Connection::new(
-        key,
-        stream,
-        worker.head_limits,
-    )))
+    Ok(Box::new(http1::Connection::new(key, stream, worker)))
 }
 
 /// A connection with room for one more request: one that there is, or one that is made for all who wait.

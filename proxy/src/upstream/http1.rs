@@ -10,13 +10,16 @@ use crate::{
     input::{BODY_ROOM, HEAD_ROOM, poll_read},
     outbox::{Outbox, UNCOPIED},
     pool::Key,
+    spares::Spares,
     stream::Stream,
     watch::Watch,
+    worker::Worker,
 };
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, StatusCode, request};
 use std::{
     io,
+    rc::Rc,
     task::{Context, Poll, Waker, ready},
 };
 use traffic::Failure;
@@ -27,6 +30,7 @@ pub(crate) struct Connection {
     key: Key,
     stream: Stream,
     limits: HeadLimits,
+    spares: Rc<Spares>,
     input: BytesMut,
     outbox: Outbox,
     reader: HeadReader,
@@ -56,11 +60,13 @@ enum Upload {
 
 impl Connection {
     /// A fresh connection.
-    pub(crate) fn new(key: Key, stream: Stream, limits: HeadLimits) -> Self {
+    pub(crate) fn new(key: Key, stream: Stream, worker: &Worker) -> Self {
+        let limits = worker.head_limits;
         Self {
             key,
             stream,
             limits,
+            spares: Rc::clone(&worker.spares),
             input: BytesMut::new(),
             outbox: Outbox::default(),
             reader: HeadReader::default(),
@@ -90,14 +96,23 @@ impl Connection {
         }
         let mut unwoken = Context::from_waker(Waker::noop());
         // Bytes that nobody asked for, or an end.
-        let is_quiet = poll_read(&mut self.stream, &mut self.input, 64, &mut unwoken).is_pending();
-        self.input = BytesMut::new();
+        let is_quiet = poll_read(
+            &mut self.stream,
+            &mut self.input,
+            64,
+            &self.spares,
+            &mut unwoken,
+        )
+        .is_pending();
+        self.spares.reclaim(&mut self.input);
+        self.outbox.release(&self.spares);
         is_quiet
     }
 
     pub(super) fn begin(&mut self, head: &request::Parts, framing: Framing) {
         self.is_reused = self.outbox.has_written();
         self.outbox.begin_counting();
+        self.outbox.lend(&self.spares);
         self.encoder = write_request(self.outbox.buffer(), head, &framing);
         self.method = head.method.clone();
         self.upload = match framing {
@@ -163,12 +178,15 @@ impl Connection {
         context: &mut Context<'_>,
     ) -> Poll<Result<Answer, SendError>> {
         loop {
-            let read = self.reader.response(
-                &mut self.input,
-                &self.limits,
-                &self.method,
-                HeaderMap::new(),
-            );
+            let read = match self.input.is_empty() {
+                true => Ok(None),
+                false => self.reader.response(
+                    &mut self.input,
+                    &self.limits,
+                    &self.method,
+                    self.spares.take_map(),
+                ),
+            };
             match read {
                 Ok(Some(head)) if is_interim(head.parts.status) => {
                     // The client was told to continue before its body was read.
@@ -184,7 +202,13 @@ impl Connection {
                     return Poll::Ready(Err(SendError::Failed(Failure::Protocol)));
                 }
             }
-            let read = poll_read(&mut self.stream, &mut self.input, HEAD_ROOM, context);
+            let read = poll_read(
+                &mut self.stream,
+                &mut self.input,
+                HEAD_ROOM,
+                &self.spares,
+                context,
+            );
             match ready!(read) {
                 Ok(read) if read > 0 => self.has_answered = true,
                 ended => return Poll::Ready(Err(self.ended(ended))),
@@ -227,7 +251,13 @@ impl Connection {
                 Some(few) if few < HEAD_ROOM as u64 => HEAD_ROOM,
                 _ => BODY_ROOM,
             };
-            match ready!(poll_read(&mut self.stream, &mut self.input, room, context)) {
+            match ready!(poll_read(
+                &mut self.stream,
+                &mut self.input,
+                room,
+                &self.spares,
+                context
+            )) {
                 Ok(0) if self.decoder.end_of_input().is_ok() => {
                     return Poll::Ready(Ok(Piece::End));
                 }
