@@ -24,9 +24,15 @@ mod lane;
 mod listener;
 pub mod metrics;
 mod pool;
+#[allow(dead_code, unused_imports, reason = "not called by the core yet")]
+mod proxy_protocol;
 mod request;
 mod send;
 mod start;
+#[allow(dead_code, unused_imports, reason = "not called by the core yet")]
+mod stream;
+#[allow(dead_code, unused_imports, reason = "not called by the core yet")]
+mod tls;
 mod tunnel;
 mod upload;
 mod upstream;
@@ -40,3 +46,4 @@ pub use config::{
 };
 pub use counters::{Counters, CountersRead};
 pub use start::{Drained, Proxy, StartError, WorkerPanicked, start};
+pub use tls::{Expiry, ListenerTlsError, Tls, TlsError};
