@@ -1,6 +1,6 @@
 use super::*;
 use crate::tls::Watch;
-use rustls::HandshakeKind;
+use rustls::{HandshakeKind, client::Resumption};
 use std::{
     sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     thread,
@@ -13,7 +13,10 @@ async fn new_files_are_taken_up_and_bad_ones_are_not() {
     let [old, new] = [(); 2].map(|()| authority.sign(&["shop.example"]));
     let server =
         ServerTls::load(&listener_tls(vec![folder.certificate("shop", &old)]), true).unwrap();
-    let client = Arc::new(authority.client());
+    let mut client = authority.client();
+    // A session that goes on shows no certificate.
+    client.resumption = Resumption::disabled();
+    let client = Arc::new(client);
     let shown = async || meet(server.config(), &client, "shop.example").await.shown();
     assert!(!server.reload().unwrap(), "nothing has changed");
     folder.write("shop.crt", &new.chain);
