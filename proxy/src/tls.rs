@@ -8,6 +8,7 @@ mod certificate;
 mod client;
 mod error;
 mod files;
+mod ocsp;
 mod pem;
 mod resolver;
 mod server;

@@ -1,7 +1,7 @@
 //! What a certificate says: names, dates, whom it is for.
 
 use rustls::pki_types::CertificateDer;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use x509_cert::{
     Certificate,
     der::{self, Decode},
@@ -15,6 +15,8 @@ pub(super) struct Facts {
     pub(super) names: Vec<Box<str>>,
     /// Whom it is for (RFC 4514).
     pub(super) subject: Box<str>,
+    /// Its number, big-endian without leading zeros.
+    pub(super) serial: Box<[u8]>,
     /// The first moment at which it holds, since 1970.
     pub(super) not_before: Duration,
     /// The last moment at which it holds, since 1970.
@@ -41,6 +43,7 @@ impl Facts {
         Ok(Self {
             names,
             subject: certificate.subject().to_string().into(),
+            serial: super::ocsp::serial(certificate.serial_number().as_bytes()),
             not_before: validity.not_before.to_unix_duration(),
             not_after: validity.not_after.to_unix_duration(),
         })
@@ -68,6 +71,11 @@ fn dns_name(name: &GeneralName) -> Option<Box<str>> {
         GeneralName::DnsName(name) => Some(name.as_str().to_ascii_lowercase().into()),
         _ => None,
     }
+}
+
+/// The time since 1970, as certificates measure it.
+pub(super) fn now() -> Duration {
+    SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()
 }
 
 /// Whom a certificate is for (RFC 4514), such as `CN=shop,O=Example`; none when it cannot be read. Control characters

@@ -1,19 +1,51 @@
 //! Which certificate a client is shown.
 
-use super::certificate::Facts;
+use super::certificate::{Facts, now};
 use rustls::{
     SignatureScheme,
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+/// A certificate with its key, and the OCSP answer that is stapled to it until it is stale.
+#[derive(Clone, Debug)]
+pub(super) struct Shown {
+    plain: Arc<CertifiedKey>,
+    /// With the answer, and when the next is due, since 1970.
+    stapled: Option<(Arc<CertifiedKey>, Duration)>,
+}
+
+impl Shown {
+    /// Without an OCSP answer.
+    pub(super) fn new(key: CertifiedKey) -> Self {
+        Self {
+            plain: Arc::new(key),
+            stapled: None,
+        }
+    }
+
+    /// With this OCSP answer until then, since 1970.
+    pub(super) fn staple(&mut self, answer: Vec<u8>, until: Duration) {
+        let mut key = CertifiedKey::clone(&self.plain);
+        key.ocsp = Some(answer);
+        self.stapled = Some((Arc::new(key), until));
+    }
+
+    fn at(&self, now: Duration) -> &Arc<CertifiedKey> {
+        match &self.stapled {
+            Some((key, until)) if now < *until => key,
+            _ => &self.plain,
+        }
+    }
+}
 
 /// The certificates of a listener, found by name.
 ///
 /// Several may be for one name, with keys of different kinds: a client is shown the first whose signatures it knows.
 #[derive(Debug)]
 pub(super) struct Resolver {
-    keys: Vec<Arc<CertifiedKey>>,
+    keys: Vec<Shown>,
     names: Names,
 }
 
@@ -28,37 +60,30 @@ struct Names {
 }
 
 impl Resolver {
-    pub(super) fn new(certificates: Vec<(CertifiedKey, &Facts)>) -> Self {
-        let names = Names::new(certificates.iter().map(|(_, facts)| facts.names.as_slice()));
-        let keys = certificates.into_iter().map(|(key, _)| Arc::new(key));
+    /// `keys` with what their certificates say, in the same order.
+    pub(super) fn new(keys: Vec<Shown>, facts: &[Facts]) -> Self {
         Self {
-            keys: keys.collect(),
-            names,
+            keys,
+            names: Names::new(facts.iter().map(|facts| facts.names.as_slice())),
         }
     }
 
-    fn choose(
-        &self,
-        name: Option<&str>,
-        schemes: &[SignatureScheme],
-    ) -> Option<&Arc<CertifiedKey>> {
+    fn choose(&self, name: Option<&str>, schemes: &[SignatureScheme]) -> Option<&Shown> {
         let candidates = || {
-            self.names
-                .find(name)
-                .iter()
-                .filter_map(|&i| self.keys.get(i))
+            let found = self.names.find(name);
+            found.iter().filter_map(|&i| self.keys.get(i))
         };
         // With none that the client can check, the first at least makes it say so.
         candidates()
-            .find(|key| key.key.choose_scheme(schemes).is_some())
+            .find(|shown| shown.plain.key.choose_scheme(schemes).is_some())
             .or_else(|| candidates().next())
     }
 }
 
 impl ResolvesServerCert for Resolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.choose(hello.server_name(), hello.signature_schemes())
-            .map(Arc::clone)
+        let shown = self.choose(hello.server_name(), hello.signature_schemes())?;
+        Some(Arc::clone(shown.at(now())))
     }
 }
 

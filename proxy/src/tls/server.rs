@@ -2,10 +2,10 @@
 
 use super::{
     H2, HTTP_1_1, TlsError,
-    certificate::{Facts, Validity},
+    certificate::{Facts, Validity, now},
     files::{Contents, Files},
-    pem, provider,
-    resolver::Resolver,
+    ocsp, pem, provider,
+    resolver::{Resolver, Shown},
 };
 use crate::{
     config::{Certificate, ClientCertificates, ListenerTls, TlsVersion},
@@ -24,11 +24,10 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
-use x509_cert::der::{Decode, Tag, Tagged, asn1::AnyRef};
 
 /// How one listener speaks TLS, with what its files held when they were last good.
 #[derive(Debug)]
@@ -113,13 +112,10 @@ impl Serving {
         if tls.certificates.is_empty() {
             return Err(TlsError::NoCertificate);
         }
-        let read = tls
-            .certificates
-            .iter()
-            .map(|files| certified(files, contents));
+        let read = tls.certificates.iter().map(|files| shown(files, contents));
         let (keys, facts): (Vec<_>, Vec<_>) =
             read.collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
-        let resolver = Resolver::new(keys.into_iter().zip(&facts).collect());
+        let resolver = Resolver::new(keys, &facts);
         let tickets = Tickets::new(tls, contents, before)?;
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(versions(tls.min_version))?
@@ -215,12 +211,39 @@ fn verifier(
 }
 
 /// A certificate with its key and its OCSP answer, checked to belong together.
-fn certified(files: &Certificate, contents: &Contents) -> Result<(CertifiedKey, Facts), TlsError> {
-    let (mut certified, facts) = key_pair(&files.chain_file, &files.key_file, contents)?;
+fn shown(files: &Certificate, contents: &Contents) -> Result<(Shown, Facts), TlsError> {
+    let (key, facts) = key_pair(&files.chain_file, &files.key_file, contents)?;
+    let mut shown = Shown::new(key);
     if let Some(file) = &files.ocsp_file {
-        certified.ocsp = Some(ocsp(file, contents.get(file)?)?);
+        let bytes = contents.get(file)?;
+        let answer = answer(bytes, &facts).map_err(|found| TlsError::Content {
+            file: file.clone(),
+            found: found.to_owned(),
+            wanted: "a successful OCSP response in DER for this certificate",
+        })?;
+        let until = answer.next_update.unwrap_or(Duration::MAX);
+        warn_of_answer(file, &answer, now());
+        shown.staple(bytes.to_vec(), until);
     }
-    Ok((certified, facts))
+    Ok((shown, facts))
+}
+
+fn answer(bytes: &[u8], facts: &Facts) -> Result<ocsp::Answer, &'static str> {
+    let answer = ocsp::read(bytes)?;
+    if answer.serial != facts.serial {
+        return Err("holds an answer for another certificate");
+    }
+    Ok(answer)
+}
+
+fn warn_of_answer(file: &Path, answer: &ocsp::Answer, now: Duration) {
+    let file = file.display();
+    if !answer.is_good {
+        tracing::warn!(%file, "an OCSP answer says that its certificate is revoked or unknown");
+    }
+    if answer.next_update.is_some_and(|next| next <= now) {
+        tracing::warn!(%file, "an OCSP answer is stale and not stapled");
+    }
 }
 
 /// A certificate with its key, of a server or of a client.
@@ -246,30 +269,6 @@ pub(super) fn key_pair(
         }),
         Err(error) => Err(unreadable(&error)),
     }
-}
-
-/// An OCSP answer (RFC 6960 section 4.2.1) that tells something: its status, which comes first, is 0 (successful).
-fn ocsp(file: &Path, bytes: &[u8]) -> Result<Vec<u8>, TlsError> {
-    const SUCCESSFUL: &[u8] = &[0x0A, 1, 0];
-    let found = match AnyRef::from_der(bytes) {
-        Ok(answer) if answer.tag() == Tag::Sequence => {
-            if answer.value().starts_with(SUCCESSFUL) {
-                return Ok(bytes.to_vec());
-            }
-            "holds an answer without success"
-        }
-        _ => "holds no DER sequence",
-    };
-    Err(TlsError::Content {
-        file: file.to_owned(),
-        found: found.to_owned(),
-        wanted: "a successful OCSP response in DER",
-    })
-}
-
-/// The time since 1970.
-fn now() -> Duration {
-    SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()
 }
 
 /// Has a client agree on TLS. The caller limits the time.

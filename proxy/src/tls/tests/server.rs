@@ -1,4 +1,5 @@
 use super::*;
+use crate::tls::{certificate::Facts, ocsp};
 use rcgen::{PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256};
 use rustls::{
     HandshakeKind, ProtocolVersion,
@@ -294,24 +295,32 @@ impl ServerCertVerifier for Stapled {
 }
 
 #[tokio::test]
-async fn an_ocsp_answer_is_stapled() {
+async fn an_ocsp_answer_is_stapled_until_it_is_stale() {
     let (authority, folder) = (Authority::new(), Folder::new());
     let pair = authority.sign(&["shop.example"]);
-    let answer = [0x30, 5, 0x0A, 1, 0, 0xA0, 0];
+    let serial = Facts::read(&pair.der()).unwrap().serial;
     let mut certificate = folder.certificate("shop", &pair);
-    certificate.ocsp_file = Some(folder.write("ocsp.der", answer));
-    let server = load(&listener_tls(vec![certificate]));
-    let mut roots = RootCertStore::empty();
-    roots.add(authority.0.der().clone()).unwrap();
-    let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider());
-    let stapled = Arc::new(Stapled {
-        inner: inner.build().unwrap(),
-        seen: Mutex::default(),
-    });
-    let mut client = authority.client();
-    let verifier = Arc::clone(&stapled) as Arc<dyn ServerCertVerifier>;
-    client.dangerous().set_certificate_verifier(verifier);
-    let met = meet(server.config(), &Arc::new(client), "shop.example").await;
-    assert!(met.client.is_ok());
-    assert_eq!(*stapled.seen.lock().unwrap(), answer);
+    for (next, is_stapled) in [
+        (None, true),
+        (Some("20990101000000Z"), true),
+        (Some("20200101000000Z"), false),
+    ] {
+        let answer = ocsp::tests::answer(0, 0x80, &serial, next);
+        certificate.ocsp_file = Some(folder.write("ocsp.der", &answer));
+        let server = load(&listener_tls(vec![certificate.clone()]));
+        let mut roots = RootCertStore::empty();
+        roots.add(authority.0.der().clone()).unwrap();
+        let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider());
+        let stapled = Arc::new(Stapled {
+            inner: inner.build().unwrap(),
+            seen: Mutex::default(),
+        });
+        let mut client = authority.client();
+        let verifier = Arc::clone(&stapled) as Arc<dyn ServerCertVerifier>;
+        client.dangerous().set_certificate_verifier(verifier);
+        let met = meet(server.config(), &Arc::new(client), "shop.example").await;
+        let seen = stapled.seen.lock().unwrap().clone();
+        assert_eq!(seen == answer, is_stapled, "{next:?}");
+        met.client.unwrap();
+    }
 }
