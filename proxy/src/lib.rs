@@ -28,12 +28,16 @@ mod listener;
 pub mod metrics;
 mod outbox;
 mod pool;
+#[allow(dead_code, unused_imports, reason = "not called by the core yet")]
+mod proxy_protocol;
 mod request;
 mod response;
 mod send;
 mod spares;
 mod start;
 mod stream;
+#[allow(dead_code, unused_imports, reason = "not called by the core yet")]
+mod tls;
 mod tunnel;
 mod upstream;
 mod watch;
@@ -46,3 +50,4 @@ pub use config::{
 };
 pub use counters::{Counters, CountersRead};
 pub use start::{Drained, Proxy, StartError, WorkerPanicked, start};
+pub use tls::{Expiry, ListenerTlsError, Tls, TlsError};

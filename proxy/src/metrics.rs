@@ -7,6 +7,7 @@
 //! `docs/metrics.md` lists every metric; a test compares that list with what is exposed.
 
 mod accept;
+mod certificates;
 mod connections;
 mod encode;
 mod latency;
@@ -20,8 +21,9 @@ mod text;
 
 pub use shares::{Share, Shares};
 
-use crate::Counters;
+use crate::{Counters, Tls};
 use accept::Format;
+use certificates::Certificates;
 use connections::Connections;
 use prometheus_client::{
     encoding::{self, prometheus_protobuf},
@@ -70,6 +72,12 @@ impl Exporter {
     pub fn add_connections(&mut self, counters: Arc<Counters>) {
         self.registry
             .register_collector(Box::new(Connections::new(counters)));
+    }
+
+    /// Shows the certificates of a proxy, too.
+    pub fn add_tls(&mut self, tls: Arc<Tls>) {
+        self.registry
+            .register_collector(Box::new(Certificates::new(tls)));
     }
 
     /// Where others register metrics of their own. Names are given in full; nothing is put in front of them.

@@ -32,6 +32,7 @@ fn exporter(requests: &[(Role, Outcome)]) -> Exporter {
     let table = RouteTable::new(Vec::new(), vec![split]).unwrap();
     let mut exporter = Exporter::new(Arc::clone(&stats), Arc::clone(&routes));
     exporter.add_connections(Arc::new(Counters::new(2)));
+    exporter.add_tls(crate::tls::tests::store());
     exporter.observe(&table, Duration::ZERO);
     for (i, (role, outcome)) in requests.iter().enumerate() {
         let series = stats.series(&rollout, *role);
@@ -102,6 +103,9 @@ fn what_was_counted_is_shown() {
         format!("sluice_split_share{{{canary}}} 0.4"),
         "sluice_table_generation{worker=\"0\"} 1".to_owned(),
         "sluice_table_published_generation 2".to_owned(),
+        "sluice_certificate_expiry_seconds{listener=\"https\",name=\"shop.example\"} 2208988800"
+            .to_owned(),
+        "sluice_certificate_reloads_total{result=\"failure\"} 0".to_owned(),
     ] {
         assert!(text.lines().any(|l| l == line), "{line} in:\n{text}");
         // OpenMetrics writes a gauge of whole value with a fraction in places, and is otherwise the same.
