@@ -163,10 +163,11 @@ impl EndpointState {
         }
     }
 
-    /// A new worker's counts.
+    /// A new worker's counts. Those that no worker holds any more are forgotten.
     pub fn outcomes(&self) -> Arc<Outcomes> {
         let outcomes = Arc::<Outcomes>::default();
         let mut all = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|counts| Arc::strong_count(counts) > 1);
         all.push(Arc::clone(&outcomes));
         outcomes
     }
