@@ -124,6 +124,12 @@ impl Routes {
         look(&self.current.load().table)
     }
 
+    /// Looks at the table last published and its generation.
+    pub fn look_at<T>(&self, look: impl FnOnce(Generation, &RouteTable) -> T) -> T {
+        let current = self.current.load();
+        look(current.generation, &current.table)
+    }
+
     /// What each worker serves, by worker; nothing for one that has stopped.
     pub fn served(&self) -> Vec<Option<Generation>> {
         let readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);

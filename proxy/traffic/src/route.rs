@@ -211,6 +211,24 @@ impl RouteTable {
         &self.splits
     }
 
+    /// Every Service that a request may be sent to, mirrors included; one that several routes lead to comes several
+    /// times.
+    pub fn backends(&self) -> impl Iterator<Item = &Backend> {
+        let of_routes = self.targets.iter().flat_map(|leads| {
+            let own = match &leads.target {
+                Target::Backend(backend) => Some(backend),
+                Target::Split(_) | Target::Redirect(_) => None,
+            };
+            let mirrors = leads.actions.mirrors.iter().map(|mirror| &mirror.backend);
+            own.into_iter().chain(mirrors)
+        });
+        let of_splits = self
+            .splits
+            .iter()
+            .flat_map(|split| std::iter::once(&split.stable).chain(&split.canary));
+        of_routes.chain(of_splits)
+    }
+
     /// The split of `rollout`.
     pub fn split_of(&self, rollout: &RolloutId) -> Option<&Split> {
         self.splits.iter().find(|split| split.rollout == *rollout)

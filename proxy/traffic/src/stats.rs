@@ -153,6 +153,14 @@ impl Stats {
         Arc::clone(backends.entry(id.clone()).or_default())
     }
 
+    /// What is known of each Service, by its name.
+    pub fn backends(&self) -> Vec<(BackendId, Arc<BackendState>)> {
+        let backends = self.backends.lock().unwrap_or_else(PoisonError::into_inner);
+        let shared =
+            |(id, state): (&BackendId, &Arc<BackendState>)| (id.clone(), Arc::clone(state));
+        backends.iter().map(shared).collect()
+    }
+
     /// What is known at run time of the route that documents call `name`.
     pub fn route(&self, name: &str) -> Arc<RouteState> {
         let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
