@@ -1,4 +1,6 @@
 use super::*;
+use crate::config::Forwarding;
+use std::rc::Rc;
 
 /// A request's head from lines as they stand on the wire.
 fn head(target: &str, version: Version, headers: &[(&str, &str)]) -> Parts {
@@ -48,10 +50,16 @@ fn requests_that_two_servers_may_understand_differently_are_refused() {
     assert_eq!(check(&connect), Err(Fault::Connect));
 }
 
+/// A client that is not in any network.
+fn peer(forwarding: &Forwarding) -> Peer {
+    let forwarding = Rc::new(forwarding.clone());
+    Peer::new([192, 0, 2, 7].into(), 8080, Scheme::Http, forwarding)
+}
+
 /// What an endpoint sees of a request to `target` with `sent`, sorted.
 fn rewritten(target: &str, sent: &[(&str, &str)]) -> (String, Vec<String>) {
     let mut head = head(target, Version::HTTP_10, sent);
-    rewrite(&mut head, &Peer::new([192, 0, 2, 7].into()), true);
+    rewrite(&mut head, &peer(&Forwarding::default()), true, || 0);
     assert_eq!(head.version, Version::HTTP_11);
     let line =
         |(name, value): (&HeaderName, &HeaderValue)| format!("{name}: {}", value.to_str().unwrap());
