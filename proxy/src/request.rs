@@ -13,7 +13,7 @@ pub(crate) use peer::{Peer, Scheme};
 
 use crate::headers::{self, Upgrade};
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version,
+    HeaderName, HeaderValue, Method, Request, Uri, Version,
     header::{EXPECT, HOST, TE},
     request::Parts,
     uri::PathAndQuery,

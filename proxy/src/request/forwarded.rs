@@ -4,7 +4,7 @@ use super::{
     FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO,
     element::{elements, is_token},
     is_host,
-    origin::sole,
+    origin::{scheme, sole},
     peer::{Peer, value, writes_forwarded, writes_x_forwarded},
 };
 use http::{
@@ -87,21 +87,13 @@ fn x_forwarded(headers: &mut HeaderMap, peer: &Peer) {
         && sole(headers, &FORWARDED_HOST)
             .is_some_and(|host| !host.is_empty() && is_host(host.as_bytes()));
     // Values that are no protocol, or several, are replaced by the peer's own.
-    let proto = HeaderValue::from_static(scheme_of(headers, peer));
+    let proto = HeaderValue::from_static(scheme(peer, headers).as_str());
     set(headers, FORWARDED_FOR, chain);
     if !keeps_host {
         let host = headers.get(HOST).cloned();
         set(headers, FORWARDED_HOST, host);
     }
     set(headers, FORWARDED_PROTO, Some(proto));
-}
-
-fn scheme_of(headers: &HeaderMap, peer: &Peer) -> &'static str {
-    let told = || sole(headers, &FORWARDED_PROTO).map(HeaderValue::as_bytes);
-    let told = if peer.is_trusted { told() } else { None };
-    told.and_then(super::Scheme::parse)
-        .unwrap_or(peer.scheme)
-        .as_str()
 }
 
 /// The elements of a trusted peer with one more, that begins with `element`. Of one that is not trusted, or that sent

@@ -94,6 +94,11 @@ impl Peer {
         }
     }
 
+    /// How it speaks to this proxy.
+    pub(crate) fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
     /// The port of the proxy that it connected to.
     pub(crate) fn port(&self) -> u16 {
         self.port
