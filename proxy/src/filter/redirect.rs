@@ -17,10 +17,11 @@ pub(super) fn location(
     let given = redirect.scheme.as_deref();
     let given = given.and_then(|scheme| Scheme::parse(scheme.as_bytes()));
     let scheme = given.unwrap_or(came_by.0);
-    let port = redirect.port.unwrap_or(match given {
-        Some(scheme) => scheme.port(),
-        None => came_by.1,
-    });
+    let port = match (redirect.port, given) {
+        (Some(port), _) => port,
+        (None, Some(scheme)) => scheme.port(),
+        (None, None) => came_by.1,
+    };
     let host = redirect.hostname.as_deref().unwrap_or_else(|| head.host());
     if host.is_empty() {
         return Err(Answer::NoHost);

@@ -61,9 +61,7 @@ fn element(text: &str) -> Option<(Option<Element>, &str)> {
 /// The token or quoted string that `text` begins with, and what comes after it.
 fn value(text: &str) -> Option<(Cow<'_, str>, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
-        let end = text
-            .find(|c: char| matches!(c, ';' | ',' | ' ' | '\t'))
-            .unwrap_or(text.len());
+        let end = text.find([';', ',', ' ', '\t']).unwrap_or(text.len());
         let (token, rest) = text.split_at(end);
         return is_token(token).then_some((Cow::Borrowed(token), rest));
     };

@@ -24,6 +24,7 @@ const LONGEST_ID: usize = 128;
 ///   difference between `_` and `-` (all that hand headers over as environment variables).
 /// - `Proxy`, which such servers hand over as `HTTP_PROXY` (CVE-2016-5385), and `HTTP2-Settings`, which belongs to an
 ///   upgrade that is never passed on (RFC 9113 section 3.1).
+/// - What tells copies from requests, of a peer that is not trusted.
 pub(super) fn remove_false(headers: &mut HeaderMap, peer: &Peer) {
     let is_false = |name: &&HeaderName| is_false(name.as_str(), peer);
     // Nothing is allocated when nothing is found.
@@ -42,10 +43,11 @@ fn is_false(name: &str, peer: &Peer) -> bool {
     match name {
         "forwarded" => !writes_forwarded(written),
         "proxy" | "http2-settings" => true,
+        "x-sluice-mirror" => !peer.is_trusted,
         name if name.contains('_') => {
             let id = peer.forwarding.request_id.as_ref();
             reads_as(name, "x-forwarded-", true)
-                || ["content-length", "transfer-encoding"]
+                || ["content-length", "transfer-encoding", "x-sluice-mirror"]
                     .into_iter()
                     .chain(id.map(HeaderName::as_str))
                     .any(|other| reads_as(name, other, false))
@@ -58,7 +60,7 @@ fn is_false(name: &str, peer: &Peer) -> bool {
 /// does not count.
 fn reads_as(name: &str, other: &str, begins: bool) -> bool {
     let is_long_enough = if begins {
-        name.len() > other.len()
+        name.len() >= other.len()
     } else {
         name.len() == other.len()
     };

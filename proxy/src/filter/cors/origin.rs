@@ -13,9 +13,7 @@ impl<'a> Origin<'a> {
         let (scheme, authority) = text.split_once("://")?;
         let is_port = |port: &str| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
         let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port))
-                if is_port(port) && !(host.contains(':') && !host.ends_with(']')) =>
-            {
+            Some((host, port)) if is_port(port) && (!host.contains(':') || host.ends_with(']')) => {
                 (host, Some(port))
             }
             _ => (authority, None),
