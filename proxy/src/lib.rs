@@ -49,4 +49,6 @@ pub use config::{
     Limits, Listener, ListenerTls, LogFormat, Network, PoolLimits, Timeouts, TlsVersion, Tracing,
 };
 pub use counters::{Counters, CountersRead};
+#[doc(hidden)]
+pub use request::fuzz_head;
 pub use start::{Drained, Proxy, StartError, WorkerPanicked, start};

@@ -1,11 +1,13 @@
 //! A request's head: what is refused, and what an endpoint gets to see of it.
 
 mod element;
+mod fit;
 mod forwarded;
 mod http2;
 mod origin;
 mod peer;
 
+pub use fit::fuzz_head;
 pub(crate) use forwarded::add_via;
 pub(crate) use http2::check_http2;
 pub(crate) use origin::{client_address, scheme};

@@ -28,7 +28,7 @@ pub use histogram::{Bucket, Histogram};
 pub use name::{BackendId, Role, RolloutId};
 pub use policy::BackendPolicy;
 pub use request::Head;
-pub use route::{Backend, Conflict, Found, Route, RouteTable, Target, conflicts};
+pub use route::{Backend, Found, Route, RouteTable, Target};
 pub use snapshot::{Counts, Snapshot};
 pub use split::{Choice, Split, SplitRule};
 pub use state::{BackendState, MirrorCounts, Permit, RouteState};

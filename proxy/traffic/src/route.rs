@@ -3,7 +3,7 @@
 mod conflicts;
 mod hosts;
 
-pub use conflicts::{Conflict, conflicts};
+pub use conflicts::{Conditions, Conflict, conflicts};
 
 use crate::{
     BackendId, Head, RolloutId, Series, Split,
@@ -86,6 +86,15 @@ impl Route {
             target,
             actions: Arc::default(),
             state: Arc::default(),
+        }
+    }
+
+    /// What decides whether it is taken.
+    pub fn conditions(&self) -> Conditions<'_> {
+        Conditions {
+            listeners: &self.listeners,
+            hosts: &self.hosts,
+            matches: &self.matches,
         }
     }
 }

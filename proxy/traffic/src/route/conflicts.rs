@@ -1,6 +1,5 @@
 //! Routes that can never be taken, because another one takes all of their requests first.
 
-use super::Route;
 use crate::matches::{FieldMatch, HostMatch, PathMatch, RequestMatch, ValueMatch};
 use std::{cmp::Reverse, collections::HashMap, sync::Arc};
 
@@ -32,10 +31,21 @@ pub enum Conflict {
     },
 }
 
+/// What decides whether a route is taken.
+#[derive(Clone, Copy, Debug)]
+pub struct Conditions<'a> {
+    /// As in [`Route::listeners`](super::Route::listeners).
+    pub listeners: &'a [Arc<str>],
+    /// As in [`Route::hosts`](super::Route::hosts).
+    pub hosts: &'a [HostMatch],
+    /// As in [`Route::matches`](super::Route::matches).
+    pub matches: &'a [RequestMatch],
+}
+
 /// Everything that is wrong with `routes` beside each other, in the order of the routes. What is found is certain; what
 /// only a comparison of regular expressions, or of several routes together, could tell is not found. A condition that
 /// another one of the same route makes needless is not told: its requests go where they should.
-pub fn conflicts(routes: &[Route]) -> Vec<Conflict> {
+pub fn conflicts(routes: &[Conditions<'_>]) -> Vec<Conflict> {
     let mut hosts: HashMap<&HostMatch, Vec<Place<'_>>> = HashMap::new();
     let mut found = Vec::new();
     for (at, route) in routes.iter().enumerate() {
@@ -56,7 +66,7 @@ pub fn conflicts(routes: &[Route]) -> Vec<Conflict> {
                 matched.fields.keep_first_of_each_name();
                 Place {
                     route: at,
-                    listeners: &route.listeners,
+                    listeners: route.listeners,
                     condition: i,
                     matched,
                 }

@@ -165,3 +165,134 @@ fn a_route_to_no_split_is_refused() {
         NoSuchSplit { route: 0 }
     );
 }
+
+#[test]
+fn precedence_is_the_gateway_apis() {
+    let header = |count: usize| FieldMatch {
+        headers: (0..count)
+            .map(|i| (format!("x-{i}").parse().unwrap(), ValueMatch::Present))
+            .collect(),
+        ..FieldMatch::default()
+    };
+    let query = |count: usize| FieldMatch {
+        query: (0..count)
+            .map(|i| (format!("q{i}").into(), ValueMatch::Present))
+            .collect(),
+        ..FieldMatch::default()
+    };
+    let get = |path: PathMatch, fields: FieldMatch| RequestMatch {
+        path,
+        method: Some(Method::GET),
+        fields,
+    };
+    let any_method = |path: PathMatch, fields: FieldMatch| RequestMatch {
+        path,
+        method: None,
+        fields,
+    };
+    let prefix = |path: &str| PathMatch::Prefix(path.into());
+    // Each of these goes before the next, and all of them admit the request below.
+    let ranked = [
+        any_method(PathMatch::Exact("/a/b".into()), FieldMatch::default()),
+        any_method(
+            PathMatch::Regex(whole("/a/.*").unwrap()),
+            FieldMatch::default(),
+        ),
+        any_method(prefix("/a/b/"), FieldMatch::default()),
+        get(prefix("/a"), header(1)),
+        get(prefix("/a"), query(2)),
+        get(prefix("/a"), query(1)),
+        get(prefix("/a"), FieldMatch::default()),
+        any_method(prefix("/a"), header(2)),
+        any_method(prefix("/a"), header(1)),
+        any_method(prefix("/a"), query(1)),
+        any_method(prefix("/a"), FieldMatch::default()),
+        any_method(prefix("/"), header(2)),
+        any_method(prefix("/"), FieldMatch::default()),
+    ];
+    let stats = Stats::new(1);
+    let headers = HeaderMap::from_iter([
+        ("x-0".parse().unwrap(), "1".parse().unwrap()),
+        ("x-1".parse().unwrap(), "1".parse().unwrap()),
+    ]);
+    for first in 0..ranked.len() {
+        // The order of the document must not matter.
+        let routes = (first..ranked.len())
+            .rev()
+            .map(|i| route(&stats, &i.to_string(), &["*"], ranked[i].clone()));
+        let table = RouteTable::new(routes.collect(), Vec::new()).unwrap();
+        let taken = found(&table, Method::GET, "http://a/a/b?q0&q1", &headers);
+        assert_eq!(taken, Some(first.to_string()));
+    }
+}
+
+#[test]
+fn of_conditions_on_one_name_the_first_counts() {
+    let stats = Stats::new(1);
+    let exactly = |value: &str| ValueMatch::Exact(value.into());
+    let fields = FieldMatch {
+        headers: vec![
+            ("x-v".parse().unwrap(), exactly("1")),
+            ("X-V".parse().unwrap(), exactly("2")),
+        ],
+        query: vec![("q".into(), exactly("1")), ("q".into(), exactly("2"))],
+        ..FieldMatch::default()
+    };
+    let condition = RequestMatch {
+        fields,
+        ..RequestMatch::any()
+    };
+    // Were both counted, this would go after it.
+    let other = RequestMatch {
+        fields: FieldMatch {
+            headers: vec![("x-v".parse().unwrap(), exactly("1"))],
+            query: vec![("q".into(), exactly("1"))],
+            ..FieldMatch::default()
+        },
+        ..RequestMatch::any()
+    };
+    let routes = vec![
+        route(&stats, "other", &["*"], other),
+        route(&stats, "twice", &["*"], condition.clone()),
+    ];
+    let headers = |v: &str| HeaderMap::from_iter([("x-v".parse().unwrap(), v.parse().unwrap())]);
+    let table = RouteTable::new(routes, Vec::new()).unwrap();
+    let taken = found(&table, Method::GET, "http://a/?q=1", &headers("1"));
+    assert_eq!(taken.as_deref(), Some("other"));
+    let alone = vec![route(&stats, "twice", &["*"], condition)];
+    let table = RouteTable::new(alone, Vec::new()).unwrap();
+    for (uri, value, expected) in [
+        ("http://a/?q=1", "1", true),
+        ("http://a/?q=1&q=2", "1", true),
+        ("http://a/?q=2&q=1", "1", false),
+        ("http://a/?q=1", "2", false),
+    ] {
+        let taken = found(&table, Method::GET, uri, &headers(value));
+        assert_eq!(taken.is_some(), expected, "{uri} {value}");
+    }
+}
+
+#[test]
+fn routes_are_for_their_listeners() {
+    let stats = Stats::new(1);
+    let mut secure = route(&stats, "secure", &["*"], RequestMatch::any());
+    secure.listeners = vec!["https".into(), "admin".into()];
+    let plain = route(&stats, "plain", &["*"], RequestMatch::any());
+    let table = RouteTable::new(vec![secure, plain], Vec::new()).unwrap();
+    let request = Request::get("http://a/").body(()).unwrap();
+    for (listener, expected) in [("https", "secure"), ("admin", "secure"), ("http", "plain")] {
+        let head = Head {
+            method: request.method(),
+            uri: request.uri(),
+            headers: request.headers(),
+            client: std::net::IpAddr::from([127, 0, 0, 1]),
+            listener,
+        };
+        let found = table.find(&head).unwrap();
+        assert!(!found.has_actions);
+        let Target::Backend(backend) = found.target else {
+            panic!("leads to no Service")
+        };
+        assert_eq!(&*backend.id.name, expected);
+    }
+}

@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     BackendId, Role, RolloutId, Stats, Target,
     matches::whole,
-    route::{Backend, RouteTable},
+    route::{Backend, Route, RouteTable},
 };
 use http::Method;
 use proptest::prelude::*;
@@ -58,6 +58,11 @@ fn route(hosts: &[&str], listeners: &[&str], matches: Vec<RequestMatch>) -> Rout
     }
 }
 
+fn told(routes: &[Route]) -> Vec<Conflict> {
+    let conditions: Vec<_> = routes.iter().map(Route::conditions).collect();
+    conflicts(&conditions)
+}
+
 #[test]
 fn a_condition_is_told_that_another_route_takes_from_it() {
     let exactly = |value: &str| header(ValueMatch::Exact(value.into()));
@@ -103,7 +108,7 @@ fn a_condition_is_told_that_another_route_takes_from_it() {
         let what = format!("{first:?} then {second:?}");
         let routes = [first, second].map(|m| route(&["a.example"], &[], vec![m]));
         let expected = if is_told { vec![expected] } else { Vec::new() };
-        assert_eq!(conflicts(&routes), expected, "{what}");
+        assert_eq!(told(&routes), expected, "{what}");
     }
 }
 
@@ -122,7 +127,7 @@ fn hosts_and_listeners_keep_routes_apart() {
         ((&["a"], &["http"]), (&["a"], &["http", "https"]), 0),
     ] {
         let routes = [first, second].map(|(hosts, listeners)| route(hosts, listeners, any()));
-        assert_eq!(conflicts(&routes).len(), count, "{first:?} then {second:?}");
+        assert_eq!(told(&routes).len(), count, "{first:?} then {second:?}");
     }
 }
 
@@ -130,7 +135,7 @@ fn hosts_and_listeners_keep_routes_apart() {
 fn a_host_that_a_route_has_twice_is_told_and_a_condition_is_not() {
     let twice = vec![prefix("/a"), prefix("/a")];
     assert_eq!(
-        conflicts(&[route(&["a", "b", "A"], &[], twice)]),
+        told(&[route(&["a", "b", "A"], &[], twice)]),
         [Conflict::SameHost {
             route: 0,
             first: 0,
@@ -175,7 +180,7 @@ proptest! {
             route.state = Arc::default();
             route
         }).collect();
-        let told = conflicts(&routes);
+        let told = told(&routes);
         let states: Vec<_> = routes.iter().map(|route| Arc::clone(&route.state)).collect();
         let table = RouteTable::new(routes, Vec::new()).unwrap();
         let mut request = http::Request::builder().uri(path).header("host", "a");
