@@ -1,9 +1,8 @@
 //! What a process knows at run time of Services and routes. It is shared by all workers and outlives route tables.
 
 pub mod backend;
+mod bucket;
+mod route;
 
 pub use backend::BackendState;
-
-/// What is known of a route: how many requests are under way, and the buckets of its rate limit.
-#[derive(Debug, Default)]
-pub struct RouteState {}
+pub use route::{MirrorCounts, Permit, RouteState};
