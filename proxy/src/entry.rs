@@ -60,3 +60,65 @@ pub(crate) struct Entry<'a> {
     /// Its headers that lines tell of.
     pub(crate) noted: &'a Noted,
 }
+
+#[cfg(test)]
+pub(crate) mod samples {
+    //! A request that tests write down.
+
+    use super::*;
+
+    /// What an [`Entry`] borrows.
+    pub(crate) struct Sample {
+        pub(crate) method: Method,
+        pub(crate) path: String,
+        pub(crate) rollout: RolloutId,
+        pub(crate) service: BackendId,
+        pub(crate) request_id: HeaderValue,
+        pub(crate) noted: Noted,
+    }
+
+    impl Default for Sample {
+        fn default() -> Self {
+            Self {
+                method: Method::GET,
+                path: "/cart?id=7".to_owned(),
+                rollout: RolloutId::new("default", "shop"),
+                service: BackendId::new("default", "shop-green"),
+                request_id: HeaderValue::from_static("r-1"),
+                noted: Noted::default(),
+            }
+        }
+    }
+
+    impl Sample {
+        /// A request that the canary answered.
+        pub(crate) fn entry(&self) -> Entry<'_> {
+            Entry {
+                time: Duration::new(1_795_573_800, 250_000_000),
+                client: IpAddr::from([192, 0, 2, 7]),
+                listener: "https",
+                scheme: "https",
+                version: Version::HTTP_2,
+                method: &self.method,
+                host: "shop.example",
+                path: &self.path,
+                status: 200,
+                failure: None,
+                route: Some("shop"),
+                rollout: Some(&self.rollout),
+                role: Some(Role::Canary),
+                service: Some(&self.service),
+                endpoint: Some(SocketAddr::from(([10, 0, 0, 3], 9001))),
+                attempts: 1,
+                request_bytes: 0,
+                response_bytes: 512,
+                duration: Duration::from_micros(12_345),
+                first_byte: Some(Duration::from_micros(9_007)),
+                request_id: Some(&self.request_id),
+                trace: None,
+                grpc_status: None,
+                noted: &self.noted,
+            }
+        }
+    }
+}

@@ -198,9 +198,9 @@ impl WorkerLog {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Noted {
     /// One for each of the request's headers that the format names; the first of several lines.
-     request: Box<[Option<HeaderValue>]>,
+    request: Box<[Option<HeaderValue>]>,
     /// The same of the response; empty while there is none.
-     response: Box<[Option<HeaderValue>]>,
+    response: Box<[Option<HeaderValue>]>,
 }
 
 /// A share, for comparing with random numbers.

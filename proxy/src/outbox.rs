@@ -247,10 +247,12 @@ impl Drainer {
     ) -> io::Result<Self> {
         let (end, ended) = mpsc::sync_channel(1);
         let own = Arc::clone(&outbox);
-        let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
-            run(&own);
-            let _ = end.send(());
-        })?;
+        let thread = thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || {
+                run(&own);
+                let _ = end.send(());
+            })?;
         let _ = outbox.drainer.set(thread.thread().clone());
         Ok(Self { outbox, ended })
     }

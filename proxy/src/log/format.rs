@@ -61,10 +61,7 @@ enum Value<'a> {
     Time(Duration),
     Address(IpAddr),
     Endpoint(SocketAddr),
-    Name {
-        namespace: &'a str,
-        name: &'a str,
-    },
+    Name { namespace: &'a str, name: &'a str },
     Trace(TraceId),
 }
 
@@ -162,7 +159,10 @@ fn place(names: &mut Vec<HeaderName>, name: &HeaderName) -> usize {
 }
 
 fn noted(names: &[HeaderName], headers: &HeaderMap) -> Box<[Option<HeaderValue>]> {
-    names.iter().map(|name| headers.get(name).cloned()).collect()
+    names
+        .iter()
+        .map(|name| headers.get(name).cloned())
+        .collect()
 }
 
 fn value<'a>(source: Source, entry: &Entry<'a>) -> Value<'a> {
@@ -274,3 +274,6 @@ fn write_value(
         Value::Trace(trace) => write!(line, "{trace}"),
     };
 }
+
+#[cfg(test)]
+mod tests;

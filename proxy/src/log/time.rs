@@ -118,7 +118,11 @@ mod tests {
     #[test]
     fn the_cache_follows_the_time() {
         let cache = SecondCache::default();
-        for (time, expected) in [(1.5, "01.500000Z"), (1.75, "01.750000Z"), (0.5, "00.500000Z")] {
+        for (time, expected) in [
+            (1.5, "01.500000Z"),
+            (1.75, "01.750000Z"),
+            (0.5, "00.500000Z"),
+        ] {
             let mut line = Vec::new();
             cache.write(&mut line, Duration::from_secs_f64(time));
             assert!(line.ends_with(expected.as_bytes()));

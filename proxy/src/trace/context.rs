@@ -32,6 +32,12 @@ impl TraceId {
         Self(NonZeroU128::new(id).unwrap_or(NonZeroU128::MIN))
     }
 
+    /// The id that is `id`, which is not zero.
+    #[cfg(test)]
+    pub(crate) fn of(id: u128) -> Self {
+        Self(NonZeroU128::new(id).unwrap())
+    }
+
     /// The id as a number.
     pub(super) const fn get(self) -> u128 {
         self.0.get()
@@ -97,7 +103,11 @@ impl Traceparent {
             return None;
         }
         // What other bits mean is unknown; of later versions only the first is known to be the same.
-        let known = if version == 0 { SAMPLED | RANDOM } else { SAMPLED };
+        let known = if version == 0 {
+            SAMPLED | RANDOM
+        } else {
+            SAMPLED
+        };
         Some(Self {
             trace: TraceId(NonZeroU128::new(hex(&common[3..35])?)?),
             parent: SpanId(NonZeroU64::new(hex(&common[36..52])? as u64)?),
@@ -206,7 +216,12 @@ impl Context {
 
 /// Whether the `tracestate` of `headers` is within the bounds of the standard, all its lines together.
 fn is_bounded(headers: &HeaderMap) -> bool {
-    let lines = || headers.get_all(TRACESTATE).into_iter().map(HeaderValue::as_bytes);
+    let lines = || {
+        headers
+            .get_all(TRACESTATE)
+            .into_iter()
+            .map(HeaderValue::as_bytes)
+    };
     let members = |line: &[u8]| line.split(|&b| b == b',').count();
     lines().map(<[u8]>::len).sum::<usize>() <= MAX_TRACESTATE
         && lines().map(members).sum::<usize>() <= MAX_MEMBERS

@@ -175,7 +175,10 @@ impl Exporter {
                 Answer::Refused(reason) => return self.fail(n, &reason),
                 Answer::Later(reason, asked) => (reason, asked),
             };
-            self.random = self.random.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(n | 1);
+            self.random = self
+                .random
+                .wrapping_mul(0x5851_F42D_4C95_7F2D)
+                .wrapping_add(n | 1);
             match self.pace.wait(sent, asked, self.random >> 32) {
                 Some(wait) if !is_ending => outbox.pause(wait),
                 _ => return self.fail(n, &reason),
@@ -210,7 +213,11 @@ impl Exporter {
             .get(http::header::RETRY_AFTER)
             .and_then(|value| value.to_str().ok()?.trim().parse().ok())
             .map(Duration::from_secs);
-        let answer = response.body_mut().with_config().limit(MAX_ANSWER).read_to_vec();
+        let answer = response
+            .body_mut()
+            .with_config()
+            .limit(MAX_ANSWER)
+            .read_to_vec();
         let reason = || format!("the collector answered {}", response.status());
         match response.status().as_u16() {
             // What cannot be read of the answer is no reason to send the spans again: they have been taken.
@@ -268,9 +275,9 @@ fn endpoint(endpoint: &str) -> Result<Uri, TraceError> {
         endpoint: endpoint.into(),
         why,
     };
-    let uri: Uri = endpoint.parse().map_err(|_| {
-        refused("is no URL; such as `http://127.0.0.1:4318/v1/traces` is expected")
-    })?;
+    let uri: Uri = endpoint
+        .parse()
+        .map_err(|_| refused("is no URL; such as `http://127.0.0.1:4318/v1/traces` is expected"))?;
     match uri.scheme_str() {
         Some("http" | "https") => Ok(uri),
         _ => Err(refused("must begin with `http://` or `https://`")),
@@ -284,12 +291,12 @@ fn tls() -> Result<TlsConfig, TraceError> {
         return Err(TraceError::Tls("the system trusts no authority".into()));
     }
     let roots = found.certs.iter();
-    let roots = roots.map(|der| Certificate::from_der(der).to_owned()).collect();
+    let roots = roots
+        .map(|der| Certificate::from_der(der).to_owned())
+        .collect();
     Ok(TlsConfig::builder()
         .root_certs(RootCerts::Specific(Arc::new(roots)))
-        .unversioned_rustls_crypto_provider(Arc::new(
-            rustls::crypto::aws_lc_rs::default_provider(),
-        ))
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
         .build())
 }
 

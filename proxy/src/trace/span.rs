@@ -140,7 +140,11 @@ fn identity(out: &mut Vec<u8>, context: &Context, span: SpanId, parent: Option<S
 }
 
 fn flags(out: &mut Vec<u8>, context: &Context, remote: u32) {
-    fixed32(out, 16, u32::from(context.flags()) | KNOWS_IF_REMOTE | remote);
+    fixed32(
+        out,
+        16,
+        u32::from(context.flags()) | KNOWS_IF_REMOTE | remote,
+    );
 }
 
 fn period(out: &mut Vec<u8>, start: Duration, end: Duration) {
@@ -164,7 +168,11 @@ fn error(out: &mut Vec<u8>, is_error: bool, failure: Option<&str>, status: Optio
 
 fn method_attributes(out: &mut Vec<u8>, method: &Method) {
     // Names of clients' own making would be as many values.
-    text(out, "http.request.method", known(method).unwrap_or("_OTHER"));
+    text(
+        out,
+        "http.request.method",
+        known(method).unwrap_or("_OTHER"),
+    );
     if known(method).is_none() {
         text(out, "http.request.method_original", method.as_str());
     }

@@ -81,9 +81,16 @@ fn the_caller_decides_and_the_share_decides_where_there_is_none() {
 
 #[test]
 fn an_endpoint_is_told_of_the_attempt() {
-    let mut headers = headers(&[("traceparent", VALID), ("tracestate", "a=1"), ("tracestate", "b=2")]);
+    let mut headers = headers(&[
+        ("traceparent", VALID),
+        ("tracestate", "a=1"),
+        ("tracestate", "b=2"),
+    ]);
     let context = begin(&headers, 0.0);
-    assert_eq!(context.trace().to_string(), "0af7651916cd43dd8448eb211c80319c");
+    assert_eq!(
+        context.trace().to_string(),
+        "0af7651916cd43dd8448eb211c80319c"
+    );
     for attempt in [0xAB, 0xCD] {
         context.inject(SpanId::new(attempt), &mut headers);
         let expected = format!("00-0af7651916cd43dd8448eb211c80319c-{attempt:016x}-01");
@@ -105,7 +112,11 @@ fn a_trace_that_nobody_records_is_passed_on_untouched() {
 
 #[test]
 fn a_malformed_traceparent_begins_a_new_trace_without_the_old_state() {
-    let two = [("traceparent", VALID), ("traceparent", VALID), ("tracestate", "a=1")];
+    let two = [
+        ("traceparent", VALID),
+        ("traceparent", VALID),
+        ("tracestate", "a=1"),
+    ];
     for pairs in [
         &[][..],
         &[("tracestate", "a=1")],
@@ -116,8 +127,7 @@ fn a_malformed_traceparent_begins_a_new_trace_without_the_old_state() {
             let mut headers = headers(pairs);
             let context = begin(&headers, share);
             context.inject(SpanId::new(7), &mut headers);
-            let expected =
-                format!("00-00000000000000010000000000000002-0000000000000007-{flags}");
+            let expected = format!("00-00000000000000010000000000000002-0000000000000007-{flags}");
             let values: Vec<_> = headers.get_all("traceparent").into_iter().collect();
             assert_eq!(values, [&*expected]);
             assert!(!headers.contains_key("tracestate"));
@@ -151,7 +161,7 @@ proptest! {
     #[test]
     fn what_is_written_is_read_back(trace in 1u128.., span in 1u64.., flags in 0u8..4) {
         let value = Traceparent {
-            trace: TraceId(NonZeroU128::new(trace).unwrap()),
+            trace: TraceId::of(trace),
             parent: SpanId::new(span),
             flags,
         };
