@@ -33,7 +33,11 @@ mod pool;
 mod request;
 mod send;
 mod start;
-#[allow(dead_code, reason = "the forwarding core does not call it yet")]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the forwarding core does not call it yet"
+)]
 mod trace;
 mod tunnel;
 mod upload;
@@ -47,6 +51,6 @@ pub use config::{
     Limits, Listener, ListenerTls, LogFormat, Network, PoolLimits, Timeouts, TlsVersion, Tracing,
 };
 pub use counters::{Counters, CountersRead};
-pub use log::LogError;
+pub use log::{LogCounters, LogError, LogRead};
 pub use start::{Drained, Proxy, StartError, WorkerPanicked, start};
-pub use trace::TraceError;
+pub use trace::{TraceCounters, TraceError, TraceRead};

@@ -58,42 +58,42 @@ pub(crate) struct Log {
     format: Arc<Format>,
     threshold: Threshold,
     counters: Arc<LogCounters>,
+    is_reopening: Arc<AtomicBool>,
 }
 
 /// What became of the lines.
 #[derive(Debug)]
-pub(crate) struct LogCounters {
+pub struct LogCounters {
     outbox: Arc<Outbox>,
     written: AtomicU64,
     lost: AtomicU64,
     errors: AtomicU64,
-    is_reopening: AtomicBool,
 }
 
 /// What became of the lines since the process began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct LogRead {
+pub struct LogRead {
     /// Lines that were written.
-    pub(crate) written: u64,
+    pub written: u64,
     /// Lines that there was no room for, or that the file did not take.
-    pub(crate) dropped: u64,
+    pub dropped: u64,
     /// Times that the file could not be written to or opened.
-    pub(crate) errors: u64,
+    pub errors: u64,
 }
 
 impl LogCounters {
-    fn new(outbox: Arc<Outbox>) -> Arc<Self> {
+    /// Counters at zero, beside what `outbox` drops.
+    pub(crate) fn new(outbox: Arc<Outbox>) -> Arc<Self> {
         Arc::new(Self {
             outbox,
             written: AtomicU64::new(0),
             lost: AtomicU64::new(0),
             errors: AtomicU64::new(0),
-            is_reopening: AtomicBool::new(false),
         })
     }
 
     /// The numbers as they are.
-    pub(crate) fn read(&self) -> LogRead {
+    pub fn read(&self) -> LogRead {
         LogRead {
             written: self.written.load(Relaxed),
             dropped: self.outbox.dropped() + self.lost.load(Relaxed),
@@ -119,7 +119,8 @@ impl Log {
         let outbox = Outbox::new(workers, capacity);
         let counters = LogCounters::new(Arc::clone(&outbox));
         let sink = Sink::open(config.file.clone())?;
-        let writer = Writer::new(sink, Arc::clone(&counters));
+        let is_reopening = Arc::<AtomicBool>::default();
+        let writer = Writer::new(sink, Arc::clone(&counters), Arc::clone(&is_reopening));
         let drainer = Drainer::start("access-log", Arc::clone(&outbox), |outbox| {
             writer.run(outbox);
         })
@@ -130,6 +131,7 @@ impl Log {
             format: Arc::new(format),
             threshold: Threshold::new(config.sample),
             counters,
+            is_reopening,
         })
     }
 
@@ -150,7 +152,7 @@ impl Log {
 
     /// Opens the file anew, soon. A file that was moved away is found within a second without it.
     pub(crate) fn reopen(&self) {
-        self.counters.is_reopening.store(true, Relaxed);
+        self.is_reopening.store(true, Relaxed);
         self.drainer.wake();
     }
 

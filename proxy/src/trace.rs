@@ -60,7 +60,7 @@ pub(crate) struct Tracer {
 
 /// What became of the spans.
 #[derive(Debug)]
-pub(crate) struct TraceCounters {
+pub struct TraceCounters {
     outbox: Arc<Outbox>,
     exported: AtomicU64,
     failed: AtomicU64,
@@ -68,18 +68,27 @@ pub(crate) struct TraceCounters {
 
 /// What became of the spans since the process began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct TraceRead {
+pub struct TraceRead {
     /// Spans that the collector took.
-    pub(crate) exported: u64,
+    pub exported: u64,
     /// Spans that there was no room for.
-    pub(crate) dropped: u64,
+    pub dropped: u64,
     /// Spans that the collector refused, or could not be sent to in time.
-    pub(crate) failed: u64,
+    pub failed: u64,
 }
 
 impl TraceCounters {
+    /// Counters at zero, beside what `outbox` drops.
+    pub(crate) fn new(outbox: Arc<Outbox>) -> Arc<Self> {
+        Arc::new(Self {
+            outbox,
+            exported: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+        })
+    }
+
     /// The numbers as they are.
-    pub(crate) fn read(&self) -> TraceRead {
+    pub fn read(&self) -> TraceRead {
         TraceRead {
             exported: self.exported.load(Relaxed),
             dropped: self.outbox.dropped(),
@@ -104,11 +113,7 @@ impl Tracer {
             bytes: records.saturating_mul(SPAN_BYTES),
         };
         let outbox = Outbox::new(workers, capacity);
-        let counters = Arc::new(TraceCounters {
-            outbox: Arc::clone(&outbox),
-            exported: AtomicU64::new(0),
-            failed: AtomicU64::new(0),
-        });
+        let counters = TraceCounters::new(Arc::clone(&outbox));
         let exporter = Exporter::new(config, pace, Arc::clone(&counters))?;
         let drainer = Drainer::start("traces", Arc::clone(&outbox), |outbox| exporter.run(outbox))
             .map_err(TraceError::Thread)?;

@@ -6,7 +6,10 @@ use std::{
     fs::{File, OpenOptions},
     io::{self, Write},
     path::{Path, PathBuf},
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -106,17 +109,24 @@ fn is_same(path: &Path, _: &File) -> bool {
 pub(super) struct Writer {
     sink: Sink,
     counters: Arc<LogCounters>,
+    /// Somebody asks to open the file anew.
+    is_asked: Arc<AtomicBool>,
     /// An error left the file in the middle of a line.
     is_line_torn: bool,
     complained: Option<Instant>,
 }
 
 impl Writer {
-    /// A writer to `sink`.
-    pub(super) const fn new(sink: Sink, counters: Arc<LogCounters>) -> Self {
+    /// A writer to `sink`, which is opened anew when somebody sets `is_asked`.
+    pub(super) const fn new(
+        sink: Sink,
+        counters: Arc<LogCounters>,
+        is_asked: Arc<AtomicBool>,
+    ) -> Self {
         Self {
             sink,
             counters,
+            is_asked,
             is_line_torn: false,
             complained: None,
         }
@@ -128,7 +138,7 @@ impl Writer {
         let mut looked = Instant::now();
         loop {
             let is_last = outbox.is_ending();
-            let is_asked = self.counters.is_reopening.swap(false, Relaxed);
+            let is_asked = self.is_asked.swap(false, Relaxed);
             if is_asked || looked.elapsed() >= LOOK {
                 looked = Instant::now();
                 if let Err(error) = self.sink.follow(is_asked) {

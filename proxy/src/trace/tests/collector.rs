@@ -55,7 +55,7 @@ impl Collector {
             for stream in listener.incoming() {
                 // A collector that was dropped is away.
                 let Some(seen) = weak.upgrade() else { return };
-                serve(stream.unwrap(), &seen);
+                serve(&stream.unwrap(), &seen);
             }
         });
         Self { address, seen }
@@ -83,8 +83,8 @@ impl Drop for Collector {
 }
 
 /// Serves one connection until the peer closes it.
-fn serve(stream: TcpStream, seen: &Mutex<Seen>) {
-    let mut reader = BufReader::new(&stream);
+fn serve(mut stream: &TcpStream, seen: &Mutex<Seen>) {
+    let mut reader = BufReader::new(stream);
     while let Some(body) = request(&mut reader) {
         let mut seen = seen.lock().unwrap();
         seen.requests += 1;
@@ -103,8 +103,8 @@ fn serve(stream: TcpStream, seen: &Mutex<Seen>) {
                 (200, None)
             }
             Some(Reply::Garbage) => {
-                let _ = (&stream)
-                    .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n\xff\xff\xff");
+                let _ =
+                    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n\xff\xff\xff");
                 continue;
             }
             Some(Reply::Close) => return,
@@ -119,7 +119,7 @@ fn serve(stream: TcpStream, seen: &Mutex<Seen>) {
         let retry_after = retry_after.map_or(String::new(), |v| format!("retry-after: {v}\r\n"));
         let length = body.len();
         let head = format!("HTTP/1.1 {status} X\r\n{retry_after}content-length: {length}\r\n\r\n");
-        let _ = (&stream).write_all(&[head.as_bytes(), &body].concat());
+        let _ = stream.write_all(&[head.as_bytes(), &body].concat());
     }
 }
 
