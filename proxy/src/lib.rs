@@ -27,11 +27,11 @@ mod listener;
 #[allow(dead_code, reason = "the forwarding core does not call it yet")]
 mod log;
 pub mod metrics;
-#[allow(dead_code, reason = "used by the access log and traces alone")]
-mod outbox;
 mod pool;
 mod request;
 mod send;
+#[allow(dead_code, reason = "used by the access log and traces alone")]
+mod spool;
 mod start;
 #[allow(
     dead_code,

@@ -1,6 +1,6 @@
 //! The access log: one line for each request, in JSON or after a template.
 //!
-//! A worker writes the line into its slot of an [`Outbox`]; a thread of the log's own appends it to the file. Nothing
+//! A worker writes the line into its slot of a [`Spool`]; a thread of the log's own appends it to the file. Nothing
 //! that happens to the file can hold a request up: what does not fit is dropped and counted.
 
 mod escape;
@@ -11,7 +11,7 @@ mod writer;
 use crate::{
     AccessLog, LogFormat,
     entry::Entry,
-    outbox::{Capacity, Drainer, Inlet, Outbox},
+    spool::{Capacity, Drainer, Inlet, Spool},
 };
 use format::Format;
 use http::{HeaderMap, HeaderValue};
@@ -53,7 +53,7 @@ pub enum LogError {
 /// The access log of a process. Dropping it writes what waits, and does not wait for it; [`Log::finish`] does.
 #[derive(Debug)]
 pub(crate) struct Log {
-    outbox: Arc<Outbox>,
+    spool: Arc<Spool>,
     drainer: Drainer,
     format: Arc<Format>,
     threshold: Threshold,
@@ -64,7 +64,7 @@ pub(crate) struct Log {
 /// What became of the lines.
 #[derive(Debug)]
 pub struct LogCounters {
-    outbox: Arc<Outbox>,
+    spool: Arc<Spool>,
     written: AtomicU64,
     lost: AtomicU64,
     errors: AtomicU64,
@@ -82,10 +82,10 @@ pub struct LogRead {
 }
 
 impl LogCounters {
-    /// Counters at zero, beside what `outbox` drops.
-    pub(crate) fn new(outbox: Arc<Outbox>) -> Arc<Self> {
+    /// Counters at zero, beside what `spool` drops.
+    pub(crate) fn new(spool: Arc<Spool>) -> Arc<Self> {
         Arc::new(Self {
-            outbox,
+            spool,
             written: AtomicU64::new(0),
             lost: AtomicU64::new(0),
             errors: AtomicU64::new(0),
@@ -96,7 +96,7 @@ impl LogCounters {
     pub fn read(&self) -> LogRead {
         LogRead {
             written: self.written.load(Relaxed),
-            dropped: self.outbox.dropped() + self.lost.load(Relaxed),
+            dropped: self.spool.dropped() + self.lost.load(Relaxed),
             errors: self.errors.load(Relaxed),
         }
     }
@@ -116,17 +116,17 @@ impl Log {
             records: config.buffer,
             bytes: config.buffer.saturating_mul(LINE_BYTES),
         };
-        let outbox = Outbox::new(workers, capacity);
-        let counters = LogCounters::new(Arc::clone(&outbox));
+        let spool = Spool::new(workers, capacity);
+        let counters = LogCounters::new(Arc::clone(&spool));
         let sink = Sink::open(config.file.clone())?;
         let is_reopening = Arc::<AtomicBool>::default();
         let writer = Writer::new(sink, Arc::clone(&counters), Arc::clone(&is_reopening));
-        let drainer = Drainer::start("access-log", Arc::clone(&outbox), |outbox| {
-            writer.run(outbox);
+        let drainer = Drainer::start("access-log", Arc::clone(&spool), |spool| {
+            writer.run(spool);
         })
         .map_err(LogError::Thread)?;
         Ok(Self {
-            outbox,
+            spool,
             drainer,
             format: Arc::new(format),
             threshold: Threshold::new(config.sample),
@@ -138,7 +138,7 @@ impl Log {
     /// The side of worker `worker`, from 0.
     pub(crate) fn worker(&self, worker: usize) -> WorkerLog {
         WorkerLog {
-            inlet: Inlet::new(&self.outbox, worker),
+            inlet: Inlet::new(&self.spool, worker),
             format: Arc::clone(&self.format),
             threshold: self.threshold,
             second: SecondCache::default(),

@@ -1,6 +1,6 @@
 //! Traces: which of them a request belongs to (W3C Trace Context), and its spans, sent to a collector by OTLP.
 //!
-//! A worker writes each span in its final encoding into its slot of an [`Outbox`]; a thread of its own sends them. A
+//! A worker writes each span in its final encoding into its slot of a [`Spool`]; a thread of its own sends them. A
 //! collector that is slow or away costs spans, which are counted, and never a request's time.
 
 mod context;
@@ -14,7 +14,7 @@ pub(crate) use span::Attempt;
 use crate::{
     Tracing,
     entry::Entry,
-    outbox::{Capacity, Drainer, Inlet, Outbox},
+    spool::{Capacity, Drainer, Inlet, Spool},
 };
 use export::{Exporter, Pace};
 use http::HeaderMap;
@@ -52,7 +52,7 @@ pub enum TraceError {
 /// The traces of a process. Dropping it sends what waits, and does not wait for it; [`Tracer::finish`] does.
 #[derive(Debug)]
 pub(crate) struct Tracer {
-    outbox: Arc<Outbox>,
+    spool: Arc<Spool>,
     drainer: Drainer,
     sampler: Sampler,
     counters: Arc<TraceCounters>,
@@ -61,7 +61,7 @@ pub(crate) struct Tracer {
 /// What became of the spans.
 #[derive(Debug)]
 pub struct TraceCounters {
-    outbox: Arc<Outbox>,
+    spool: Arc<Spool>,
     exported: AtomicU64,
     failed: AtomicU64,
 }
@@ -78,10 +78,10 @@ pub struct TraceRead {
 }
 
 impl TraceCounters {
-    /// Counters at zero, beside what `outbox` drops.
-    pub(crate) fn new(outbox: Arc<Outbox>) -> Arc<Self> {
+    /// Counters at zero, beside what `spool` drops.
+    pub(crate) fn new(spool: Arc<Spool>) -> Arc<Self> {
         Arc::new(Self {
-            outbox,
+            spool,
             exported: AtomicU64::new(0),
             failed: AtomicU64::new(0),
         })
@@ -91,7 +91,7 @@ impl TraceCounters {
     pub fn read(&self) -> TraceRead {
         TraceRead {
             exported: self.exported.load(Relaxed),
-            dropped: self.outbox.dropped(),
+            dropped: self.spool.dropped(),
             failed: self.failed.load(Relaxed),
         }
     }
@@ -112,13 +112,13 @@ impl Tracer {
             records,
             bytes: records.saturating_mul(SPAN_BYTES),
         };
-        let outbox = Outbox::new(workers, capacity);
-        let counters = TraceCounters::new(Arc::clone(&outbox));
+        let spool = Spool::new(workers, capacity);
+        let counters = TraceCounters::new(Arc::clone(&spool));
         let exporter = Exporter::new(config, pace, Arc::clone(&counters))?;
-        let drainer = Drainer::start("traces", Arc::clone(&outbox), |outbox| exporter.run(outbox))
+        let drainer = Drainer::start("traces", Arc::clone(&spool), |spool| exporter.run(spool))
             .map_err(TraceError::Thread)?;
         Ok(Self {
-            outbox,
+            spool,
             drainer,
             sampler: Sampler::new(config.sample),
             counters,
@@ -128,7 +128,7 @@ impl Tracer {
     /// The side of worker `worker`, from 0.
     pub(crate) fn worker(&self, worker: usize) -> WorkerTracer {
         WorkerTracer {
-            inlet: Inlet::new(&self.outbox, worker),
+            inlet: Inlet::new(&self.spool, worker),
             sampler: self.sampler,
         }
     }

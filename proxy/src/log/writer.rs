@@ -1,7 +1,7 @@
 //! The thread that appends lines to the file.
 
 use super::{LogCounters, LogError};
-use crate::outbox::{Batch, Outbox};
+use crate::spool::{Batch, Spool};
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write},
@@ -104,7 +104,7 @@ fn is_same(path: &Path, _: &File) -> bool {
     path.exists()
 }
 
-/// Takes lines out of the outbox and appends them.
+/// Takes lines out of the spool and appends them.
 #[derive(Debug)]
 pub(super) struct Writer {
     sink: Sink,
@@ -132,12 +132,12 @@ impl Writer {
         }
     }
 
-    /// Writes until the outbox ends.
-    pub(super) fn run(mut self, outbox: &Outbox) {
+    /// Writes until the spool ends.
+    pub(super) fn run(mut self, spool: &Spool) {
         let mut batch = Batch::default();
         let mut looked = Instant::now();
         loop {
-            let is_last = outbox.is_ending();
+            let is_last = spool.is_ending();
             let is_asked = self.is_asked.swap(false, Relaxed);
             if is_asked || looked.elapsed() >= LOOK {
                 looked = Instant::now();
@@ -145,15 +145,15 @@ impl Writer {
                     self.complain(&error);
                 }
             }
-            for slot in 0..outbox.slots() {
-                outbox.take(slot, &mut batch);
+            for slot in 0..spool.slots() {
+                spool.take(slot, &mut batch);
                 self.append(&batch);
                 batch.clear();
             }
             if is_last {
                 return;
             }
-            outbox.rest(ROUND);
+            spool.rest(ROUND);
         }
     }
 

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     counters::Counters,
-    outbox::{Capacity, Inlet, Outbox},
+    spool::{Capacity, Inlet, Spool},
 };
 use std::collections::{BTreeMap, BTreeSet};
 use traffic::{Backend, BackendId, Failure, Outcome, Role, Split, Weight};
@@ -175,10 +175,10 @@ fn a_log_and_traces_are_shown_once_they_are_there() {
         records: 0,
         bytes: 0,
     };
-    let outbox = Outbox::new(1, capacity);
-    Inlet::new(&outbox, 0).put(|_| {});
-    exporter.set_access_log(LogCounters::new(Arc::clone(&outbox)));
-    exporter.set_traces(TraceCounters::new(outbox));
+    let spool = Spool::new(1, capacity);
+    Inlet::new(&spool, 0).put(|_| {});
+    exporter.set_access_log(LogCounters::new(Arc::clone(&spool)));
+    exporter.set_traces(TraceCounters::new(spool));
     let text = rendered(&exporter, "");
     for name in names {
         assert!(

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     Tracing,
-    outbox::{Batch, Outbox},
+    spool::{Batch, Spool},
 };
 use http::Uri;
 use std::{
@@ -85,7 +85,7 @@ enum Answer {
     Later(String, Option<Duration>),
 }
 
-/// Takes spans out of the outbox and sends them.
+/// Takes spans out of the spool and sends them.
 #[derive(Debug)]
 pub(super) struct Exporter {
     agent: Agent,
@@ -135,34 +135,34 @@ impl Exporter {
         })
     }
 
-    /// Sends until the outbox ends.
-    pub(super) fn run(mut self, outbox: &Outbox) {
+    /// Sends until the spool ends.
+    pub(super) fn run(mut self, spool: &Spool) {
         let (mut batch, mut spans) = (Batch::default(), Vec::new());
         loop {
-            let is_last = outbox.is_ending();
-            for slot in 0..outbox.slots() {
-                outbox.take(slot, &mut batch);
+            let is_last = spool.is_ending();
+            for slot in 0..spool.slots() {
+                spool.take(slot, &mut batch);
                 spans.extend_from_slice(&batch.bytes);
                 batch.clear();
             }
             let mut rest = &*spans;
             while let Some((chunk, n)) = chunk(&mut rest) {
-                self.deliver(chunk, n, outbox);
+                self.deliver(chunk, n, spool);
             }
             spans = Vec::new();
             if is_last {
                 return;
             }
-            outbox.rest(self.pace.round);
+            spool.rest(self.pace.round);
         }
     }
 
     /// Sends `n` spans until the collector takes them, refuses them, or they are given up.
-    fn deliver(&mut self, spans: &[u8], n: u64, outbox: &Outbox) {
+    fn deliver(&mut self, spans: &[u8], n: u64, spool: &Spool) {
         let body = self.body(spans);
         for sent in 1.. {
             // A process that ends waits for nothing: this is the only attempt.
-            let is_ending = outbox.is_ending();
+            let is_ending = spool.is_ending();
             let (reason, asked) = match self.post(&body) {
                 Answer::Taken { rejected } => {
                     let rejected = rejected.min(n);
@@ -180,7 +180,7 @@ impl Exporter {
                 .wrapping_mul(0x5851_F42D_4C95_7F2D)
                 .wrapping_add(n | 1);
             match self.pace.wait(sent, asked, self.random >> 32) {
-                Some(wait) if !is_ending => outbox.pause(wait),
+                Some(wait) if !is_ending => spool.pause(wait),
                 _ => return self.fail(n, &reason),
             }
         }

@@ -297,6 +297,19 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_documented_fields_are_those_that_exist() {
+        let document = include_str!("../../../docs/observability.md");
+        let rows = document.lines().filter_map(|line| {
+            let cells: Vec<_> = line.split('|').map(str::trim).collect();
+            let is_field = matches!(cells.get(2), Some(&("text" | "number")));
+            is_field.then(|| cells[1].trim_matches('`'))
+        });
+        let documented: Vec<_> = rows.collect();
+        let fields: Vec<_> = Field::ALL.iter().map(|f| f.as_str()).collect();
+        assert_eq!(documented, fields);
+    }
+
     proptest! {
         #[test]
         fn any_text_is_parsed_or_refused(template in "[%{}a-z. \n\"é]{0,40}") {

@@ -57,7 +57,7 @@ impl Batch {
 
 /// The slots of all workers, and what their drainer is told.
 #[derive(Debug)]
-pub(crate) struct Outbox {
+pub(crate) struct Spool {
     slots: Box<[Slot]>,
     capacity: Capacity,
     is_ending: AtomicBool,
@@ -79,7 +79,7 @@ impl Slot {
     }
 }
 
-impl Outbox {
+impl Spool {
     /// Empty slots for `workers` workers.
     pub(crate) fn new(workers: usize, capacity: Capacity) -> Arc<Self> {
         Arc::new(Self {
@@ -152,7 +152,7 @@ impl Outbox {
 /// A worker's side of its slot.
 #[derive(Debug)]
 pub(crate) struct Inlet {
-    outbox: Arc<Outbox>,
+    spool: Arc<Spool>,
     slot: usize,
     /// What came while the slot was being emptied.
     held: RefCell<Batch>,
@@ -160,10 +160,10 @@ pub(crate) struct Inlet {
 
 impl Inlet {
     /// The side of worker `slot`, which alone may use it.
-    pub(crate) fn new(outbox: &Arc<Outbox>, slot: usize) -> Self {
-        assert!(slot < outbox.slots(), "there is no worker {slot}");
+    pub(crate) fn new(spool: &Arc<Spool>, slot: usize) -> Self {
+        assert!(slot < spool.slots(), "there is no worker {slot}");
         Self {
-            outbox: Arc::clone(outbox),
+            spool: Arc::clone(spool),
             slot,
             held: RefCell::default(),
         }
@@ -172,28 +172,28 @@ impl Inlet {
     /// Puts in the record that `write` appends to what it is given. Without room for it, `write` is not called. Never
     /// waits.
     pub(crate) fn put(&self, write: impl FnOnce(&mut Vec<u8>)) {
-        let slot = &self.outbox.slots[self.slot];
+        let slot = &self.spool.slots[self.slot];
         let mut pending = match slot.pending.try_lock() {
             Ok(pending) => pending,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return self.hold(write),
         };
-        let was_half_full = self.outbox.is_half_full(&pending);
+        let was_half_full = self.spool.is_half_full(&pending);
         self.release(&mut pending);
-        if self.outbox.is_full(&pending) {
+        if self.spool.is_full(&pending) {
             return self.drop_records(1);
         }
         pending.add(write);
-        let is_half_full = self.outbox.is_half_full(&pending);
+        let is_half_full = self.spool.is_half_full(&pending);
         drop(pending);
         if is_half_full && !was_half_full {
-            self.outbox.wake();
+            self.spool.wake();
         }
     }
 
     fn hold(&self, write: impl FnOnce(&mut Vec<u8>)) {
         let mut held = self.held.borrow_mut();
-        if self.outbox.is_full(&held) {
+        if self.spool.is_full(&held) {
             return self.drop_records(1);
         }
         held.add(write);
@@ -205,7 +205,7 @@ impl Inlet {
         if held.records == 0 {
             return;
         }
-        if self.outbox.is_full(pending) {
+        if self.spool.is_full(pending) {
             self.drop_records(held.records);
         } else {
             pending.bytes.extend_from_slice(&held.bytes);
@@ -215,7 +215,7 @@ impl Inlet {
     }
 
     fn drop_records(&self, n: usize) {
-        self.outbox.slots[self.slot]
+        self.spool.slots[self.slot]
             .dropped
             .fetch_add(n as u64, Relaxed);
     }
@@ -224,55 +224,55 @@ impl Inlet {
 impl Drop for Inlet {
     fn drop(&mut self) {
         // The worker serves nobody any more, so that it may wait for the moment of a swap.
-        self.release(&mut self.outbox.slots[self.slot].lock());
+        self.release(&mut self.spool.slots[self.slot].lock());
     }
 }
 
-/// The thread that empties an outbox. Dropping it asks the thread to end after a last round, and does not wait.
+/// The thread that empties a spool. Dropping it asks the thread to end after a last round, and does not wait.
 #[derive(Debug)]
 pub(crate) struct Drainer {
-    outbox: Arc<Outbox>,
+    spool: Arc<Spool>,
     ended: mpsc::Receiver<()>,
 }
 
 impl Drainer {
-    /// Starts the thread with `run`, which returns when it has made a round after [`Outbox::is_ending`].
+    /// Starts the thread with `run`, which returns when it has made a round after [`Spool::is_ending`].
     ///
     /// # Errors
     /// The system gives no thread.
     pub(crate) fn start(
         name: &str,
-        outbox: Arc<Outbox>,
-        run: impl FnOnce(&Outbox) + Send + 'static,
+        spool: Arc<Spool>,
+        run: impl FnOnce(&Spool) + Send + 'static,
     ) -> io::Result<Self> {
         let (end, ended) = mpsc::sync_channel(1);
-        let own = Arc::clone(&outbox);
+        let own = Arc::clone(&spool);
         let thread = thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || {
                 run(&own);
                 let _ = end.send(());
             })?;
-        let _ = outbox.drainer.set(thread.thread().clone());
-        Ok(Self { outbox, ended })
+        let _ = spool.drainer.set(thread.thread().clone());
+        Ok(Self { spool, ended })
     }
 
     /// Wakes the thread.
     pub(crate) fn wake(&self) {
-        self.outbox.wake();
+        self.spool.wake();
     }
 
     /// Lets the thread make its last round. To be called when the workers have ended. Whether it did within
     /// `deadline`; a thread that did not, since a disk or a peer hangs, is left behind.
     pub(crate) fn finish(self, deadline: Duration) -> bool {
-        self.outbox.end();
+        self.spool.end();
         self.ended.recv_timeout(deadline).is_ok()
     }
 }
 
 impl Drop for Drainer {
     fn drop(&mut self) {
-        self.outbox.end();
+        self.spool.end();
     }
 }
 
