@@ -1,6 +1,6 @@
 //! Points of time as text.
 
-use std::{cell::Cell, io::Write, time::Duration};
+use std::{cell::Cell, time::Duration};
 
 /// A day in seconds.
 const DAY: u64 = 24 * 60 * 60;
@@ -21,8 +21,10 @@ impl SecondCache {
                 text
             }
         };
+        let mut fraction = *b".000000Z";
+        digits(&mut fraction[1..7], time.subsec_micros().into());
         line.extend_from_slice(&text);
-        let _ = write!(line, ".{:06}Z", time.subsec_micros());
+        line.extend_from_slice(&fraction);
     }
 }
 

@@ -129,6 +129,28 @@ fn a_header_of_no_response_is_absent() {
 
 proptest! {
     #[test]
+    fn numbers_and_addresses_are_written_as_others_write_them(
+        number in any::<u64>(),
+        address in any::<IpAddr>(),
+        port in any::<u16>(),
+        micros in any::<u64>(),
+    ) {
+        let format = template("%{response_bytes} %{client} %{endpoint} %{duration_ms}");
+        let sample = Sample::default();
+        let endpoint = SocketAddr::new(address, port);
+        let entry = Entry {
+            response_bytes: number,
+            client: address,
+            endpoint: Some(endpoint),
+            duration: Duration::from_micros(micros),
+            ..sample.entry()
+        };
+        let time = format!("{}.{:03}", micros / 1000, micros % 1000);
+        let expected = format!("{number} {address} {endpoint} {time}\n");
+        prop_assert_eq!(line(&format, &entry), expected);
+    }
+
+    #[test]
     fn a_line_is_one_line_and_json_stays_json(
         path in any::<String>(),
         agent in prop::collection::vec(0x20u8..=0xFF, 0..40),
