@@ -11,6 +11,7 @@ mod certificates;
 mod connections;
 mod encode;
 mod latency;
+mod logs;
 #[cfg(target_os = "linux")]
 mod process;
 mod requests;
@@ -21,10 +22,11 @@ mod text;
 
 pub use shares::{Share, Shares};
 
-use crate::{Counters, Tls};
+use crate::{Counters, LogCounters, Tls, TraceCounters};
 use accept::Format;
 use certificates::Certificates;
 use connections::Connections;
+use logs::{AccessLog, Traces};
 use prometheus_client::{
     encoding::{self, prometheus_protobuf},
     metrics::info::Info,
@@ -47,12 +49,15 @@ use traffic::{RolloutId, RouteTable, Routes, Stats};
 pub struct Exporter {
     registry: Registry,
     shares: Arc<Mutex<Shares>>,
+    access_log: AccessLog,
+    traces: Traces,
 }
 
 impl Exporter {
     /// An exporter of what `stats` counts, of the tables that go through `routes`, and of the process itself.
     pub fn new(stats: Arc<Stats>, routes: Arc<Routes>) -> Self {
         let shares = Arc::<Mutex<Shares>>::default();
+        let (access_log, traces) = (AccessLog::default(), Traces::default());
         let mut registry = Registry::default();
         registry.register(
             "sluice_build",
@@ -62,10 +67,17 @@ impl Exporter {
         registry.register_collector(Box::new(Requests::new(stats)));
         registry.register_collector(Box::new(Splits::new(Arc::clone(&shares))));
         registry.register_collector(Box::new(Generations::new(routes)));
+        registry.register_collector(Box::new(access_log.clone()));
+        registry.register_collector(Box::new(traces.clone()));
         // What follows is read from /proc.
         #[cfg(target_os = "linux")]
         registry.register_collector(Box::new(process::Process::new()));
-        Self { registry, shares }
+        Self {
+            registry,
+            shares,
+            access_log,
+            traces,
+        }
     }
 
     /// Shows the connection counters of a proxy, too.
@@ -78,6 +90,16 @@ impl Exporter {
     pub fn add_tls(&mut self, tls: Arc<Tls>) {
         self.registry
             .register_collector(Box::new(Certificates::new(tls)));
+    }
+
+    /// Shows what became of the access log's lines. Only the first call counts.
+    pub fn set_access_log(&self, counters: Arc<LogCounters>) {
+        self.access_log.set(counters);
+    }
+
+    /// Shows what became of the traces' spans. Only the first call counts.
+    pub fn set_traces(&self, counters: Arc<TraceCounters>) {
+        self.traces.set(counters);
     }
 
     /// Where others register metrics of their own. Names are given in full; nothing is put in front of them.

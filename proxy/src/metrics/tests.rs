@@ -1,5 +1,8 @@
 use super::*;
-use crate::counters::Counters;
+use crate::{
+    counters::Counters,
+    spool::{Capacity, Inlet, Spool},
+};
 use std::collections::{BTreeMap, BTreeSet};
 use traffic::{Backend, BackendId, Failure, Outcome, Role, Split, Weight};
 
@@ -155,6 +158,38 @@ fn others_register_metrics_of_their_own() {
         .registry_mut()
         .register("sluice_other", "Another", gauge);
     assert!(rendered(&exporter, "").contains("\nsluice_other 7\n"));
+}
+
+#[test]
+fn a_log_and_traces_are_shown_once_they_are_there() {
+    let exporter = exporter(&[]);
+    let names = [
+        "sluice_access_log_dropped_total",
+        "sluice_trace_spans_dropped_total",
+    ];
+    let text = rendered(&exporter, "");
+    for name in names {
+        assert!(
+            text.contains(&format!("\n{name} 0\n")),
+            "{name} in:\n{text}"
+        );
+    }
+    // No room for the only record.
+    let capacity = Capacity {
+        records: 0,
+        bytes: 0,
+    };
+    let spool = Spool::new(1, capacity);
+    Inlet::new(&spool, 0).put(|_| {});
+    exporter.set_access_log(LogCounters::new(Arc::clone(&spool)));
+    exporter.set_traces(TraceCounters::new(spool));
+    let text = rendered(&exporter, "");
+    for name in names {
+        assert!(
+            text.contains(&format!("\n{name} 1\n")),
+            "{name} in:\n{text}"
+        );
+    }
 }
 
 #[test]
