@@ -39,4 +39,5 @@ pub use config::{
     Limits, Listener, ListenerTls, LogFormat, Network, PoolLimits, Timeouts, TlsVersion, Tracing,
 };
 pub use counters::{Counters, CountersRead};
-pub use start::{Drained, Proxy, StartError, WorkerPanicked, start};
+pub use listener::{Listeners, NoGroup, SocketGroup};
+pub use start::{Drained, Proxy, StartError, WorkerPanicked, start, start_on};

@@ -1,9 +1,13 @@
 //! Starting and stopping the proxy.
 
-use crate::{Clock, Config, Counters, listener, worker};
+use crate::{
+    Clock, Config, Counters, Listener, Listeners, SocketGroup,
+    listener::{Seated, Spare},
+    worker,
+};
 use std::{
     io,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     rc::Rc,
     sync::{Arc, mpsc},
     thread,
@@ -30,6 +34,9 @@ pub enum StartError {
         /// Why not.
         source: io::Error,
     },
+    /// The sockets cannot be shared between workers and whoever they are handed on to.
+    #[error("cannot duplicate the descriptor of a listening socket")]
+    Duplicate(#[source] io::Error),
     /// A worker cannot be started.
     #[error("cannot start worker {worker}")]
     Worker {
@@ -59,6 +66,8 @@ pub struct Drained {
 #[derive(Debug)]
 pub struct Proxy {
     addresses: Vec<SocketAddr>,
+    listeners: Vec<Listener>,
+    spare: Arc<Spare>,
     counters: Arc<Counters>,
     workers: Vec<Running>,
     panicked: watch::Receiver<Option<WorkerPanicked>>,
@@ -80,50 +89,47 @@ struct Running {
 /// # Errors
 /// When there is no address, an address cannot be listened on, or a thread cannot be started. Then nothing listens.
 pub fn start(config: &Config, routes: &Arc<Routes>, clock: Clock) -> Result<Proxy, StartError> {
-    if config.listeners.is_empty() {
-        return Err(StartError::NoListener);
-    }
+    start_on(config, Listeners::bind(config)?, routes, clock)
+}
+
+/// As [`start`], on sockets that are there already: `listeners` must have been made for this `config`.
+///
+/// # Errors
+/// When a thread cannot be started. Then nothing listens, unless another process has the same sockets.
+pub fn start_on(
+    config: &Config,
+    listeners: Listeners,
+    routes: &Arc<Routes>,
+    clock: Clock,
+) -> Result<Proxy, StartError> {
     let workers = config.workers.get();
-    let wanted: Vec<SocketAddr> = config.listeners.iter().map(|l| l.address).collect();
-    let listeners = listener::bind(&wanted, workers)?;
-    let addresses = local_addresses(config, &listeners)?;
-    let counters = Arc::new(Counters::new(workers));
+    let addresses = listeners.addresses();
+    let seats = listeners.deal(workers);
     let (alarm, panicked) = watch::channel(None);
     let mut proxy = Proxy {
         addresses,
-        counters,
+        listeners: config.listeners.clone(),
+        spare: Arc::new(Spare::beside(&seats).map_err(StartError::Duplicate)?),
+        counters: Arc::new(Counters::new(workers)),
         workers: Vec::with_capacity(workers),
         panicked,
     };
-    for (worker, listeners) in listeners.into_iter().enumerate() {
+    for (worker, sockets) in seats.into_iter().enumerate() {
         let seat = Seat {
             worker,
             config: config.clone(),
             routes: Arc::clone(routes),
             clock,
             counters: Arc::clone(&proxy.counters),
+            spare: Arc::clone(&proxy.spare),
             alarm: alarm.clone(),
         };
         // Workers start one after the other, so that each has the number that its counters have.
-        let running = seat.start(listeners);
+        let running = seat.start(sockets);
         let running = running.map_err(|source| StartError::Worker { worker, source })?;
         proxy.workers.push(running);
     }
     Ok(proxy)
-}
-
-fn local_addresses(
-    config: &Config,
-    listeners: &[Vec<TcpListener>],
-) -> Result<Vec<SocketAddr>, StartError> {
-    let first = listeners.iter().flatten();
-    first
-        .zip(config.listeners.iter().map(|l| l.address))
-        .map(|(listener, address)| {
-            let bound = listener.local_addr();
-            bound.map_err(|source| StartError::Bind { address, source })
-        })
-        .collect()
 }
 
 impl Proxy {
@@ -152,10 +158,20 @@ impl Proxy {
         }
     }
 
+    /// Descriptors of all sockets that are listened on, by listener, to be handed on to another process. As long as
+    /// somebody has them, their connections that nobody has accepted yet outlive this proxy.
+    ///
+    /// # Errors
+    /// The process may not have more descriptors.
+    pub fn sockets(&self) -> io::Result<Vec<SocketGroup>> {
+        self.spare.groups(&self.listeners)
+    }
+
     /// Stops accepting, closes idle connections, lets the others finish their exchange, and cuts what is left after
     /// `deadline`. Blocks until all workers have ended.
     pub fn shutdown(self, deadline: Duration) -> Drained {
         let deadline = Instant::now() + deadline;
+        self.spare.close_all();
         let (stops, threads): (Vec<_>, Vec<_>) = self
             .workers
             .into_iter()
@@ -180,17 +196,18 @@ struct Seat {
     routes: Arc<Routes>,
     clock: Clock,
     counters: Arc<Counters>,
+    spare: Arc<Spare>,
     alarm: watch::Sender<Option<WorkerPanicked>>,
 }
 
 impl Seat {
     /// Starts the thread and waits until it serves.
-    fn start(self, listeners: Vec<TcpListener>) -> io::Result<Running> {
+    fn start(self, sockets: Vec<Seated>) -> io::Result<Running> {
         let (stop, stopped) = oneshot::channel();
         let (ready, is_ready) = mpsc::channel();
         let thread = thread::Builder::new()
             .name(format!("worker-{}", self.worker))
-            .spawn(move || self.run(listeners, stopped, &ready))?;
+            .spawn(move || self.run(sockets, stopped, &ready))?;
         // A thread that hung up without a word has panicked.
         let panicked = |_| Err(io::Error::other("the thread panicked"));
         is_ready.recv().unwrap_or_else(panicked)?;
@@ -199,7 +216,7 @@ impl Seat {
 
     fn run(
         self,
-        listeners: Vec<TcpListener>,
+        sockets: Vec<Seated>,
         stop: oneshot::Receiver<Instant>,
         ready: &mpsc::Sender<io::Result<()>>,
     ) -> usize {
@@ -210,9 +227,9 @@ impl Seat {
             .build_local(LocalOptions::default());
         let served = runtime.and_then(|runtime| {
             runtime.block_on(async {
-                let listeners = listeners
+                let listeners = sockets
                     .into_iter()
-                    .map(tokio::net::TcpListener::from_std)
+                    .map(|seated| tokio::net::TcpListener::from_std(seated.socket))
                     .collect::<io::Result<Vec<_>>>()?;
                 let counters = Arc::clone(&self.counters);
                 let worker = worker::Worker::new(
@@ -240,6 +257,8 @@ impl Drop for PanicAlarm<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
             let worker = self.0.worker;
+            // Nobody accepts from its sockets any more: new connections are to go to those of the other workers.
+            self.0.spare.close(worker);
             self.0.alarm.send_replace(Some(WorkerPanicked { worker }));
         }
     }
