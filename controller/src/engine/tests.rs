@@ -479,7 +479,7 @@ fn released_rollouts_stand_still_until_they_are_resumed() {
     drop(store);
     assert!(world.engine.release(world.elapsed).is_none());
     world.versions[1] = BAD;
-    let view = world.run(90, |_| false);
+    let view = world.run(20, |_| false);
     assert_eq!((view.phase, view.weight), (before.phase, before.weight));
     assert_eq!(world.routes.published().number(), generation);
     assert!(world.engine.idle(world.elapsed).is_zero(), "it is turned");
