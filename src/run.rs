@@ -318,9 +318,13 @@ impl Running {
 
     /// Hands everything on to the process behind `stream`. When this succeeds, what is left is to drain.
     fn hand_on(&mut self, stream: UnixStream) -> Result<(), takeover::Failed> {
-        let sockets = self.sockets().map_err(|error| {
-            takeover::Failed::Refused(format!("the sockets cannot be handed on: {error}"))
-        })?;
+        let sockets = match self.sockets() {
+            Ok(sockets) => sockets,
+            Err(error) => {
+                let why = format!("the process that runs cannot hand its sockets on: {error}");
+                return Err(takeover::refuse(stream, why));
+            }
+        };
         let (shared, admin_server) = (&self.shared, &mut self.admin_server);
         let mut is_released = false;
         let release = || {

@@ -137,7 +137,10 @@ fn listening(descriptor: OwnedFd) -> Result<TcpListener, NoGroup> {
     let socket = SockRef::from(&descriptor);
     let is_tcp = socket.r#type().is_ok_and(|kind| kind == Type::STREAM)
         && socket.local_addr()?.as_socket().is_some();
-    if !is_tcp || !socket.is_listener()? {
+    // Elsewhere it shows when nothing can be accepted.
+    #[cfg(any(target_os = "android", target_os = "freebsd", target_os = "linux"))]
+    let is_tcp = is_tcp && socket.is_listener()?;
+    if !is_tcp {
         return Err(NoGroup::NotListening);
     }
     socket.set_nonblocking(true)?;

@@ -22,7 +22,7 @@ mod giving;
 mod taking;
 mod wire;
 
-pub(super) use giving::give;
+pub(super) use giving::{give, refuse};
 pub(super) use taking::Taking;
 
 use proxy::SocketGroup;

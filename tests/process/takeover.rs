@@ -17,6 +17,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::{fs, net::TcpListener, os::unix::net::UnixDatagram, thread, time::Duration};
 
 const MS: Duration = Duration::from_millis(1);
+/// How often one of the two processes is killed.
+const ROUNDS: usize = 32;
 
 /// A site with a canary in the middle of its way, and the process that serves it.
 fn halfway(workers: usize) -> (Site, Process) {
@@ -197,9 +199,9 @@ fn a_new_process_that_is_killed_at_any_instant_leaves_one_that_can_go_on() {
     let mut random = Random::new(11);
     let (site, mut process) = halfway(2);
     let (mut gone_on, mut taken_over) = (0, 0);
-    for round in 0..16 {
+    for round in 0..ROUNDS {
         let new = Process::spawn(&["--takeover"], &site.files());
-        thread::sleep(random.between(Duration::ZERO, 80 * MS));
+        thread::sleep(random.between(Duration::ZERO, 20 * MS));
         let said = new.kill();
         // Whether it came as far as to be the one that serves is known when the old one has made up its mind.
         let end = until("the old process has made up its mind", || {
@@ -233,9 +235,9 @@ fn an_old_process_that_is_killed_at_any_instant_leaves_a_state_to_go_on_from() {
     let mut random = Random::new(13);
     let (site, mut process) = halfway(2);
     let mut alone = 0;
-    for round in 0..16 {
+    for round in 0..ROUNDS {
         let mut new = Process::spawn(&["--takeover"], &site.files());
-        thread::sleep(random.between(Duration::ZERO, 80 * MS));
+        thread::sleep(random.between(Duration::ZERO, 20 * MS));
         let old = process.kill();
         // The new one serves, or says that there is nobody to take over from.
         let serves = until("the new process has made up its mind", || {
@@ -260,7 +262,7 @@ fn an_old_process_that_is_killed_at_any_instant_leaves_a_state_to_go_on_from() {
         let (status, _) = until_answered(&process, "pause");
         assert!(status == 200 || status == 409, "round {round}: {status}");
     }
-    println!("{alone} of 16 went on alone or had taken over");
+    println!("{alone} of {ROUNDS} went on alone or had taken over");
 }
 
 #[test]

@@ -32,6 +32,13 @@ pub(crate) fn give(
     given
 }
 
+/// Tells the process behind `stream` that it cannot take over.
+pub(crate) fn refuse(stream: UnixStream, why: String) -> Failed {
+    let wire = Wire::new(stream);
+    let told = wire.and_then(|mut wire| wire.say(&FromOld::Refused { why: why.clone() }));
+    told.map_or_else(Failed::from, |()| Failed::Refused(why))
+}
+
 fn converse(
     wire: &mut Wire,
     sockets: &Sockets,

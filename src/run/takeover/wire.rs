@@ -26,6 +26,12 @@ const BATCH: usize = 64;
 /// The most descriptors of one takeover: 1024 workers with 16 listeners.
 const MOST: usize = 16 * 1024;
 
+/// Descriptors that come are not for programs that this one begins.
+#[cfg(not(target_vendor = "apple"))]
+const TAKE: RecvFlags = RecvFlags::CMSG_CLOEXEC;
+#[cfg(target_vendor = "apple")]
+const TAKE: RecvFlags = RecvFlags::empty();
+
 /// What the new process says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "say", rename_all = "camelCase")]
@@ -200,7 +206,7 @@ impl Wire {
                 &self.0,
                 &[IoSlice::new(&number)],
                 &mut control,
-                SendFlags::NOSIGNAL,
+                SendFlags::empty(),
             )?;
         }
         Ok(())
@@ -239,7 +245,7 @@ impl Wire {
             &self.0,
             &mut [IoSliceMut::new(&mut number)],
             &mut control,
-            RecvFlags::CMSG_CLOEXEC,
+            TAKE,
         );
         let received = received.map_err(|error| deadline.told(error.into()))?;
         let mut batch = Vec::new();
@@ -312,7 +318,7 @@ pub(super) fn hand_on_as(
         stream,
         &[IoSlice::new(&[told])],
         &mut control,
-        SendFlags::NOSIGNAL,
+        SendFlags::empty(),
     )?;
     Ok(())
 }

@@ -98,7 +98,7 @@ impl Drop for Crowd {
 }
 
 fn ask(target: SocketAddr, kept: &mut Option<Connection>, keeps: bool, tally: &Mutex<Tally>) {
-    let reused = kept.take();
+    let reused = kept.take().filter(|kept| !kept.has_ended().unwrap_or(true));
     let is_reused = reused.is_some();
     let answer = exchange(target, reused);
     let mut tally = lock(tally);
