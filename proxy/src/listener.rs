@@ -112,7 +112,7 @@ impl SocketGroup {
 
     fn bind(listener: &Listener, sockets: usize) -> io::Result<Self> {
         refuse_a_taken_port(listener.address)?;
-        let first = listen(listener.address)?;
+        let first = bind(listener.address)?;
         // With port 0 the first socket finds the port, and the others share it.
         let mut group = Self {
             name: Arc::clone(&listener.name),
@@ -121,15 +121,22 @@ impl SocketGroup {
             sockets: vec![first],
         };
         group.grow(sockets)?;
+        group.listen()?;
         Ok(group)
     }
 
-    /// Adds sockets until there are `sockets`.
+    /// Adds sockets until there are `sockets`. They do not listen yet.
     fn grow(&mut self, sockets: usize) -> io::Result<()> {
         while self.sockets.len() < sockets {
-            self.sockets.push(listen(self.bound)?);
+            self.sockets.push(bind(self.bound)?);
         }
         Ok(())
+    }
+
+    /// Lets connections come in on those sockets that did not listen yet.
+    fn listen(&self) -> io::Result<()> {
+        let listen = |socket| SockRef::from(socket).listen(BACKLOG);
+        self.sockets.iter().try_for_each(listen)
     }
 }
 
@@ -160,9 +167,12 @@ impl Listeners {
         Self::take_over(config, Vec::new())
     }
 
-    /// Listens on every address of `config`, on the sockets of `groups` where they are for it. All sockets of such a
-    /// group are kept, so that no connection that waits on one is lost, and there may be more than workers. Groups that
+    /// Sockets for every address of `config`: those of `groups` where they are for it, and new ones. All sockets of such
+    /// a group are kept, so that no connection that waits on one is lost, and there may be more than workers. Groups that
     /// are for no listener are closed here.
+    ///
+    /// New sockets beside those of a group do not listen before the proxy starts on them: if it never does, no connection
+    /// has come to them and is lost.
     ///
     /// # Errors
     /// There is no address, or one of them cannot be listened on.
@@ -187,6 +197,15 @@ impl Listeners {
             listeners.push(group.map_err(|source| StartError::Bind { address, source })?);
         }
         Ok(Self(listeners))
+    }
+
+    /// Lets connections come in on all sockets.
+    pub(crate) fn listen(&self) -> Result<(), StartError> {
+        self.0.iter().try_for_each(|group| {
+            let address = group.configured;
+            let failed = |source| StartError::Bind { address, source };
+            group.listen().map_err(failed)
+        })
     }
 
     /// Where they listen, in the order of [`Config::listeners`].
@@ -296,12 +315,11 @@ fn refuse_a_taken_port(address: SocketAddr) -> io::Result<()> {
     socket.bind(&address.into())
 }
 
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = socket(address)?;
     socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
 

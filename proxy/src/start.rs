@@ -95,7 +95,8 @@ pub fn start(config: &Config, routes: &Arc<Routes>, clock: Clock) -> Result<Prox
 /// As [`start`], on sockets that are there already: `listeners` must have been made for this `config`.
 ///
 /// # Errors
-/// When a thread cannot be started. Then nothing listens, unless another process has the same sockets.
+/// When an address cannot be listened on, or a thread cannot be started. Then nothing listens, unless another process has
+/// the same sockets.
 pub fn start_on(
     config: &Config,
     listeners: Listeners,
@@ -104,6 +105,7 @@ pub fn start_on(
 ) -> Result<Proxy, StartError> {
     let workers = config.workers.get();
     let addresses = listeners.addresses();
+    listeners.listen()?;
     let seats = listeners.deal(workers);
     let (alarm, panicked) = watch::channel(None);
     let mut proxy = Proxy {

@@ -134,6 +134,13 @@ fn a_takeover_that_cannot_be_changes_nothing() {
         assert!(said.contains(words), "{words} is not in:\n{said}");
         assert_eq!(old.ask().status(), 200);
     }
+    // A folder in the way of the state's new file.
+    let blocked = site.path("state.json.new");
+    fs::create_dir(&blocked).unwrap();
+    let said = refused_with(&["--takeover"], &site.files());
+    let words = "cannot take over: the state could not be written: ";
+    assert!(said.contains(words), "{words} is not in:\n{said}");
+    fs::remove_dir(&blocked).unwrap();
     old.until_phase("Paused", 50.0);
     let (status, said) = old.tell("promote", "{}");
     assert_eq!(status, 200, "{said}");

@@ -72,6 +72,23 @@ fn connections_that_wait_are_handed_on_with_the_socket() {
 }
 
 #[test]
+fn sockets_that_are_never_started_on_get_no_connection() {
+    let first = Listeners::bind(&config(1, &[LOOPBACK])).unwrap();
+    let address = first.addresses()[0];
+    let second = Listeners::take_over(&config(8, &[LOOPBACK]), handed_on(&first)).unwrap();
+    let waiting: Vec<_> = (0..32)
+        .map(|_| TcpStream::connect(address).unwrap())
+        .collect();
+    drop(second);
+    for _ in &waiting {
+        first.0[0].sockets()[0].accept().unwrap();
+    }
+    let third = Listeners::take_over(&config(8, &[LOOPBACK]), handed_on(&first)).unwrap();
+    third.listen().unwrap();
+    assert!(handed_on(&third)[0].sockets().len() == 8, "all listen");
+}
+
+#[test]
 fn listeners_are_known_by_their_address_and_picked_ports_by_their_name() {
     let first = Listeners::bind(&config(1, &[LOOPBACK, LOOPBACK])).unwrap();
     let bound = first.addresses();
@@ -113,11 +130,19 @@ fn an_address_that_another_process_has_is_refused_beside_those_taken_over() {
 }
 
 #[test]
+fn one_address_twice_is_refused() {
+    let free = TcpListener::bind(LOOPBACK).unwrap().local_addr().unwrap();
+    let error = Listeners::bind(&config(2, &[free, free])).unwrap_err();
+    assert!(matches!(error, StartError::Bind { address, .. } if address == free));
+}
+
+#[test]
 fn descriptors_of_other_kinds_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let group = |descriptors| SocketGroup::from_descriptors("http", LOOPBACK, descriptors);
     let tcp = || TcpListener::bind(LOOPBACK).unwrap();
-    let connected = TcpStream::connect(tcp().local_addr().unwrap());
+    let listener = tcp();
+    let connection = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let others: [(&str, OwnedFd); 4] = [
         ("udp", UdpSocket::bind(LOOPBACK).unwrap().into()),
         (
@@ -132,15 +157,7 @@ fn descriptors_of_other_kinds_are_refused() {
                 .unwrap()
                 .into(),
         ),
-        (
-            "connection",
-            connected.map(OwnedFd::from).unwrap_or_else(|_| {
-                let listener = tcp();
-                TcpStream::connect(listener.local_addr().unwrap())
-                    .unwrap()
-                    .into()
-            }),
-        ),
+        ("connection", connection.into()),
     ];
     for (what, descriptor) in others {
         let found = group(vec![tcp().into(), descriptor]);
