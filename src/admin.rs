@@ -100,11 +100,13 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(listener)
 }
 
-/// Starts the server on `listener`, which must not block.
+/// Starts the server on the connections of `socket`, which must not block, and stays open for others when the server
+/// stops.
 ///
 /// # Errors
-/// The system gives no thread or no runtime.
-pub(crate) fn start(listener: TcpListener, shared: Shared) -> io::Result<Admin> {
+/// The system gives no descriptor, no thread or no runtime.
+pub(crate) fn start(socket: &TcpListener, shared: Shared) -> io::Result<Admin> {
+    let listener = socket.try_clone()?;
     let (stop, stopped) = watch::channel(false);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -49,8 +49,12 @@ fn all_sockets_come_over_and_each_waits_for_the_other() {
         let bound: Vec<_> = handed_on.listeners.iter().map(SocketGroup::bound).collect();
         let giving = thread::spawn(move || {
             let steps = Cell::new(0);
-            let step = |n| assert_eq!(steps.replace(n), n - 1);
-            let given = give(old, &handed_on, || Ok(step(1)), || step(2));
+            let step = |n| -> Result<(), String> {
+                assert_eq!(steps.replace(n), n - 1);
+                Ok(())
+            };
+            let retire = || step(2).unwrap();
+            let given = give(old, &handed_on, || step(1), retire);
             (given, steps.get())
         });
         let (mut taking, taken) = Taking::begin_over(new).unwrap();
@@ -131,7 +135,10 @@ fn the_old_one_goes_on_whatever_the_new_one_does() {
         new.write_all(&said.concat()).unwrap();
         new.shutdown(std::net::Shutdown::Write).unwrap();
         let was_released = Cell::new(false);
-        let release = || Ok(was_released.set(true));
+        let release = || {
+            was_released.set(true);
+            Ok(())
+        };
         let given = give(old, &sockets(&[2]), release, || panic!("nothing retires"));
         let found = given.unwrap_err().to_string();
         assert!(found.contains(error), "{found:?} does not say {error:?}");
@@ -149,7 +156,7 @@ fn who_says_nothing_is_not_waited_for_long() {
 }
 
 /// What an old process says and hands on, and what the new one thinks of it.
-fn begin(groups: Value, batches: &[(u8, usize)]) -> String {
+fn begin(groups: &Value, batches: &[(u8, usize)]) -> String {
     let (mut old, new) = UnixStream::pair().unwrap();
     let taking = thread::spawn(move || Taking::begin_over(new).map(drop));
     assert_eq!(hear(&mut old), json!({"say": "hello", "version": 1}));
@@ -215,7 +222,7 @@ fn counts_are_not_believed() {
         ),
         (json!([described("janitor", 1)]), &[], "unknown variant"),
     ] {
-        let found = begin(groups.clone(), batches);
+        let found = begin(&groups, batches);
         assert!(
             found.contains(error),
             "{groups} with {batches:?}: {found:?} does not say {error:?}"
