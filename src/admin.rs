@@ -22,11 +22,18 @@ use rollout::Verb;
 use std::{
     io,
     net::{SocketAddr, TcpListener},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
+    time::Duration,
 };
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 use traffic::{RolloutId, Routes};
+
+/// How long requests under way may take when the server stops.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// What the admin server shows and does.
 #[derive(Clone)]
@@ -41,6 +48,23 @@ pub(crate) struct Shared {
     pub(crate) clock: proxy::Clock,
     /// The token that requests must bring, if any.
     pub(crate) token: Option<Arc<str>>,
+    /// Whether the process drains, or is about to: it is not ready then, though it serves.
+    pub(crate) is_draining: Arc<AtomicBool>,
+}
+
+/// What the pages share, with whether the server stops.
+#[derive(Clone)]
+struct Pages {
+    shared: Shared,
+    stop: watch::Receiver<bool>,
+}
+
+impl std::ops::Deref for Pages {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.shared
+    }
 }
 
 impl Shared {
@@ -50,17 +74,15 @@ impl Shared {
     }
 }
 
-/// A running admin server. Dropping it stops it.
+/// A running admin server. Dropping it stops it: requests under way are answered, and who follows events is let go.
 pub(crate) struct Admin {
-    /// Where it listens.
-    pub(crate) address: SocketAddr,
-    stop: Option<oneshot::Sender<()>>,
+    stop: watch::Sender<bool>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
 impl Drop for Admin {
     fn drop(&mut self) {
-        drop(self.stop.take());
+        self.stop.send_replace(true);
         if let Some(thread) = self.thread.take() {
             // A server that panicked has printed why.
             let _ = thread.join();
@@ -68,44 +90,67 @@ impl Drop for Admin {
     }
 }
 
-/// Starts the server on `address`.
+/// Listens on `address`.
 ///
 /// # Errors
-/// Those of binding the address and of starting a thread.
-pub(crate) fn start(address: SocketAddr, shared: Shared) -> io::Result<Admin> {
+/// Those of the system.
+pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let listener = TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;
-    let address = listener.local_addr()?;
-    let (stop, stopped) = oneshot::channel::<()>();
+    Ok(listener)
+}
+
+/// Starts the server on the connections of `socket`, which must not block, and stays open for others when the server
+/// stops.
+///
+/// # Errors
+/// The system gives no descriptor, no thread or no runtime.
+pub(crate) fn start(socket: &TcpListener, shared: Shared) -> io::Result<Admin> {
+    let listener = socket.try_clone()?;
+    let (stop, stopped) = watch::channel(false);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let serve = move || {
-        runtime.block_on(async move {
-            let listener = match tokio::net::TcpListener::from_std(listener) {
-                Ok(listener) => listener,
-                Err(error) => return tracing::error!("admin server at {address}: {error}"),
-            };
-            tokio::select! {
-                result = async { axum::serve(listener, router(shared)).await } => {
-                    if let Err(error) = result {
-                        tracing::error!("admin server at {address}: {error}");
-                    }
-                }
-                // Clients that follow events stay connected for ever; nothing here is worth waiting for.
-                _ = stopped => {}
-            }
-        });
+    let run = move || {
+        if let Err(error) = runtime.block_on(serve(listener, shared, stopped)) {
+            tracing::error!("admin server: {error}");
+        }
     };
-    let thread = thread::Builder::new().name("admin".into()).spawn(serve)?;
+    let thread = thread::Builder::new().name("admin".into()).spawn(run)?;
     Ok(Admin {
-        address,
-        stop: Some(stop),
+        stop,
         thread: Some(thread),
     })
 }
 
-fn router(shared: Shared) -> Router {
+async fn serve(
+    listener: TcpListener,
+    shared: Shared,
+    stop: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let pages = Pages {
+        shared,
+        stop: stop.clone(),
+    };
+    let server = axum::serve(listener, router(pages)).with_graceful_shutdown(stopped(stop.clone()));
+    let too_long = async {
+        stopped(stop).await;
+        tokio::time::sleep(LAST_ANSWERS).await;
+    };
+    tokio::select! {
+        result = server.into_future() => result,
+        () = too_long => Ok(()),
+    }
+}
+
+/// Ready when the server is to stop.
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    // That nobody is there to say it means the same.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+fn router(pages: Pages) -> Router {
     let api = Router::new()
         .route("/version", get(version))
         .route("/documents", get(documents))
@@ -116,12 +161,12 @@ fn router(shared: Shared) -> Router {
     Router::new()
         .nest("/api/v1", api)
         .route("/metrics", get(metrics))
-        .layer(middleware::from_fn_with_state(shared.clone(), guard::admit))
+        .layer(middleware::from_fn_with_state(pages.clone(), guard::admit))
         // Health is asked by machines that hold no token, and tells nothing that is secret.
         .route("/healthz", get(healthy))
         .route("/readyz", get(ready))
         .fallback(nothing_here)
-        .with_state(shared)
+        .with_state(pages)
 }
 
 async fn nothing_here() -> Response {
@@ -139,11 +184,11 @@ async fn version() -> Json<serde_json::Value> {
     Json(serde_json::json!({ "version": env!("CARGO_PKG_VERSION") }))
 }
 
-async fn documents(State(shared): State<Shared>) -> Json<serde_json::Value> {
+async fn documents(State(shared): State<Pages>) -> Json<serde_json::Value> {
     Json(serde_json::json!({ "problems": shared.engine().problems() }))
 }
 
-async fn list(State(shared): State<Shared>) -> Response {
+async fn list(State(shared): State<Pages>) -> Response {
     Json(
         shared
             .engine()
@@ -153,7 +198,7 @@ async fn list(State(shared): State<Shared>) -> Response {
 }
 
 async fn show(
-    State(shared): State<Shared>,
+    State(shared): State<Pages>,
     Path((namespace, name)): Path<(String, String)>,
 ) -> Response {
     let rollout = RolloutId::new(&namespace, &name);
@@ -168,7 +213,7 @@ fn unknown(rollout: &RolloutId) -> Response {
 }
 
 async fn act(
-    State(shared): State<Shared>,
+    State(shared): State<Pages>,
     Path((namespace, name, verb)): Path<(String, String, String)>,
     Json(request): Json<VerbRequest>,
 ) -> Response {
@@ -197,6 +242,10 @@ async fn act(
         Ok(saved) => saved,
         Err(Refused::Unknown) => return unknown(&rollout),
         Err(Refused::NotNow(why)) => return refuse(StatusCode::CONFLICT, why),
+        Err(Refused::Released) => {
+            let why = "another process is taking over: ask again in a moment";
+            return refuse(StatusCode::SERVICE_UNAVAILABLE, why.to_owned());
+        }
     };
     // The answer is given when the decision would survive the process. The disk may be slow, so not on this thread.
     let durable = tokio::task::spawn_blocking(move || saved.wait()).await;
@@ -208,7 +257,7 @@ async fn act(
     show(State(shared), Path((namespace, name))).await
 }
 
-async fn metrics(State(shared): State<Shared>, headers: HeaderMap) -> Response {
+async fn metrics(State(shared): State<Pages>, headers: HeaderMap) -> Response {
     let accept = headers
         .get(header::ACCEPT)
         .and_then(|accept| accept.to_str().ok())
@@ -222,7 +271,7 @@ async fn metrics(State(shared): State<Shared>, headers: HeaderMap) -> Response {
 }
 
 /// Alive: the control loop turns.
-async fn healthy(State(shared): State<Shared>) -> Response {
+async fn healthy(State(shared): State<Pages>) -> Response {
     let idle = shared.engine().idle(shared.clock.elapsed());
     if idle > controller::engine::TICK * 50 {
         return refuse(
@@ -233,8 +282,14 @@ async fn healthy(State(shared): State<Shared>) -> Response {
     "ok\n".into_response()
 }
 
-/// Ready: every worker serves a table that was compiled from the documents.
-async fn ready(State(shared): State<Shared>) -> Response {
+/// Ready: every worker serves a table that was compiled from the documents, and will go on doing so.
+async fn ready(State(shared): State<Pages>) -> Response {
+    if shared.is_draining.load(Ordering::Relaxed) {
+        return refuse(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the process drains, and will end".to_owned(),
+        );
+    }
     let published = shared.routes.published();
     let served = shared.routes.served();
     if published.number() == 0 || served.is_empty() || served.iter().any(Option::is_none) {

@@ -81,6 +81,10 @@ Exit codes:
 /// The arguments of `run`.
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
+    /// Take over the sockets and rollouts of the process that runs with the same state file; it finishes its requests
+    /// and ends. When that is not possible, it goes on, and this one ends with exit code 2
+    #[arg(long)]
+    pub(crate) takeover: bool,
     /// YAML or JSON files with one Proxy document and any number of Rollouts; watched for changes
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,

@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => {
             log();
-            run::run(&args.files)
+            run::run(&args)
         }
         Command::Lint(args) => {
             lint::lint(&args.files, &mut io::stdout().lock()).unwrap_or(ExitCode::FAILURE)

@@ -3,40 +3,39 @@
 mod control;
 pub(crate) mod documents;
 mod ending;
+mod notify;
+mod prepared;
+mod renew;
+mod running;
+mod takeover;
 
-use crate::admin::{self, Admin};
+pub(crate) use running::Running;
+
+use crate::cli::RunArgs;
 use controller::{
-    engine::{Engine, Saved},
-    files::Files,
+    engine::Saved,
     spec::{Edge, Timeouts},
-    store::{self, Store},
+    store,
 };
+use ending::{Ending, Event, Signals};
+use notify::News;
+use prepared::Prepared;
 use std::{
     io,
     net::SocketAddr,
     num::NonZeroUsize,
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::{Arc, Mutex},
-    thread,
+    sync::Arc,
     time::Duration,
 };
-use traffic::{Routes, Stats};
+use takeover::Taking;
+use tokio::{net::UnixListener, runtime::Runtime};
 
 /// For requests under way when the process is asked to end, unless the document says otherwise.
 const DRAIN: Duration = Duration::from_secs(30);
-
-/// A process under way. [`Running::shutdown`] ends it in good order.
-pub(crate) struct Running {
-    /// Where the admin server listens.
-    pub(crate) admin: SocketAddr,
-    /// Where requests come in.
-    pub(crate) listeners: Vec<SocketAddr>,
-    proxy: proxy::Proxy,
-    control: control::Control,
-    admin_server: Admin,
-    drain: Duration,
-}
+/// Between two attempts to get a state file that another process holds.
+const RETRY: Duration = Duration::from_millis(20);
 
 /// Why the process did not start.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +73,9 @@ pub(crate) enum StartError {
     /// The system gives no thread.
     #[error("no thread for the control loop: {0}")]
     Thread(io::Error),
+    /// The process that runs goes on.
+    #[error("cannot take over: {0}")]
+    Takeover(#[from] takeover::Failed),
 }
 
 /// Starts everything that `files` ask for.
@@ -81,104 +83,100 @@ pub(crate) enum StartError {
 /// # Errors
 /// The documents, an address or the state file cannot be used; nothing runs then.
 pub(crate) fn start(files: &[PathBuf]) -> Result<Running, StartError> {
-    let mut files = Files::new(files.to_vec());
-    let (spec, folder) = documents::load(&mut files).map_err(StartError::Documents)?;
-    let edge = spec.edge.clone();
-    let state_file = state_file(&edge, &folder);
-    let refused = |why: String| StartError::State {
-        path: state_file.display().to_string(),
-        why,
-    };
-    let token = edge
-        .token_file
-        .as_ref()
-        .map(|file| token(&folder.join(file)))
-        .transpose()?;
-    let store = Store::open(state_file.clone()).map_err(|error| refused(error.to_string()))?;
-    let saved = saved(&state_file).map_err(refused)?;
-
-    let workers = edge
-        .workers
-        .or_else(|| thread::available_parallelism().ok())
-        .unwrap_or(NonZeroUsize::MIN);
-    let (stats, routes) = (
-        Arc::new(Stats::new(workers.get())),
-        Arc::new(Routes::default()),
-    );
-    let clock = proxy::Clock::start();
-    let mut engine = Engine::new(spec, saved, Arc::clone(&stats), Arc::clone(&routes), store);
-    // The first table is there before the first request.
-    engine.tick(jiff::Timestamp::now(), clock.elapsed());
-    let proxy = proxy::start(&config(&edge, workers), &routes, clock)?;
-
-    let mut exporter = proxy::metrics::Exporter::new(stats, Arc::clone(&routes));
-    exporter.add_connections(proxy.counters());
-    let engine = Arc::new(Mutex::new(engine));
-    crate::metrics::register(exporter.registry_mut(), &engine);
-    let exporter = Arc::new(exporter);
-    let shared = admin::Shared {
-        engine: Arc::clone(&engine),
-        routes: Arc::clone(&routes),
-        exporter: Arc::clone(&exporter),
-        clock,
-        token,
-    };
-    let admin_server = admin::start(edge.admin, shared).map_err(|why| StartError::Admin {
-        address: edge.admin,
-        why,
-    })?;
-    let control = control::start(control::Loop {
-        engine,
-        files,
-        clock,
-        exporter,
-        routes,
-    })
-    .map_err(StartError::Thread)?;
-    Ok(Running {
-        admin: admin_server.address,
-        listeners: proxy.addresses().to_vec(),
-        proxy,
-        control,
-        admin_server,
-        drain: edge.timeouts.drain.unwrap_or(DRAIN),
-    })
+    let prepared = Prepared::read(files)?;
+    let (listeners, admin) = prepared.listen(None)?;
+    prepared.start(listeners, admin, None)
 }
 
-impl Running {
-    /// Accepts nothing more, finishes the requests under way within the drain deadline, keeps the state, and ends.
-    pub(crate) fn shutdown(self) {
-        let drained = self.proxy.shutdown(self.drain);
-        if drained.cut > 0 {
-            tracing::warn!(
-                "{} connections were cut at the drain deadline of {:.0?}",
-                drained.cut,
-                self.drain
-            );
-        }
-        // Verdicts and scrapes go on until the last request has ended.
-        self.control.stop();
-        drop(self.admin_server);
-    }
+/// As [`start`], with the sockets and the rollouts of the process that has the state file in use.
+///
+/// # Errors
+/// As with [`start`]; and the other process refuses, or there is none. It goes on then, as if nothing had happened.
+pub(crate) fn take_over(files: &[PathBuf]) -> Result<Running, StartError> {
+    let prepared = Prepared::read(files)?;
+    let (mut taking, sockets) = Taking::begin(&takeover::path(&prepared.state_file))?;
+    let (listeners, admin) = prepared.listen(Some(sockets))?;
+    taking.release()?;
+    prepared.start(listeners, admin, Some(taking))
 }
 
-/// Runs `files` until the process is asked to end.
-pub(crate) fn run(files: &[PathBuf]) -> ExitCode {
-    let running = match start(files) {
+/// Runs the files until the process is asked to end, or another one takes over.
+pub(crate) fn run(args: &RunArgs) -> ExitCode {
+    let started = match args.takeover {
+        true => take_over(&args.files),
+        false => start(&args.files),
+    };
+    let mut running = match started {
         Ok(running) => running,
         Err(error) => {
             eprintln!("sluice: {error}");
             return ExitCode::from(2);
         }
     };
+    let (runtime, mut signals) = match listen_to_signals() {
+        Ok(listening) => listening,
+        Err(error) => {
+            let ending = Ending::Deaf(error.to_string());
+            tracing::error!("{ending}; draining");
+            running.shutdown();
+            return ending.exit_code();
+        }
+    };
+    let ending = serve(&mut running, &runtime, &mut signals, args);
+    tracing::info!("{ending}; draining");
+    if ending != Ending::Succeeded {
+        notify::tell(News::Stopping);
+    }
+    running.drain(&runtime, &mut signals, &ending);
+    ending.exit_code()
+}
+
+/// A runtime for what comes from outside, and the signals.
+fn listen_to_signals() -> io::Result<(Runtime, Signals)> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let signals = runtime.block_on(async { Signals::listen() })?;
+    Ok((runtime, signals))
+}
+
+/// Serves until the process has to end.
+fn serve(
+    running: &mut Running,
+    runtime: &Runtime,
+    signals: &mut Signals,
+    args: &RunArgs,
+) -> Ending {
+    let successors = runtime.block_on(async { wait_for_successors(&running.state_file) });
     for address in &running.listeners {
         tracing::info!("requests come in at http://{address}");
     }
     tracing::info!("admin server at http://{}", running.admin);
-    let ended = ending::wait(&running.proxy);
-    tracing::info!("{ended}; draining");
-    running.shutdown();
-    ended.exit_code()
+    notify::tell(News::Ready);
+    loop {
+        match runtime.block_on(signals.next(&running.proxy, successors.as_ref())) {
+            Event::Ending(ending) => return ending,
+            Event::Renew => renew::renew(&args.files, &running.shared.is_draining),
+            // Nothing else is heard meanwhile, which is short, and signals are not lost.
+            Event::Successor(stream) => match running.hand_on(stream) {
+                Ok(()) => return Ending::Succeeded,
+                Err(failed) => tracing::warn!("not taken over: {failed}; this process goes on"),
+            },
+        }
+    }
+}
+
+/// Begins to wait for processes that take over. Without that, this one serves all the same.
+fn wait_for_successors(state_file: &Path) -> Option<UnixListener> {
+    let path = takeover::path(state_file);
+    match takeover::listen(&path).and_then(UnixListener::from_std) {
+        Ok(successors) => Some(successors),
+        Err(error) => {
+            let path = path.display();
+            tracing::warn!("{path}: {error}: no other process can take over from this one");
+            None
+        }
+    }
 }
 
 fn state_file(edge: &Edge, folder: &Path) -> PathBuf {

@@ -45,7 +45,8 @@ pub struct Engine {
     dormant: BTreeMap<RolloutId, SavedRollout>,
     stats: Arc<Stats>,
     routes: Arc<Routes>,
-    store: Store,
+    /// Where states are kept; none while another process may have the rollouts in hand.
+    store: Option<Store>,
     published: Published,
     /// What keeps the documents as they are now from being acted on; empty when they are what runs.
     problems: Vec<String>,
@@ -81,6 +82,8 @@ pub enum Refused {
     Unknown,
     /// The verb means nothing in the state that the rollout is in: why, and what is allowed.
     NotNow(String),
+    /// Another process is taking the rollouts over, or has.
+    Released,
 }
 
 /// A decision that was carried out and is on its way to the disk.
@@ -115,7 +118,7 @@ impl Engine {
             dormant: saved.into_rollouts(),
             stats,
             routes,
-            store,
+            store: Some(store),
             published: Published {
                 stale: true,
                 ..Published::default()
@@ -199,9 +202,12 @@ impl Engine {
     }
 
     /// One turn at `now`, which is `elapsed` after the process's epoch: reads the counters, judges, takes every step
-    /// that is due and publishes what follows.
+    /// that is due and publishes what follows. While the rollouts are released it does nothing: what is published stays.
     pub fn tick(&mut self, now: Timestamp, elapsed: Duration) {
         self.last_tick = elapsed;
+        if self.store.is_none() {
+            return;
+        }
         let traffic = Traffic::at(elapsed, &self.stats, &self.routes);
         let mut changed = false;
         for (id, entry) in &mut self.entries {
@@ -282,7 +288,7 @@ impl Engine {
     /// Carries `verb` out on `rollout`, in the same turn.
     ///
     /// # Errors
-    /// There is no such rollout, or the verb means nothing now.
+    /// There is no such rollout, the verb means nothing now, or the rollouts are released.
     pub fn act(
         &mut self,
         rollout: &RolloutId,
@@ -290,6 +296,7 @@ impl Engine {
         now: Timestamp,
         elapsed: Duration,
     ) -> Result<Kept, Refused> {
+        let durability = self.store.as_ref().ok_or(Refused::Released)?.durability();
         let entry = self.entries.get_mut(rollout).ok_or(Refused::Unknown)?;
         let spec = self.spec.rollouts.get(rollout).ok_or(Refused::Unknown)?;
         let traffic = Traffic::at(elapsed, &self.stats, &self.routes);
@@ -300,13 +307,30 @@ impl Engine {
         self.changes += 1;
         let version = self.keep(elapsed);
         Ok(Kept {
-            durability: self.store.durability(),
+            durability,
             version,
         })
     }
 
-    /// Hands all states to the store.
+    /// Lets go of the rollouts, so that another process can take them in hand: no decision is taken and no verb
+    /// accepted until [`Engine::resume`]. Gives the store, which has been handed the last state: when that is on the
+    /// disk and the store is dropped, the other process may open it. Nothing when they are released already.
+    pub fn release(&mut self, elapsed: Duration) -> Option<Store> {
+        self.keep(elapsed);
+        self.store.take()
+    }
+
+    /// Takes the rollouts in hand again as they were left. `store` must be of the same file.
+    pub fn resume(&mut self, store: Store) {
+        self.store = Some(store);
+        self.changes += 1;
+    }
+
+    /// Hands all states to the store, if there is one.
     fn keep(&mut self, elapsed: Duration) -> Version {
+        let Some(store) = &self.store else {
+            return Version::default();
+        };
         self.last_saved = elapsed;
         let live = self
             .entries
@@ -316,8 +340,7 @@ impl Engine {
             .dormant
             .iter()
             .map(|(id, saved)| (id.clone(), saved.clone()));
-        self.store
-            .save(Saved::from_rollouts(live.chain(dormant)).to_bytes())
+        store.save(Saved::from_rollouts(live.chain(dormant)).to_bytes())
     }
 
     /// When the engine is to be turned next, counted from its last turn.

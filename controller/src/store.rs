@@ -96,6 +96,26 @@ impl Store {
         self.mailbox.lock().failure.clone()
     }
 
+    /// Waits, for up to `patience`, until the newest state is on the disk.
+    ///
+    /// # Errors
+    /// What the write failed with, or that it takes longer.
+    pub fn settle(&self, patience: Duration) -> Result<(), String> {
+        let pending = self.mailbox.lock();
+        let newest = pending.newest;
+        let is_behind = |pending: &mut Pending| pending.tried < newest;
+        let waited = self
+            .mailbox
+            .changed
+            .wait_timeout_while(pending, patience, is_behind);
+        let (pending, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        match &pending.failure {
+            _ if pending.tried < newest => Err(format!("the disk takes longer than {patience:?}")),
+            Some(failure) if pending.written < newest => Err(failure.clone()),
+            _ => Ok(()),
+        }
+    }
+
     /// A way to wait for writes that other threads can keep.
     pub fn durability(&self) -> Durability {
         Durability(Arc::clone(&self.mailbox))
@@ -273,8 +293,10 @@ mod tests {
         let error = store.durability().wait(failed).unwrap_err();
         assert!(error.contains("state.json"), "{error}");
         fs::remove_dir(&blocked).unwrap();
+        assert_eq!(store.settle(LAST_WRITE), Err(error));
         let healed = store.save(b"second".to_vec());
         store.durability().wait(healed).unwrap();
+        store.settle(LAST_WRITE).unwrap();
         assert_eq!(store.failure(), None);
         assert_eq!(read(&path).unwrap().unwrap(), b"second");
     }

@@ -3,13 +3,16 @@
 use crate::{
     client::http1,
     http1::{BodyFault, Framing, Piece},
+    mirror::Tee,
     watch::Watch,
 };
 use h2::RecvStream;
 use std::{
     rc::Rc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
+use tokio::time::Instant;
 
 /// Why the rest of a body does not come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +43,9 @@ pub(crate) struct RequestBody {
     has_ended: bool,
     waits_for_client: bool,
     kept: Option<Kept>,
+    /// Bytes each second that must come, and since when; 0 for any.
+    pace: (u32, Option<Instant>),
+    tee: Option<Tee>,
 }
 
 /// Where the pieces come from.
@@ -74,6 +80,8 @@ impl RequestBody {
             received: 0,
             waits_for_client: false,
             kept: None,
+            pace: (0, None),
+            tee: None,
         }
     }
 
@@ -111,6 +119,33 @@ impl RequestBody {
         match (self.framing, limit) {
             (Framing::Length(length), Some(limit)) if length > limit => Err(BodyError::TooLarge),
             _ => Ok(()),
+        }
+    }
+
+    /// What came whole earlier and is given again.
+    pub(crate) fn of(pieces: Vec<Piece>, framing: Framing, watch: &Rc<Watch>) -> Self {
+        let mut body = Self::new(Source::None, framing, watch);
+        body.has_ended = true;
+        body.kept = Some(Kept {
+            pieces,
+            bytes: 0,
+            limit: usize::MAX,
+            next: 0,
+        });
+        body
+    }
+
+    /// Demands that it comes on at `rate` bytes each second at least, once it has begun for a while; 0 for any.
+    pub(crate) fn set_pace(&mut self, rate: u32) {
+        self.pace.0 = rate;
+    }
+
+    /// Has `tee` get all pieces, too. At once, when there is no body.
+    pub(crate) fn set_tee(&mut self, tee: Tee) {
+        if self.has_ended {
+            tee.end();
+        } else {
+            self.tee = Some(tee);
         }
     }
 
@@ -168,6 +203,9 @@ impl RequestBody {
         }
         let piece = self.source.poll_piece(context);
         self.waits_for_client = piece.is_pending();
+        if piece.is_pending() {
+            self.keep_pace();
+        }
         let piece = ready!(piece)?;
         self.watch.moved();
         match &piece {
@@ -184,7 +222,28 @@ impl RequestBody {
         Poll::Ready(Ok(piece))
     }
 
+    /// Sets the deadline by which more must have come: what has come is worth so much time, after a beginning that is
+    /// given to all.
+    fn keep_pace(&mut self) {
+        const BEGINNING: Duration = Duration::from_secs(5);
+        let (rate, since) = &mut self.pace;
+        if *rate == 0 {
+            return;
+        }
+        let since = *since.get_or_insert_with(Instant::now);
+        let earned = Duration::from_millis(self.received.saturating_mul(1000) / u64::from(*rate));
+        self.watch.set_pace(Some(since + BEGINNING + earned));
+    }
+
     fn remember(&mut self, piece: &Piece) {
+        if let Some(tee) = &mut self.tee {
+            tee.take(piece);
+            if matches!(piece, Piece::End)
+                && let Some(tee) = self.tee.take()
+            {
+                tee.end();
+            }
+        }
         let Some(kept) = &mut self.kept else { return };
         if let Piece::Data(data) = piece {
             kept.bytes += data.len();

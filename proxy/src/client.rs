@@ -6,8 +6,10 @@ pub(crate) mod http2;
 use crate::{
     http1::{Preface, is_http2_preface},
     input::{HEAD_ROOM, poll_read},
-    request::Peer,
+    proxy_protocol::{self, Header},
+    request::{Peer, Scheme},
     stream::Stream,
+    tls,
     watch::Watch,
     worker::{Gate, Worker},
 };
@@ -17,7 +19,8 @@ use http::{Response, response};
 use std::{
     cell::RefCell,
     future::{Future, poll_fn},
-    net::{IpAddr, SocketAddr},
+    io,
+    net::SocketAddr,
     pin::{Pin, pin},
     rc::Rc,
     task::{Context, Poll},
@@ -40,8 +43,10 @@ pub(crate) struct Client {
     pub(crate) worker: Rc<Worker>,
     /// The listener that it came in at.
     pub(crate) gate: Rc<Gate>,
-    /// Where it connected from.
-    pub(crate) address: IpAddr,
+    /// Where it connected from, or the PROXY header says that it did.
+    pub(crate) source: SocketAddr,
+    /// Where it connected to.
+    pub(crate) destination: SocketAddr,
     /// What endpoints are told of it.
     pub(crate) peer: Peer,
 }
@@ -98,28 +103,70 @@ impl std::fmt::Debug for Early {
 }
 
 /// Serves a client's connection to its end.
-pub(crate) async fn serve(worker: Rc<Worker>, gate: Rc<Gate>, stream: TcpStream, peer: SocketAddr) {
+pub(crate) async fn serve(
+    worker: Rc<Worker>,
+    gate: Rc<Gate>,
+    stream: TcpStream,
+    peer: SocketAddr,
+) {
     // An error shows at the next use.
     let _ = stream.set_nodelay(true);
     let _open = worker.open();
+    let Some(_place) = worker.shared.admit(peer.ip()) else {
+        worker.counters().refused.count();
+        return;
+    };
     if worker.is_draining() {
         // It waited to be accepted: the runtime has yet to see whether a request waits on it.
         yield_now().await;
     }
+    let begun = timeout(worker.timeouts.request_header, begin(&worker, &gate, stream, peer));
+    let Ok(Ok((stream, source, destination))) = begun.await else {
+        worker.counters().handshakes_failed.count();
+        return;
+    };
+    let scheme = if stream.is_tls() { Scheme::Https } else { Scheme::Http };
+    let agreed = stream.alpn().map(|name| name == b"h2");
+    let forwarding = Rc::clone(&worker.forwarding);
     let client = Rc::new(Client {
-        address: peer.ip(),
-        peer: Peer::new(peer.ip()),
+        source,
+        destination,
+        peer: Peer::new(source.ip(), destination.port(), scheme, forwarding),
         worker,
         gate,
     });
-    let mut stream = Stream::Plain(stream);
+    let mut stream = stream;
     let mut input = BytesMut::new();
-    let is_http2 = client.gate.http2 && speaks_http2(&client, &mut stream, &mut input).await;
+    let is_http2 = match agreed {
+        Some(is_http2) => is_http2,
+        None => client.gate.http2 && speaks_http2(&client, &mut stream, &mut input).await,
+    };
     if is_http2 {
         http2::serve(client, stream, input).await;
     } else {
         http1::serve(client, stream, input).await;
     }
+}
+
+/// What comes before HTTP: the PROXY header, and the TLS handshake. Gives who connected, and where to.
+async fn begin(
+    worker: &Worker,
+    gate: &Gate,
+    mut tcp: TcpStream,
+    peer: SocketAddr,
+) -> io::Result<(Stream, SocketAddr, SocketAddr)> {
+    let (mut source, mut destination) = (peer, tcp.local_addr()?);
+    if proxy_protocol::is_expected(&gate.proxy_protocol, peer.ip())
+        && let Header::Proxied { source: from, destination: to } =
+            proxy_protocol::read_header(&mut tcp).await?
+    {
+        (source, destination) = (from, to);
+    }
+    let stream = match worker.tls.server(gate.index) {
+        Some(server) => tls::accept(server.config(), tcp).await?,
+        None => Stream::Plain(tcp),
+    };
+    Ok((stream, source, destination))
 }
 
 /// Whether the client begins with the preface of HTTP/2 (RFC 9113 section 3.4). What was read to find out is in

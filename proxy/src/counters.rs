@@ -24,6 +24,16 @@ pub struct CountersRead {
     pub no_route: u64,
     /// Requests that were refused for what they are: no valid host, target, method or framing.
     pub bad_requests: u64,
+    /// Client connections that were closed at once, as there were as many as may be.
+    pub refused: u64,
+    /// Client connections that ended in a PROXY header or a TLS handshake that was no good.
+    pub handshakes_failed: u64,
+    /// Requests that were answered with 503 for lack of memory.
+    pub shed: u64,
+    /// Requests that the canary failed and that were sent to stable.
+    pub rescued: u64,
+    /// Long-lived exchanges that were closed because their version had lost its weight.
+    pub drained: u64,
 }
 
 /// One worker's cells. Aligned so that no two workers' cells share a cache line (or its pair, which x86 prefetches
@@ -39,6 +49,11 @@ pub(crate) struct WorkerCounters {
     pub(crate) accept_failures: Cell,
     pub(crate) no_route: Cell,
     pub(crate) bad_requests: Cell,
+    pub(crate) refused: Cell,
+    pub(crate) handshakes_failed: Cell,
+    pub(crate) shed: Cell,
+    pub(crate) rescued: Cell,
+    pub(crate) drained: Cell,
 }
 
 /// A number that one thread writes and all may read.
@@ -79,6 +94,11 @@ impl Counters {
             sum.accept_failures += worker.accept_failures.read();
             sum.no_route += worker.no_route.read();
             sum.bad_requests += worker.bad_requests.read();
+            sum.refused += worker.refused.read();
+            sum.handshakes_failed += worker.handshakes_failed.read();
+            sum.shed += worker.shed.read();
+            sum.rescued += worker.rescued.read();
+            sum.drained += worker.drained.read();
         }
         sum
     }

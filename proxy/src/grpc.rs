@@ -12,6 +12,23 @@ pub(crate) const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 /// The status UNAVAILABLE: the call may be made again.
 pub(crate) const UNAVAILABLE: u16 = 14;
 
+/// The gRPC status that stands for an HTTP status (gRPC, "HTTP to gRPC Status Code Mapping").
+pub(crate) fn status_of(status: http::StatusCode) -> u16 {
+    const INTERNAL: u16 = 13;
+    const UNAUTHENTICATED: u16 = 16;
+    const PERMISSION_DENIED: u16 = 7;
+    const UNIMPLEMENTED: u16 = 12;
+    const UNKNOWN: u16 = 2;
+    match status.as_u16() {
+        400 => INTERNAL,
+        401 => UNAUTHENTICATED,
+        403 => PERMISSION_DENIED,
+        404 => UNIMPLEMENTED,
+        429 | 502 | 503 | 504 => UNAVAILABLE,
+        _ => UNKNOWN,
+    }
+}
+
 /// What is known of the end of a call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Verdict {
@@ -39,6 +56,11 @@ impl Verdict {
         self.status = status
             .and_then(|status| status.parse().ok())
             .or(self.status);
+    }
+
+    /// The status, where there is one.
+    pub(crate) fn status(self) -> Option<u16> {
+        self.status
     }
 
     /// Whether the server is to blame. These are the codes that `google.rpc.Code` maps to HTTP statuses from 500 on. A

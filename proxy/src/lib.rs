@@ -12,20 +12,16 @@
 //! - Unless the configuration trusts a peer, what it says of host and protocol in `X-Forwarded-*` or `Forwarded` is
 //!   replaced; to `X-Forwarded-For` its address is appended.
 
+mod account;
 mod answer;
-#[allow(dead_code, reason = "the core does not call all of it yet")]
 mod balance;
 mod body;
 mod client;
 mod clock;
 mod config;
 mod counters;
-#[allow(
-    dead_code,
-    reason = "the way of a request does not lead through it yet"
-)]
+mod drains;
 mod filter;
-#[allow(dead_code, reason = "the forwarding core does not make one yet")]
 mod entry;
 mod forward;
 mod grpc;
@@ -34,37 +30,26 @@ mod http1;
 mod input;
 mod lane;
 mod listener;
-#[allow(dead_code, reason = "the forwarding core does not call it yet")]
 mod log;
 pub mod metrics;
+mod mirror;
 mod outbox;
 mod pool;
-#[allow(dead_code, unused_imports, reason = "not called by the core yet")]
 mod proxy_protocol;
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "the way of a request does not lead through all of it yet"
-)]
 mod request;
 mod response;
 mod send;
+mod shared;
 mod spares;
 mod start;
 mod stream;
-#[allow(dead_code, unused_imports, reason = "not called by the core yet")]
 mod tls;
-#[allow(dead_code, reason = "used by the access log and traces alone")]
 mod spool;
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "the forwarding core does not call it yet"
-)]
 mod trace;
 mod tunnel;
 mod upstream;
 mod watch;
+mod way;
 mod worker;
 
 pub use clock::Clock;
@@ -75,7 +60,8 @@ pub use config::{
 pub use counters::{Counters, CountersRead};
 #[doc(hidden)]
 pub use request::fuzz_head;
-pub use start::{Drained, Proxy, StartError, WorkerPanicked, start};
 pub use tls::{Expiry, ListenerTlsError, Tls, TlsError};
 pub use log::{LogCounters, LogError, LogRead};
 pub use trace::{TraceCounters, TraceError, TraceRead};
+pub use listener::{Listeners, NoGroup, SocketGroup};
+pub use start::{Drained, Proxy, StartError, WorkerPanicked, start, start_on};

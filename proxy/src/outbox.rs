@@ -28,6 +28,8 @@ pub(crate) struct Outbox {
     /// Goes last: the end of a chunk.
     tail: &'static [u8],
     has_written: bool,
+    /// Whether the socket may hold back what it took.
+    is_unflushed: bool,
 }
 
 impl Outbox {
@@ -46,6 +48,7 @@ impl Outbox {
 
     /// Throws away what waits.
     pub(crate) fn clear(&mut self) {
+        self.is_unflushed = false;
         self.copied.clear();
         self.piece = Bytes::new();
         self.tail = b"";
@@ -63,6 +66,11 @@ impl Outbox {
 
     /// Whether nothing waits.
     pub(crate) fn is_empty(&self) -> bool {
+        self.is_taken() && !self.is_unflushed
+    }
+
+    /// Whether the socket took everything.
+    fn is_taken(&self) -> bool {
         self.copied.is_empty() && self.piece.is_empty() && self.tail.is_empty()
     }
 
@@ -94,7 +102,7 @@ impl Outbox {
         if self.is_empty() {
             return Poll::Ready(Ok(()));
         }
-        while !self.is_empty() {
+        while !self.is_taken() {
             let mut socket = Pin::new(&mut *socket);
             let written = if self.piece.is_empty() && self.tail.is_empty() {
                 ready!(socket.as_mut().poll_write(context, &self.copied))?
@@ -107,11 +115,14 @@ impl Outbox {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.has_written = true;
+            self.is_unflushed = true;
             self.advance(written);
             watch.moved();
         }
         // TLS holds back what it has encrypted until it is flushed; on a plain socket this does nothing.
-        Pin::new(socket).poll_flush(context)
+        ready!(Pin::new(socket).poll_flush(context))?;
+        self.is_unflushed = false;
+        Poll::Ready(Ok(()))
     }
 
     fn advance(&mut self, mut written: usize) {

@@ -2,7 +2,9 @@
 
 use crate::{
     PoolLimits,
+    balance::Permit,
     upstream::{http1, http2},
+    worker::Worker,
 };
 use std::{
     cell::{Cell, RefCell},
@@ -48,6 +50,30 @@ pub(crate) struct Proxied {
     pub(crate) destination: SocketAddr,
 }
 
+/// A connection's place among those that its Service may have. Given back, it lets one that waits go on.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    _permit: Permit,
+    worker: Rc<Worker>,
+}
+
+impl Slot {
+    /// The place that `permit` gives.
+    pub(crate) fn new(permit: Permit, worker: &Rc<Worker>) -> Self {
+        Self {
+            _permit: permit,
+            worker: Rc::clone(worker),
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        // Who waits runs later, when the permit has been given back.
+        self.worker.pool.closed();
+    }
+}
+
 /// A worker's connections to endpoints.
 #[derive(Debug)]
 pub(crate) struct Pool {
@@ -56,6 +82,8 @@ pub(crate) struct Pool {
     shared: RefCell<HashMap<Key, Vec<Shared>>>,
     connecting: RefCell<HashMap<Key, Rc<Connecting>>>,
     flavors: RefCell<HashMap<*const BackendPolicy, (Arc<BackendPolicy>, Rc<Flavor>)>>,
+    /// Told when a connection has become idle or was closed.
+    freed: Notify,
 }
 
 /// A connection that nobody uses. The one that was used last is taken first: its path is the warmest, and those that
@@ -97,6 +125,7 @@ impl Pool {
             shared: RefCell::default(),
             connecting: RefCell::default(),
             flavors: RefCell::default(),
+            freed: Notify::new(),
         }
     }
 
@@ -105,8 +134,30 @@ impl Pool {
         self.limits.idle_time
     }
 
-    /// What sets connections under `policy` apart; none for HTTP/1 in plain text.
-    pub(crate) fn flavor(&self, policy: &Arc<BackendPolicy>) -> Option<Rc<Flavor>> {
+    /// Waits until a connection has become idle or was closed.
+    pub(crate) async fn freed(&self) {
+        self.freed.notified().await;
+    }
+
+    /// A connection was closed.
+    pub(crate) fn closed(&self) {
+        self.freed.notify_one();
+    }
+
+    /// What sets connections under `policy` apart, for the client that they are `proxied` for; none for HTTP/1 in plain
+    /// text.
+    pub(crate) fn flavor(
+        &self,
+        policy: &Arc<BackendPolicy>,
+        proxied: Option<Proxied>,
+    ) -> Option<Rc<Flavor>> {
+        if proxied.is_some() {
+            return Some(Rc::new(Flavor {
+                protocol: policy.protocol,
+                tls: policy.tls.clone(),
+                proxied,
+            }));
+        }
         if policy.protocol == Protocol::Http1 && policy.tls.is_none() {
             return None;
         }
@@ -140,6 +191,7 @@ impl Pool {
         }
         let mut idle = self.idle.borrow_mut();
         let since = Instant::now();
+        self.freed.notify_one();
         if let Some(endpoint) = idle.get_mut(connection.key()) {
             if endpoint.len() < self.limits.idle_per_endpoint {
                 endpoint.push(Idle { connection, since });

@@ -1,10 +1,14 @@
 //! The body of an answer on its way to the client, with what has to be seen of it: whether it moves, and how it ends.
 
 use crate::{
+    account::Account,
+    balance::{Permit, Seen},
     body::RequestBody,
+    drains::Draining,
     grpc::{self, Verdict},
     http1::{Framing, Piece},
     lane::Dispatched,
+    send::Attempt,
     tunnel::Tunnel,
     upstream::Exchange,
     watch::{Phase, Watch},
@@ -20,7 +24,12 @@ use traffic::{Failure, Outcome};
 
 /// The body of an answer.
 #[derive(Debug)]
-pub(crate) struct ResponseBody(Kind);
+pub(crate) struct ResponseBody {
+    kind: Kind,
+    account: Option<Box<Account>>,
+    /// The request's place among those that its route lets be under way.
+    _permit: Option<traffic::Permit>,
+}
 
 #[derive(Debug)]
 enum Kind {
@@ -33,10 +42,35 @@ enum Kind {
 }
 
 impl ResponseBody {
+    fn of(kind: Kind) -> Self {
+        Self {
+            kind,
+            account: None,
+            _permit: None,
+        }
+    }
+
+    /// Notes how the answer ends.
+    pub(crate) fn keep_account(&mut self, account: Box<Account>) {
+        self.account = Some(account);
+    }
+
+    /// Holds the request's place until the answer has ended.
+    pub(crate) fn keep_permit(&mut self, permit: Option<traffic::Permit>) {
+        self._permit = permit;
+    }
+
+    /// Ends the tunnel, if it is one, as `drain` says.
+    pub(crate) fn drain(&mut self, drain: Option<Draining>) {
+        if let Kind::Tunnel(tunnel) = &mut self.kind {
+            tunnel.drain = drain;
+        }
+    }
+
     /// The proxy's own words.
     pub(crate) fn text(text: impl Into<Bytes>) -> Self {
         let text = text.into();
-        Self(Kind::Text {
+        Self::of(Kind::Text {
             text,
             lets_stay: true,
         })
@@ -45,7 +79,7 @@ impl ResponseBody {
     /// The proxy's own words, after which the client's connection is closed.
     pub(crate) fn last_words(text: impl Into<Bytes>) -> Self {
         let text = text.into();
-        Self(Kind::Text {
+        Self::of(Kind::Text {
             text,
             lets_stay: false,
         })
@@ -53,17 +87,17 @@ impl ResponseBody {
 
     /// What an endpoint sends.
     pub(crate) fn passing(passing: Passing) -> Self {
-        Self(Kind::Passing(Box::new(passing)))
+        Self::of(Kind::Passing(Box::new(passing)))
     }
 
     /// No body: the connection becomes `tunnel` after the head.
     pub(crate) fn tunnel(tunnel: Tunnel) -> Self {
-        Self(Kind::Tunnel(tunnel))
+        Self::of(Kind::Tunnel(tunnel))
     }
 
     /// Whether the client's connection may carry another request.
     pub(crate) fn lets_stay(&self) -> bool {
-        match &self.0 {
+        match &self.kind {
             Kind::Text { lets_stay, .. } => *lets_stay,
             Kind::Passing(_) => true,
             Kind::Tunnel(_) => false,
@@ -72,7 +106,7 @@ impl ResponseBody {
 
     /// How it is framed.
     pub(crate) fn framing(&self) -> Framing {
-        match &self.0 {
+        match &self.kind {
             Kind::Text { text, .. } => Framing::Length(text.len() as u64),
             Kind::Passing(passing) => passing.framing,
             Kind::Tunnel(_) => Framing::None,
@@ -81,24 +115,49 @@ impl ResponseBody {
 
     /// The next piece; [`Piece::End`] is the last.
     pub(crate) fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Result<Piece, Cut>> {
-        match &mut self.0 {
+        let piece = match &mut self.kind {
             Kind::Text { text, .. } if text.is_empty() => Poll::Ready(Ok(Piece::End)),
             Kind::Text { text, .. } => Poll::Ready(Ok(Piece::Data(std::mem::take(text)))),
             Kind::Passing(passing) => passing.poll_piece(context),
             Kind::Tunnel(_) => Poll::Ready(Ok(Piece::End)),
+        };
+        if self.account.is_some() {
+            self.note(&piece);
+        }
+        piece
+    }
+
+    fn note(&mut self, piece: &Poll<Result<Piece, Cut>>) {
+        let Some(account) = &mut self.account else { return };
+        let passing = match &self.kind {
+            Kind::Passing(passing) => Some(passing),
+            Kind::Text { .. } | Kind::Tunnel(_) => None,
+        };
+        match piece {
+            Poll::Ready(Ok(Piece::Data(data))) => account.sent(data.len()),
+            Poll::Ready(Ok(Piece::End)) => {
+                let (received, grpc) = passing.map_or((0, None), |passing| passing.noted());
+                account.attempt_ended(passing.map(|passing| passing.status), None);
+                account.ended(received, grpc);
+            }
+            Poll::Ready(Err(cut)) => {
+                account.attempt_ended(passing.map(|passing| passing.status), Some(cut.0.as_str()));
+                account.failed(cut.0.as_str());
+            }
+            Poll::Ready(Ok(Piece::Trailers(_))) | Poll::Pending => {}
         }
     }
 
     /// Lets the rest of the request be sent, which may take longer than the head of the answer.
     pub(crate) fn poll_upload(&mut self, context: &mut Context<'_>) {
-        if let Kind::Passing(passing) = &mut self.0 {
+        if let Kind::Passing(passing) = &mut self.kind {
             passing.poll_upload(context);
         }
     }
 
     /// The tunnel that the connection becomes, if it does.
     pub(crate) fn into_tunnel(self) -> Option<Tunnel> {
-        match self.0 {
+        match self.kind {
             Kind::Tunnel(tunnel) => Some(tunnel),
             Kind::Text { .. } | Kind::Passing(_) => None,
         }
@@ -111,6 +170,9 @@ impl ResponseBody {
 pub(crate) struct Passing {
     /// What it comes from, until it has come whole.
     exchange: Option<Exchange>,
+    attempt: Option<Attempt>,
+    _permit: Permit,
+    _drain: Option<Draining>,
     framing: Framing,
     request: RequestBody,
     is_uploading: bool,
@@ -124,6 +186,10 @@ pub(crate) struct Passing {
 /// What an answer is made of when its head has come.
 pub(crate) struct Begun {
     pub(crate) exchange: Exchange,
+    pub(crate) attempt: Attempt,
+    /// The request's place among those that the Service has under way.
+    pub(crate) permit: Permit,
+    pub(crate) drain: Option<Draining>,
     pub(crate) framing: Framing,
     pub(crate) request: RequestBody,
     pub(crate) sent: Dispatched,
@@ -138,6 +204,9 @@ impl Passing {
         watch.enter(Phase::Transfer);
         Self {
             exchange: Some(begun.exchange),
+            attempt: Some(begun.attempt),
+            _permit: begun.permit,
+            _drain: begun.drain,
             framing: begun.framing,
             request: begun.request,
             is_uploading: true,
@@ -185,11 +254,26 @@ impl Passing {
         }
     }
 
+    /// Bytes of the request's body that came, and the gRPC status.
+    fn noted(&self) -> (u64, Option<u16>) {
+        let grpc = self.grpc.and_then(Verdict::status);
+        (self.request.received(), grpc)
+    }
+
+    fn end_attempt(&mut self, seen: Seen) {
+        if let Some(attempt) = self.attempt.take() {
+            attempt.end(seen, self.worker.clock.elapsed());
+        }
+    }
+
     fn complete(&mut self) {
         let Some(exchange) = self.exchange.take() else {
             return;
         };
-        self.sent.end(grpc::outcome(self.grpc, self.status));
+        let outcome = grpc::outcome(self.grpc, self.status);
+        self.sent.end(outcome);
+        let has_failed = matches!(outcome, Outcome::Failed { .. }) || self.status >= 500;
+        self.end_attempt(if has_failed { Seen::Failure } else { Seen::Success });
         self.watch.enter(Phase::Idle);
         exchange.finish(&self.worker.pool);
     }
@@ -198,6 +282,7 @@ impl Passing {
         self.exchange = None;
         let status = self.status;
         self.sent.end(Outcome::Failed { status, reason });
+        self.end_attempt(Seen::Failure);
         self.watch.enter(Phase::Transfer);
         Cut(reason)
     }

@@ -1,12 +1,20 @@
 //! Starting and stopping the proxy.
 
 use crate::{
-    Clock, Config, Counters, listener,
+    Clock, Config, Counters, Listener, Listeners, ListenerTlsError, LogCounters, LogError,
+    SocketGroup, Tls, TraceCounters, TraceError,
+    balance::health::Checker,
+    listener::{Seated, Spare},
+    log::{Log, WorkerLog},
+    shared::Shared,
+    tls,
+    trace::{Tracer, WorkerTracer},
+    upstream::connect::Secured,
     worker::{self, Gate},
 };
 use std::{
     io,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     rc::Rc,
     sync::{Arc, mpsc},
     thread,
@@ -18,6 +26,12 @@ use tokio::{
     time::Instant,
 };
 use traffic::Routes;
+
+/// How often certificates are looked at.
+const CERTIFICATES_LOOK: Duration = Duration::from_secs(1);
+
+/// How long the last lines of the access log, and the last spans, may take to be written when the proxy ends.
+const LAST_LINES: Duration = Duration::from_secs(2);
 
 /// Why the proxy cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +47,21 @@ pub enum StartError {
         /// Why not.
         source: io::Error,
     },
+    /// The sockets cannot be shared between workers and whoever they are handed on to.
+    #[error("cannot duplicate the descriptor of a listening socket")]
+    Duplicate(#[source] io::Error),
+    /// A listener cannot speak TLS.
+    #[error(transparent)]
+    Tls(#[from] ListenerTlsError),
+    /// There can be no access log.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// There can be no traces.
+    #[error(transparent)]
+    Trace(#[from] TraceError),
+    /// The system gives no thread for certificates or health checks.
+    #[error("no thread: {0}")]
+    Thread(io::Error),
     /// A worker cannot be started.
     #[error("cannot start worker {worker}")]
     Worker {
@@ -62,7 +91,14 @@ pub struct Drained {
 #[derive(Debug)]
 pub struct Proxy {
     addresses: Vec<SocketAddr>,
+    listeners: Vec<Listener>,
+    spare: Arc<Spare>,
     counters: Arc<Counters>,
+    shared: Arc<Shared>,
+    log: Option<Log>,
+    tracer: Option<Tracer>,
+    _certificates: tls::Watch,
+    _health: Checker,
     workers: Vec<Running>,
     panicked: watch::Receiver<Option<WorkerPanicked>>,
 }
@@ -83,50 +119,64 @@ struct Running {
 /// # Errors
 /// When there is no address, an address cannot be listened on, or a thread cannot be started. Then nothing listens.
 pub fn start(config: &Config, routes: &Arc<Routes>, clock: Clock) -> Result<Proxy, StartError> {
-    if config.listeners.is_empty() {
-        return Err(StartError::NoListener);
-    }
+    start_on(config, Listeners::bind(config)?, routes, clock)
+}
+
+/// As [`start`], on sockets that are there already: `listeners` must have been made for this `config`.
+///
+/// # Errors
+/// When an address cannot be listened on, or a thread cannot be started. Then nothing listens, unless another process has
+/// the same sockets.
+pub fn start_on(
+    config: &Config,
+    listeners: Listeners,
+    routes: &Arc<Routes>,
+    clock: Clock,
+) -> Result<Proxy, StartError> {
     let workers = config.workers.get();
-    let wanted: Vec<SocketAddr> = config.listeners.iter().map(|l| l.address).collect();
-    let listeners = listener::bind(&wanted, workers)?;
-    let addresses = local_addresses(config, &listeners)?;
-    let counters = Arc::new(Counters::new(workers));
+    let shared = Arc::new(Shared::new(config)?);
+    let (log, tracing) = (config.access_log.as_ref(), config.tracing.as_ref());
+    let certificates = tls::Watch::start(Arc::clone(&shared.tls), CERTIFICATES_LOOK);
+    let connect = Secured(Arc::clone(shared.tls.client()));
+    let health = Checker::start(Arc::clone(routes), clock, connect);
+    let addresses = listeners.addresses();
+    listeners.listen()?;
+    let seats = listeners.deal(workers);
     let (alarm, panicked) = watch::channel(None);
     let mut proxy = Proxy {
         addresses,
-        counters,
+        listeners: config.listeners.clone(),
+        spare: Arc::new(Spare::beside(&seats).map_err(StartError::Duplicate)?),
+        counters: Arc::new(Counters::new(workers)),
+        shared,
+        log: log.map(|log| Log::start(log, workers)).transpose()?,
+        tracer: tracing
+            .map(|tracing| Tracer::start(tracing, workers))
+            .transpose()?,
+        _certificates: certificates.map_err(StartError::Thread)?,
+        _health: health.map_err(StartError::Thread)?,
         workers: Vec::with_capacity(workers),
         panicked,
     };
-    for (worker, listeners) in listeners.into_iter().enumerate() {
+    for (worker, sockets) in seats.into_iter().enumerate() {
         let seat = Seat {
             worker,
             config: config.clone(),
             routes: Arc::clone(routes),
             clock,
             counters: Arc::clone(&proxy.counters),
+            shared: Arc::clone(&proxy.shared),
+            log: proxy.log.as_ref().map(|log| log.worker(worker)),
+            tracer: proxy.tracer.as_ref().map(|tracer| tracer.worker(worker)),
+            spare: Arc::clone(&proxy.spare),
             alarm: alarm.clone(),
         };
         // Workers start one after the other, so that each has the number that its counters have.
-        let running = seat.start(listeners);
+        let running = seat.start(sockets);
         let running = running.map_err(|source| StartError::Worker { worker, source })?;
         proxy.workers.push(running);
     }
     Ok(proxy)
-}
-
-fn local_addresses(
-    config: &Config,
-    listeners: &[Vec<TcpListener>],
-) -> Result<Vec<SocketAddr>, StartError> {
-    let first = listeners.iter().flatten();
-    first
-        .zip(config.listeners.iter().map(|l| l.address))
-        .map(|(listener, address)| {
-            let bound = listener.local_addr();
-            bound.map_err(|source| StartError::Bind { address, source })
-        })
-        .collect()
 }
 
 impl Proxy {
@@ -138,6 +188,28 @@ impl Proxy {
     /// The counters of connections, and of requests that went to no version.
     pub fn counters(&self) -> Arc<Counters> {
         Arc::clone(&self.counters)
+    }
+
+    /// The certificates of the listeners.
+    pub fn tls(&self) -> Arc<Tls> {
+        Arc::clone(&self.shared.tls)
+    }
+
+    /// What became of the access log's lines, if there is one.
+    pub fn log_counters(&self) -> Option<Arc<LogCounters>> {
+        self.log.as_ref().map(Log::counters)
+    }
+
+    /// What became of the traces' spans, if there are traces.
+    pub fn trace_counters(&self) -> Option<Arc<TraceCounters>> {
+        self.tracer.as_ref().map(Tracer::counters)
+    }
+
+    /// Opens the file of the access log anew.
+    pub fn reopen_log(&self) {
+        if let Some(log) = &self.log {
+            log.reopen();
+        }
     }
 
     /// A future that is ready when a worker has panicked. The others go on serving, but a core is lost: whoever runs
@@ -155,10 +227,20 @@ impl Proxy {
         }
     }
 
+    /// Descriptors of all sockets that are listened on, by listener, to be handed on to another process. As long as
+    /// somebody has them, their connections that nobody has accepted yet outlive this proxy.
+    ///
+    /// # Errors
+    /// The process may not have more descriptors.
+    pub fn sockets(&self) -> io::Result<Vec<SocketGroup>> {
+        self.spare.groups(&self.listeners)
+    }
+
     /// Stops accepting, closes idle connections, lets the others finish their exchange, and cuts what is left after
     /// `deadline`. Blocks until all workers have ended.
     pub fn shutdown(self, deadline: Duration) -> Drained {
         let deadline = Instant::now() + deadline;
+        self.spare.close_all();
         let (stops, threads): (Vec<_>, Vec<_>) = self
             .workers
             .into_iter()
@@ -172,6 +254,12 @@ impl Proxy {
             .into_iter()
             .filter_map(|thread| thread.join().ok())
             .sum();
+        if let Some(log) = self.log {
+            log.finish(LAST_LINES);
+        }
+        if let Some(tracer) = self.tracer {
+            tracer.finish(LAST_LINES);
+        }
         Drained { cut }
     }
 }
@@ -183,17 +271,21 @@ struct Seat {
     routes: Arc<Routes>,
     clock: Clock,
     counters: Arc<Counters>,
+    shared: Arc<Shared>,
+    log: Option<WorkerLog>,
+    tracer: Option<WorkerTracer>,
+    spare: Arc<Spare>,
     alarm: watch::Sender<Option<WorkerPanicked>>,
 }
 
 impl Seat {
     /// Starts the thread and waits until it serves.
-    fn start(self, listeners: Vec<TcpListener>) -> io::Result<Running> {
+    fn start(self, sockets: Vec<Seated>) -> io::Result<Running> {
         let (stop, stopped) = oneshot::channel();
         let (ready, is_ready) = mpsc::channel();
         let thread = thread::Builder::new()
             .name(format!("worker-{}", self.worker))
-            .spawn(move || self.run(listeners, stopped, &ready))?;
+            .spawn(move || self.run(sockets, stopped, &ready))?;
         // A thread that hung up without a word has panicked.
         let panicked = |_| Err(io::Error::other("the thread panicked"));
         is_ready.recv().unwrap_or_else(panicked)?;
@@ -201,27 +293,24 @@ impl Seat {
     }
 
     fn run(
-        self,
-        listeners: Vec<TcpListener>,
+        mut self,
+        sockets: Vec<Seated>,
         stop: oneshot::Receiver<Instant>,
         ready: &mpsc::Sender<io::Result<()>>,
     ) -> usize {
-        let _alarm = PanicAlarm(&self);
+        let _alarm = PanicAlarm::new(&self);
         let runtime = Builder::new_current_thread()
             .enable_io()
             .enable_time()
             .build_local(LocalOptions::default());
         let served = runtime.and_then(|runtime| {
             runtime.block_on(async {
-                let listeners = listeners
+                let listeners = sockets
                     .into_iter()
-                    .zip(&self.config.listeners)
-                    .map(|(socket, listener)| {
-                        let gate = Gate {
-                            name: Arc::clone(&listener.name),
-                            http2: listener.http2,
-                        };
-                        Ok((Rc::new(gate), tokio::net::TcpListener::from_std(socket)?))
+                    .filter_map(|seated| {
+                        let gate = Gate::new(&self.config, seated.listener)?;
+                        let socket = tokio::net::TcpListener::from_std(seated.socket);
+                        Some(socket.map(|socket| (Rc::new(gate), socket)))
                     })
                     .collect::<io::Result<Vec<_>>>()?;
                 let counters = Arc::clone(&self.counters);
@@ -231,6 +320,8 @@ impl Seat {
                     &self.routes,
                     self.clock,
                     counters,
+                    Arc::clone(&self.shared),
+                    (self.log.take(), self.tracer.take()),
                 );
                 let _ = ready.send(Ok(()));
                 Ok(worker::run(Rc::new(worker), listeners, stop).await)
@@ -244,13 +335,29 @@ impl Seat {
 }
 
 /// Tells when its thread panics.
-struct PanicAlarm<'a>(&'a Seat);
+struct PanicAlarm {
+    worker: usize,
+    spare: Arc<Spare>,
+    alarm: watch::Sender<Option<WorkerPanicked>>,
+}
 
-impl Drop for PanicAlarm<'_> {
+impl PanicAlarm {
+    fn new(seat: &Seat) -> Self {
+        Self {
+            worker: seat.worker,
+            spare: Arc::clone(&seat.spare),
+            alarm: seat.alarm.clone(),
+        }
+    }
+}
+
+impl Drop for PanicAlarm {
     fn drop(&mut self) {
         if thread::panicking() {
-            let worker = self.0.worker;
-            self.0.alarm.send_replace(Some(WorkerPanicked { worker }));
+            let worker = self.worker;
+            // Nobody accepts from its sockets any more: new connections are to go to those of the other workers.
+            self.spare.close(worker);
+            self.alarm.send_replace(Some(WorkerPanicked { worker }));
         }
     }
 }

@@ -2,12 +2,14 @@
 
 use crate::{
     client::Ask,
+    drains::Draining,
     headers::{self, Upgrade},
+    pool::Slot,
     response::ResponseBody,
     send::{Answered, NoAnswer},
     stream::Stream,
     upstream::Exchange,
-    watch::Phase,
+    watch::{Phase, Watch},
 };
 use bytes::Bytes;
 use http::Response;
@@ -16,7 +18,6 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy_bidirectional},
@@ -30,7 +31,9 @@ pub(crate) fn prepare(
     answered: Answered,
     asked: Option<&Upgrade>,
 ) -> Result<Response<ResponseBody>, NoAnswer> {
-    let Answered { exchange, answer } = answered;
+    let Answered {
+        exchange, answer, ..
+    } = answered;
     let mut head = answer.parts;
     // An endpoint may change the protocol only when it was asked to (RFC 9110 section 15.2.2).
     let agreed = headers::upgrade(&head.headers).filter(|_| asked.is_some());
@@ -38,11 +41,16 @@ pub(crate) fn prepare(
     let Exchange::Http1(connection) = exchange else {
         return Err(NoAnswer::Version(Failure::Protocol));
     };
-    let (stream, read) = connection.into_io();
+    let (stream, read, slot) = connection.into_io();
     ask.watch.enter(Phase::Transfer);
     headers::remove_hop_by_hop(&mut head.headers);
     protocol.set(&mut head.headers);
-    let tunnel = Tunnel { stream, read };
+    let tunnel = Tunnel {
+        stream,
+        read,
+        drain: None,
+        _slot: slot,
+    };
     Ok(Response::from_parts(head, ResponseBody::tunnel(tunnel)))
 }
 
@@ -53,12 +61,15 @@ pub(crate) struct Tunnel {
     pub(crate) stream: Stream,
     /// What has come on it after the answer that began the tunnel.
     pub(crate) read: Bytes,
+    /// Set when the tunnel ends some time after its version has lost its weight.
+    pub(crate) drain: Option<Draining>,
+    _slot: Slot,
 }
 
 impl Tunnel {
-    /// Passes bytes both ways until both sides have ended, one fails, or nothing has moved for `idle`. `sent` is what
-    /// the client sent before the tunnel began.
-    pub(crate) async fn run(mut self, mut client: Stream, sent: Bytes, idle: Duration) {
+    /// Passes bytes both ways until both sides have ended, one fails, nothing has moved for as long as `watch` lets it, or
+    /// its version has lost its weight. `sent` is what the client sent before the tunnel began.
+    pub(crate) async fn run(mut self, mut client: Stream, sent: Bytes, watch: &Watch) {
         let moved = Cell::new(Instant::now());
         let pass = async {
             let (mut client, mut endpoint) = (
@@ -67,9 +78,11 @@ impl Tunnel {
             );
             endpoint.write_all(&sent).await?;
             client.write_all(&self.read).await?;
+            client.flush().await?;
             copy_bidirectional(&mut client, &mut endpoint).await
         };
         let stalled = async {
+            let idle = watch.limits().idle;
             loop {
                 let deadline = moved.get() + idle;
                 if deadline <= Instant::now() {
@@ -78,11 +91,19 @@ impl Tunnel {
                 sleep_until(deadline).await;
             }
         };
+        let drained = async {
+            match &self.drain {
+                Some(drain) => drain.told.notified().await,
+                None => std::future::pending().await,
+            }
+            sleep_until(watch.until().unwrap_or_else(Instant::now)).await;
+        };
         tokio::select! {
             ended = pass => if let Err(error) = ended {
                 tracing::debug!(%error, "a tunnel broke off");
             },
             () = stalled => tracing::debug!("a tunnel lay idle for too long"),
+            () = drained => tracing::debug!("a tunnel's version has lost its weight"),
         }
     }
 }

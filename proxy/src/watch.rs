@@ -40,6 +40,8 @@ pub(crate) struct Watch {
     limits: Cell<Timeouts>,
     /// When the request must have ended, whatever its phase is.
     until: Cell<Option<Instant>>,
+    /// How long the answer to the present attempt is waited for, if less than otherwise.
+    attempt: Cell<Option<Duration>>,
     /// When the client's body must have come further.
     pace: Cell<Option<Instant>>,
 }
@@ -53,14 +55,27 @@ impl Watch {
             is_over: Cell::new(false),
             limits: Cell::new(limits),
             until: Cell::new(None),
+            attempt: Cell::new(None),
             pace: Cell::new(None),
         }
     }
 
-    /// A request begins that `limits` are for, and which may take until `until` altogether.
-    pub(crate) fn limit(&self, limits: Timeouts, until: Option<Instant>) {
+    /// `limits` are for the present request, which may take `whole` altogether.
+    pub(crate) fn limit(&self, limits: Timeouts, whole: Option<Duration>) {
         self.limits.set(limits);
-        self.until.set(until);
+        self.attempt.set(None);
+        self.pace.set(None);
+        self.until.set(whole.map(|whole| Instant::now() + whole));
+    }
+
+    /// The answer to the present attempt is waited for no longer than `attempt`.
+    pub(crate) fn limit_attempt(&self, attempt: Option<Duration>) {
+        self.attempt.set(attempt);
+    }
+
+    /// Whether the request has lasted as long as it may altogether.
+    pub(crate) fn must_end(&self) -> bool {
+        self.until.get().is_some_and(|until| until <= Instant::now())
     }
 
     /// The limits of the present request.
@@ -71,6 +86,11 @@ impl Watch {
     /// While the client's body is waited for, more of it must come before `pace`.
     pub(crate) fn set_pace(&self, pace: Option<Instant>) {
         self.pace.set(pace);
+    }
+
+    /// When the request must have ended, if that is set.
+    pub(crate) fn until(&self) -> Option<Instant> {
+        self.until.get()
     }
 
     /// Ends the request at `deadline`, unless it ends before.
@@ -121,7 +141,10 @@ impl Watch {
             Phase::Head => (limits.request_header, false),
             Phase::Connect => (FAR, true),
             Phase::Upload | Phase::Transfer => (limits.idle, true),
-            Phase::Answer => (limits.response_header, true),
+            Phase::Answer => {
+                let attempt = self.attempt.get().unwrap_or(limits.response_header);
+                (limits.response_header.min(attempt), true)
+            }
             Phase::Idle => (limits.keep_alive, false),
         };
         let deadline = self.since.get() + limit;

@@ -1,13 +1,20 @@
 //! One worker: a thread with a runtime, listeners, pools and counters of its own.
 
 use crate::{
-    Clock, Config, Counters, Limits, Timeouts,
+    Clock, Config, Counters, Forwarding, Limits, Network, Timeouts,
+    balance::Balancer,
     client::{self, serve},
     counters::WorkerCounters,
+    drains::Drains,
+    filter::mirror::Points,
     http1::HeadLimits,
     lane::Lanes,
+    log::WorkerLog,
     pool::Pool,
+    shared::Shared,
     spares::Spares,
+    tls::Tls,
+    trace::WorkerTracer,
 };
 use std::{
     cell::{Cell, RefCell},
@@ -16,13 +23,14 @@ use std::{
     future::poll_fn,
     hash::{BuildHasher, Hasher, RandomState},
     io,
+    net::SocketAddr,
     rc::Rc,
     sync::Arc,
     task::Poll,
     time::Duration,
 };
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     sync::{Notify, oneshot},
     task::{JoinError, JoinSet, spawn_local, yield_now},
     time::{Instant, sleep, timeout_at},
@@ -38,8 +46,25 @@ const ACCEPT_REST: Duration = Duration::from_millis(50);
 pub(crate) struct Gate {
     /// Its name.
     pub(crate) name: Arc<str>,
+    /// Its place among the listeners.
+    pub(crate) index: usize,
     /// Whether HTTP/2 is spoken.
     pub(crate) http2: bool,
+    /// Who begins connections with a PROXY protocol header.
+    pub(crate) proxy_protocol: Vec<Network>,
+}
+
+impl Gate {
+    /// The listener at place `index` of `config`.
+    pub(crate) fn new(config: &Config, index: usize) -> Option<Self> {
+        let listener = config.listeners.get(index)?;
+        Some(Self {
+            name: Arc::clone(&listener.name),
+            index,
+            http2: listener.http2,
+            proxy_protocol: listener.proxy_protocol.clone(),
+        })
+    }
 }
 
 /// What the connections of one worker share. It never leaves its thread.
@@ -48,6 +73,22 @@ pub(crate) struct Worker {
     pub(crate) clock: Clock,
     /// The limits of every exchange.
     pub(crate) timeouts: Timeouts,
+    /// Whom clients are believed, and what endpoints are told.
+    pub(crate) forwarding: Rc<Forwarding>,
+    /// Certificates.
+    pub(crate) tls: Arc<Tls>,
+    /// What all workers share.
+    pub(crate) shared: Arc<Shared>,
+    /// Its side of the access log.
+    pub(crate) log: Option<WorkerLog>,
+    /// Its side of the traces.
+    pub(crate) tracer: Option<WorkerTracer>,
+    /// Which endpoint is next.
+    pub(crate) balancer: Balancer,
+    /// Which requests are copied.
+    pub(crate) mirror_points: Points,
+    /// Long-lived exchanges that end when their version has lost its weight.
+    pub(crate) drains: Drains,
     /// Idle connections to endpoints.
     pub(crate) pool: Pool,
     /// The versions that requests were sent to.
@@ -73,6 +114,7 @@ pub(crate) struct Worker {
     random: Cell<u64>,
     counters: Arc<Counters>,
     index: usize,
+    workers: usize,
 }
 
 impl Worker {
@@ -83,6 +125,8 @@ impl Worker {
         routes: &Routes,
         clock: Clock,
         counters: Arc<Counters>,
+        shared: Arc<Shared>,
+        (log, tracer): (Option<WorkerLog>, Option<WorkerTracer>),
     ) -> Self {
         let mut reader = routes.reader();
         let limits = config.limits;
@@ -91,7 +135,17 @@ impl Worker {
             headers: limits.headers,
             uri_bytes: limits.uri_bytes,
         };
+        let random = || RandomState::new().build_hasher().finish();
         Self {
+            forwarding: Rc::new(config.forwarding.clone()),
+            tls: Arc::clone(&shared.tls),
+            log,
+            tracer,
+            shared,
+            balancer: Balancer::new(index, config.workers.get(), random()),
+            mirror_points: Points::new(random()),
+            drains: Drains::default(),
+            workers: config.workers.get(),
             clock,
             timeouts: config.timeouts,
             pool: Pool::new(config.pool),
@@ -106,7 +160,7 @@ impl Worker {
             open: Cell::new(0),
             all_closed: Notify::new(),
             reader: RefCell::new(reader),
-            random: Cell::new(RandomState::new().build_hasher().finish()),
+            random: Cell::new(random()),
             counters,
             index,
         }
@@ -134,6 +188,17 @@ impl Worker {
     /// Whether connections are to end as soon as their exchange has.
     pub(crate) fn is_draining(&self) -> bool {
         self.is_draining.get()
+    }
+
+    /// Whether the process holds more memory than it may.
+    pub(crate) fn is_short_of_memory(&self) -> bool {
+        self.shared.is_short_of_memory()
+    }
+
+    /// Whether one more client may connect: each worker keeps to its share of the limit.
+    pub(crate) fn has_room(&self) -> bool {
+        let most = (self.limits.connections as usize).div_ceil(self.workers);
+        self.open.get() < most
     }
 
     /// Counts a client's connection until the value is dropped.
@@ -199,11 +264,15 @@ pub(crate) async fn run(
     listeners: Vec<(Rc<Gate>, TcpListener)>,
     stop: oneshot::Receiver<Instant>,
 ) -> usize {
-    tokio::select! {
+    let cut = tokio::select! {
         cut = accept_and_drain(&worker, listeners, stop) => cut,
         never = acknowledge(&worker) => match never {},
         never = sweep(&worker) => match never {},
-    }
+        never = worker.shared.watch_memory(worker.index) => match never {},
+    };
+    // Connections hold the worker, and the worker them.
+    worker.pool.clear();
+    cut
 }
 
 async fn accept_and_drain(
@@ -233,7 +302,6 @@ async fn accept_and_drain(
         }
     };
     let _ = timeout_at(deadline, closed).await;
-    worker.pool.clear();
     worker.open.get()
 }
 
@@ -257,7 +325,7 @@ async fn accept(worker: Rc<Worker>, gate: Rc<Gate>, listener: TcpListener) {
         match accepted {
             Ok((stream, peer)) => {
                 is_failing = false;
-                spawn_local(serve(Rc::clone(&worker), Rc::clone(&gate), stream, peer));
+                begin(&worker, &gate, stream, peer);
             }
             Err(error) if is_the_connections(&error) => {}
             Err(error) => {
@@ -274,7 +342,18 @@ async fn accept(worker: Rc<Worker>, gate: Rc<Gate>, listener: TcpListener) {
     while let Poll::Ready(Ok((stream, peer))) =
         poll_fn(|context| Poll::Ready(listener.poll_accept(context))).await
     {
-        spawn_local(serve(Rc::clone(&worker), Rc::clone(&gate), stream, peer));
+        begin(&worker, &gate, stream, peer);
+    }
+}
+
+/// Begins to serve a connection, if there is room for it.
+fn begin(worker: &Rc<Worker>, gate: &Rc<Gate>, stream: TcpStream, peer: SocketAddr) {
+    if worker.has_room() {
+        spawn_local(serve(Rc::clone(worker), Rc::clone(gate), stream, peer));
+    } else {
+        worker.counters().accepted.count();
+        worker.counters().closed.count();
+        worker.counters().refused.count();
     }
 }
 
@@ -292,7 +371,12 @@ fn is_the_connections(error: &io::Error) -> bool {
 /// Takes up every table as soon as it is published, requests or none.
 async fn acknowledge(worker: &Worker) -> Infallible {
     loop {
-        let seen = worker.view().generation();
+        let view = worker.view();
+        let seen = view.generation();
+        for _ in 0..worker.drains.look(view.table()) {
+            worker.counters().drained.count();
+        }
+        drop(view);
         let changed = worker.reader.borrow().changed(seen);
         changed.await;
     }
@@ -304,6 +388,9 @@ async fn sweep(worker: &Worker) -> Infallible {
     const SHORTEST: Duration = Duration::from_millis(100);
     loop {
         sleep(worker.pool.idle_time().max(SHORTEST)).await;
+        let view = worker.view();
+        let now = worker.clock.elapsed();
+        worker.balancer.sweep(view.table(), view.generation(), now);
         worker.pool.sweep();
         worker.lanes.sweep();
     }

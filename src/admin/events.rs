@@ -1,6 +1,6 @@
 //! Rollouts as they change, as server-sent events (WHATWG HTML, section 9.2).
 
-use super::Shared;
+use super::{Pages, Shared, stopped};
 use axum::{
     body::{Body, Bytes},
     extract::State,
@@ -16,29 +16,29 @@ const LOOK: Duration = Duration::from_millis(100);
 /// At every how many looks all rollouts are told, changed or not, since rates change all the time.
 const REFRESH: u32 = 5;
 
-/// Follows all rollouts until the listener goes away.
-pub(super) async fn follow(State(shared): State<Shared>) -> Response {
+/// Follows all rollouts until the listener goes away or the server stops.
+pub(super) async fn follow(State(pages): State<Pages>) -> Response {
     let mut interval = tokio::time::interval(LOOK);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let start = (shared, interval, None, 0u32);
-    let events = stream::unfold(
-        start,
-        |(shared, mut interval, seen, mut looks)| async move {
-            loop {
-                interval.tick().await;
-                looks = looks.wrapping_add(1);
-                let changes = shared.engine().changes();
-                if seen == Some(changes) && !looks.is_multiple_of(REFRESH) {
-                    continue;
-                }
-                let bytes = Bytes::from(render(&shared));
-                return Some((
-                    Ok::<_, Infallible>(bytes),
-                    (shared, interval, Some(changes), looks),
-                ));
+    let start = (pages, interval, None, 0u32);
+    let events = stream::unfold(start, |(pages, mut interval, seen, mut looks)| async move {
+        loop {
+            tokio::select! {
+                _ = interval.tick() => {}
+                () = stopped(pages.stop.clone()) => return None,
             }
-        },
-    );
+            looks = looks.wrapping_add(1);
+            let changes = pages.engine().changes();
+            if seen == Some(changes) && !looks.is_multiple_of(REFRESH) {
+                continue;
+            }
+            let bytes = Bytes::from(render(&pages.shared));
+            return Some((
+                Ok::<_, Infallible>(bytes),
+                (pages, interval, Some(changes), looks),
+            ));
+        }
+    });
     let headers = [
         (header::CONTENT_TYPE, "text/event-stream"),
         (header::CACHE_CONTROL, "no-store"),

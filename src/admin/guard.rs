@@ -1,6 +1,6 @@
 //! Who may talk to the admin server.
 
-use super::{Shared, refuse};
+use super::{Pages, refuse};
 use axum::{
     extract::{Request, State},
     http::{HeaderMap, StatusCode, header},
@@ -10,8 +10,8 @@ use axum::{
 use std::net::IpAddr;
 
 /// Lets a request through that may be here.
-pub(super) async fn admit(State(shared): State<Shared>, request: Request, next: Next) -> Response {
-    match objection(shared.token.as_deref(), request.headers()) {
+pub(super) async fn admit(State(pages): State<Pages>, request: Request, next: Next) -> Response {
+    match objection(pages.token.as_deref(), request.headers()) {
         Some((status, why)) => refuse(status, why),
         None => next.run(request).await,
     }

@@ -19,4 +19,5 @@ mod shutdown;
 mod splitting;
 mod start;
 mod support;
+mod takeover;
 mod verbs;

@@ -7,6 +7,7 @@ use crate::support::{
     site::{Documents, Site, Slot},
     wire::Connection,
 };
+use rustix::process::Signal;
 use std::{
     net::TcpStream,
     time::{Duration, Instant},
@@ -66,6 +67,36 @@ fn a_request_that_outlasts_the_deadline_is_cut() {
     assert_eq!(status.code(), Some(0));
     assert!(connection.is_closed());
     process.logs(&["1 connections were cut at the drain deadline of 500ms"]);
+}
+
+#[test]
+fn readiness_ends_before_health() {
+    let site = site("60s");
+    let mut process = site.start();
+    let _busy = request_under_way(&site, &process);
+    let status = |path| process.get(path).status();
+    assert_eq!((status("/readyz"), status("/healthz")), (200, 200));
+    process.terminate();
+    eventually("the process is not ready", || status("/readyz") == 503);
+    assert_eq!(status("/healthz"), 200);
+    site.blue.behave(Behaviour::Good);
+    assert_eq!(process.ended().code(), Some(0));
+}
+
+#[test]
+fn a_second_signal_cuts_what_is_under_way() {
+    let site = site("10m");
+    for second in [Signal::TERM, Signal::INT] {
+        let mut process = site.start();
+        site.blue.deploy("v1", Behaviour::Good);
+        let mut connection = request_under_way(&site, &process);
+        process.terminate();
+        process.logs(&["received SIGTERM; draining"]);
+        process.signal(second);
+        assert_eq!(process.ended().code(), Some(0));
+        assert!(connection.is_closed());
+        process.logs(&["again; cutting what is still under way"]);
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What the tests are made of.
 
+pub(crate) mod crowd;
 pub(crate) mod load;
 pub(crate) mod origin;
 pub(crate) mod process;

@@ -466,6 +466,32 @@ fn a_rollout_that_no_document_names_keeps_its_state() {
     );
 }
 
+#[test]
+fn released_rollouts_stand_still_until_they_are_resumed() {
+    const PATIENCE: Duration = Duration::from_secs(30);
+    let mut world = World::new(&documents("shop:1", PAUSES, "{}"));
+    world.run(5, |_| false);
+    world.reload(&documents("shop:2", PAUSES, "{}"));
+    let before = world.run(10, |view| view.phase == "Paused" && view.acknowledged);
+    let generation = world.routes.published().number();
+    let store = world.engine.release(world.elapsed).unwrap();
+    store.settle(PATIENCE).unwrap();
+    drop(store);
+    assert!(world.engine.release(world.elapsed).is_none());
+    world.versions[1] = BAD;
+    let view = world.run(20, |_| false);
+    assert_eq!((view.phase, view.weight), (before.phase, before.weight));
+    assert_eq!(world.routes.published().number(), generation);
+    assert!(world.engine.idle(world.elapsed).is_zero(), "it is turned");
+    let (now, elapsed) = (world.now(), world.elapsed);
+    let refused = world.engine.act(&id(), &Verb::Promote, now, elapsed);
+    assert_eq!(refused.unwrap_err(), Refused::Released);
+    let path = world.folder.path().join("state.json");
+    world.engine.resume(Store::open(path).unwrap());
+    let view = world.run(10, |view| view.phase == "Degraded");
+    assert_eq!(view.phase, "Degraded", "what happened meanwhile is weighed");
+}
+
 impl World {
     fn run_without_view(&mut self, ticks: u32) {
         for _ in 0..ticks {

@@ -205,7 +205,7 @@ pub(crate) async fn serve(client: Rc<Client>, stream: Stream, input: BytesMut) {
         Ended::Tunnel(tunnel) => {
             let _begun = worker.tunnel();
             tunnel
-                .run(stream, io.input.into_inner().freeze(), watch.limits().idle)
+                .run(stream, io.input.into_inner().freeze(), &watch)
                 .await;
         }
         Ended::Broken => {}

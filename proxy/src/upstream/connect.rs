@@ -2,23 +2,39 @@
 
 use super::{http1, http2};
 use crate::{
-    pool::{Flavor, Key},
+    balance::{
+        Permit,
+        health::{Connect, local_header},
+    },
+    pool::{Key, Proxied, Slot},
+    proxy_protocol,
     stream::Stream,
+    tls::ClientTls,
     worker::Worker,
 };
 use http::uri::Scheme;
-use std::{cell::Cell, io, rc::Rc, time::Duration};
-use tokio::{net::TcpStream, task::spawn_local, time::timeout};
-use traffic::Failure;
+use std::{cell::Cell, io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
+use tokio::{io::AsyncWriteExt, net::TcpStream, task::spawn_local, time::timeout};
+use traffic::{BackendPolicy, Failure, policy::Protocol, state::backend::Limit};
 
-/// A connection of its own for one request, as `key` says.
-pub(crate) async fn http1(worker: &Worker, key: Key) -> Result<Box<http1::Connection>, Failure> {
-    let stream = within(worker.timeouts.connect, stream(&key)).await?;
-    Ok(Box::new(http1::Connection::new(key, stream, worker)))
+/// A connection of its own for one request, as `key` says, in the place that `permit` gives.
+pub(crate) async fn http1(
+    worker: &Rc<Worker>,
+    key: Key,
+    permit: Permit,
+) -> Result<Box<http1::Connection>, Failure> {
+    let slot = Slot::new(permit, worker);
+    let stream = within(worker.timeouts.connect, stream(worker, &key)).await?;
+    Ok(Box::new(http1::Connection::new(key, stream, slot, worker)))
 }
 
-/// A connection with room for one more request: one that there is, or one that is made for all who wait.
-pub(crate) async fn http2(worker: &Worker, key: Key) -> Result<Rc<http2::Connection>, Failure> {
+/// A connection with room for one more request: one that there is, or one that is made for all who wait, in a place that
+/// `admit` gives.
+pub(crate) async fn http2(
+    worker: &Rc<Worker>,
+    key: Key,
+    admit: impl Fn() -> Result<Permit, Limit>,
+) -> Result<Rc<http2::Connection>, Failure> {
     loop {
         if let Some(connection) = worker.pool.shared(&key) {
             return Ok(connection);
@@ -30,7 +46,13 @@ pub(crate) async fn http2(worker: &Worker, key: Key) -> Result<Rc<http2::Connect
             }
             Err(making) => making,
         };
-        let made = within(worker.timeouts.connect, handshake(worker, &key)).await;
+        let made = match admit() {
+            Ok(permit) => {
+                let slot = Slot::new(permit, worker);
+                within(worker.timeouts.connect, handshake(worker, &key, slot)).await
+            }
+            Err(_) => Err(Failure::Overload),
+        };
         match made {
             Ok(connection) => {
                 worker.pool.share(key, Rc::clone(&connection));
@@ -49,32 +71,89 @@ async fn within<T>(
     limit: Duration,
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
-    timeout(limit, work)
-        .await
-        .unwrap_or(Err(Failure::ConnectTimeout))
+    timeout(limit, work).await.unwrap_or(Err(Failure::ConnectTimeout))
 }
 
-async fn stream(key: &Key) -> Result<Stream, Failure> {
+/// A connection to `key.address`, with the PROXY header and under TLS where `key` says so.
+async fn stream(worker: &Worker, key: &Key) -> Result<Stream, Failure> {
     let address = key.address;
-    let stream = TcpStream::connect(address).await.map_err(|error| {
-        tracing::debug!(%address, %error, "could not connect to an endpoint");
-        match error.kind() {
-            io::ErrorKind::TimedOut => Failure::ConnectTimeout,
-            _ => Failure::Connect,
-        }
-    })?;
+    let mut tcp = TcpStream::connect(address)
+        .await
+        .map_err(|error| failed(address, &error))?;
     // Without it a small write waits for the acknowledgement of the one before. An error shows at the next use.
-    let _ = stream.set_nodelay(true);
-    Ok(Stream::Plain(stream))
+    let _ = tcp.set_nodelay(true);
+    let Some(flavor) = &key.flavor else {
+        return Ok(Stream::Plain(tcp));
+    };
+    if let Some(proxied) = flavor.proxied {
+        tell(&mut tcp, proxied)
+            .await
+            .map_err(|error| failed(address, &error))?;
+    }
+    let Some(tls) = &flavor.tls else {
+        return Ok(Stream::Plain(tcp));
+    };
+    let client = worker.tls.client();
+    let secured = client.connect(tls, flavor.protocol, tcp, address.ip()).await;
+    secured.map_err(|error| {
+        tracing::debug!(%address, %error, "could not agree on TLS with an endpoint");
+        Failure::Connect
+    })
 }
 
-async fn handshake(worker: &Worker, key: &Key) -> Result<Rc<http2::Connection>, Failure> {
-    let stream = stream(key).await?;
+/// Says whom the connection is for.
+async fn tell(tcp: &mut TcpStream, proxied: Proxied) -> io::Result<()> {
+    let mut header = Vec::new();
+    proxy_protocol::write(
+        proxied.version,
+        proxied.source,
+        proxied.destination,
+        &mut header,
+    );
+    tcp.write_all(&header).await
+}
+
+fn failed(address: SocketAddr, error: &io::Error) -> Failure {
+    tracing::debug!(%address, %error, "could not connect to an endpoint");
+    match error.kind() {
+        io::ErrorKind::TimedOut => Failure::ConnectTimeout,
+        _ => Failure::Connect,
+    }
+}
+
+/// Makes the connections of health checks.
+#[derive(Debug)]
+pub(crate) struct Secured(pub(crate) Arc<ClientTls>);
+
+impl Connect for Secured {
+    type Stream = Stream;
+
+    async fn connect(&self, address: SocketAddr, policy: &BackendPolicy) -> io::Result<Stream> {
+        let mut tcp = TcpStream::connect(address).await?;
+        if let Some(version) = policy.proxy_protocol {
+            tcp.write_all(local_header(version)).await?;
+        }
+        let Some(tls) = &policy.tls else {
+            return Ok(Stream::Plain(tcp));
+        };
+        let secured = self.0.connect(tls, policy.protocol, tcp, address.ip()).await;
+        secured.map_err(io::Error::other)
+    }
+}
+
+async fn handshake(
+    worker: &Worker,
+    key: &Key,
+    slot: Slot,
+) -> Result<Rc<http2::Connection>, Failure> {
+    let stream = stream(worker, key).await?;
+    let is_tls = stream.is_tls();
     let shaken = worker.http2_client.handshake(stream).await;
     let (sender, connection) = shaken.map_err(|error| {
         tracing::debug!(%error, "an endpoint does not speak HTTP/2");
         Failure::Connect
     })?;
+    debug_assert!(key.flavor.as_ref().is_some_and(|flavor| flavor.protocol == Protocol::Http2));
     let is_closed = Rc::new(Cell::new(false));
     let closed = Rc::clone(&is_closed);
     spawn_local(async move {
@@ -83,10 +162,6 @@ async fn handshake(worker: &Worker, key: &Key) -> Result<Rc<http2::Connection>, 
         }
         closed.set(true);
     });
-    let is_tls = key
-        .flavor
-        .as_deref()
-        .is_some_and(|flavor: &Flavor| flavor.tls.is_some());
     let scheme = if is_tls { Scheme::HTTPS } else { Scheme::HTTP };
-    Ok(Rc::new(http2::Connection::new(sender, scheme, is_closed)))
+    Ok(Rc::new(http2::Connection::new(sender, scheme, is_closed, slot)))
 }

@@ -9,7 +9,7 @@ use crate::{
     },
     input::{BODY_ROOM, HEAD_ROOM, poll_read},
     outbox::{Outbox, UNCOPIED},
-    pool::Key,
+    pool::{Key, Slot},
     spares::Spares,
     stream::Stream,
     watch::Watch,
@@ -46,6 +46,7 @@ pub(crate) struct Connection {
     may_stay: bool,
     /// Trailers to be sent at the end of the request's body.
     trailers: Option<HeaderMap>,
+    slot: Slot,
 }
 
 /// How far a request has been sent.
@@ -60,7 +61,7 @@ enum Upload {
 
 impl Connection {
     /// A fresh connection.
-    pub(crate) fn new(key: Key, stream: Stream, worker: &Worker) -> Self {
+    pub(crate) fn new(key: Key, stream: Stream, slot: Slot, worker: &Worker) -> Self {
         let limits = worker.head_limits;
         Self {
             key,
@@ -78,6 +79,7 @@ impl Connection {
             has_answered: false,
             may_stay: true,
             trailers: None,
+            slot,
         }
     }
 
@@ -271,8 +273,8 @@ impl Connection {
     }
 
     /// The socket, and the bytes that came after the answer that ended HTTP on it.
-    pub(crate) fn into_io(self) -> (Stream, Bytes) {
-        (self.stream, self.input.freeze())
+    pub(crate) fn into_io(self) -> (Stream, Bytes, Slot) {
+        (self.stream, self.input.freeze(), self.slot)
     }
 }
 

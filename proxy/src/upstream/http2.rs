@@ -5,6 +5,7 @@ use crate::{
     body::{BodyError, RequestBody, poll_http2},
     client::Early,
     http1::{Framing, Piece},
+    pool::Slot,
     watch::Watch,
 };
 use bytes::Bytes;
@@ -31,6 +32,7 @@ pub(crate) struct Connection {
     streams: Cell<usize>,
     /// Set when it carries no more requests.
     is_closed: Rc<Cell<bool>>,
+    _slot: Slot,
 }
 
 impl Connection {
@@ -39,12 +41,14 @@ impl Connection {
         sender: SendRequest<Bytes>,
         scheme: uri::Scheme,
         is_closed: Rc<Cell<bool>>,
+        slot: Slot,
     ) -> Self {
         Self {
             sender,
             scheme,
             streams: Cell::new(0),
             is_closed,
+            _slot: slot,
         }
     }
 

@@ -62,7 +62,7 @@ impl<'a> Head<'a> {
 
 /// `authority` without user information, port and the dot of a fully qualified name (RFC 1034 section 3.1), which
 /// makes it no other host. An IPv6 address keeps its brackets.
-fn without_port(authority: &str) -> &str {
+pub fn without_port(authority: &str) -> &str {
     let host = authority
         .rsplit_once('@')
         .map_or(authority, |(_, host)| host);

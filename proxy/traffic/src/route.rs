@@ -10,7 +10,9 @@ use crate::{
     action::{Actions, Redirect},
     matches::{HostMatch, PathMatch, RequestMatch},
     policy::BackendPolicy,
+    split::Side,
     state::{BackendState, RouteState},
+    weight::Weight,
 };
 use hosts::Hosts;
 use std::{
@@ -62,6 +64,8 @@ pub enum Target {
 /// A set of conditions and where a request goes that meets them.
 #[derive(Clone, Debug)]
 pub struct Route {
+    /// Its name, for people; empty when it has none.
+    pub name: Arc<str>,
     /// The names of the listeners that it is for; empty for all.
     pub listeners: Vec<Arc<str>>,
     /// The hosts, of which one must be asked for.
@@ -80,6 +84,7 @@ impl Route {
     /// A route for all listeners that only leads to `target`.
     pub fn plain(hosts: Vec<HostMatch>, matches: Vec<RequestMatch>, target: Target) -> Self {
         Self {
+            name: Arc::from(""),
             listeners: Vec::new(),
             hosts,
             matches,
@@ -102,6 +107,8 @@ impl Route {
 /// The route that a request takes.
 #[derive(Clone, Copy, Debug)]
 pub struct Found<'a> {
+    /// Its name; empty when it has none.
+    pub name: &'a Arc<str>,
     /// Where it goes.
     pub target: &'a Target,
     /// What is done to it on the way.
@@ -125,6 +132,7 @@ pub struct RouteTable {
 /// Where a route leads, and for whom.
 #[derive(Clone, Debug)]
 struct Leads {
+    name: Arc<str>,
     listeners: Vec<Arc<str>>,
     target: Target,
     actions: Arc<Actions>,
@@ -172,6 +180,7 @@ impl RouteTable {
                     .extend(route.matches.iter().map(entry));
             }
             targets.push(Leads {
+                name: route.name,
                 listeners: route.listeners,
                 target: route.target,
                 has_actions: !route.actions.is_empty(),
@@ -214,6 +223,7 @@ impl RouteTable {
         let is_for = leads.listeners.is_empty()
             || leads.listeners.iter().any(|name| **name == *head.listener);
         is_for.then(|| Found {
+            name: &leads.name,
             target: &leads.target,
             actions: &leads.actions,
             has_actions: leads.has_actions,
@@ -228,6 +238,25 @@ impl RouteTable {
     /// The splits, by the place that [`Target::Split`] names.
     pub fn splits(&self) -> &[Split] {
         &self.splits
+    }
+
+    /// Whether requests may still be sent to the Service `id`: a split gives it weight or a rule leads there, or a route
+    /// leads there by itself.
+    pub fn gives_traffic_to(&self, id: &BackendId) -> bool {
+        let of_split = |split: &Split| {
+            let ruled = |side| split.rules.iter().any(|rule| rule.to == side);
+            let stable = split.stable.id == *id
+                && (split.canary.is_none() || split.weight < Weight::FULL || ruled(Side::Stable));
+            let canary = split.canary.as_ref().is_some_and(|canary| {
+                canary.id == *id && (split.weight > Weight::ZERO || ruled(Side::Canary))
+            });
+            stable || canary
+        };
+        self.splits.iter().any(of_split)
+            || self
+                .targets
+                .iter()
+                .any(|leads| matches!(&leads.target, Target::Backend(backend) if backend.id == *id))
     }
 
     /// Every Service that a request may be sent to, mirrors included; one that several routes lead to comes several

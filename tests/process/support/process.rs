@@ -44,10 +44,16 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    fn spawn(files: &[PathBuf]) -> Self {
-        let mut child = sluice()
-            .arg("run")
-            .args(files)
+    /// Begins the process with these options and files, and waits for nothing.
+    pub(crate) fn spawn(options: &[&str], files: &[PathBuf]) -> Self {
+        let mut command = sluice();
+        command.arg("run").args(options).args(files);
+        Self::begin(command)
+    }
+
+    /// Begins the process that `command` says, and waits for nothing.
+    pub(crate) fn begin(mut command: Command) -> Self {
+        let mut child = command
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -69,7 +75,17 @@ impl Process {
 
     /// Starts the process and waits until it says where it listens.
     pub(crate) fn start(files: &[PathBuf]) -> Self {
-        let mut process = Self::spawn(files);
+        Self::spawn(&[], files).serving()
+    }
+
+    /// Starts the process in the place of the one that runs, and waits until it says where it listens.
+    pub(crate) fn take_over(files: &[PathBuf]) -> Self {
+        Self::spawn(&["--takeover"], files).serving()
+    }
+
+    /// Waits until it says where it listens.
+    pub(crate) fn serving(mut self) -> Self {
+        let process = &mut self;
         (process.listener, process.admin) = until("the process says where it listens", || {
             let log = lock(&process.log).clone();
             if let Some(status) = process.child.try_wait().unwrap() {
@@ -84,7 +100,12 @@ impl Process {
                 .zip(found("admin server at http://"))
                 .ok_or_else(|| log.clone())
         });
-        process
+        self
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// What it has logged so far.
@@ -173,8 +194,16 @@ impl Process {
 
     /// Asks the process to end.
     pub(crate) fn terminate(&self) {
-        let pid = Pid::from_child(&self.child);
-        kill_process(pid, Signal::TERM).unwrap();
+        self.signal(Signal::TERM);
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Whether it has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
     }
 
     /// Waits until it has ended by itself.
@@ -217,7 +246,12 @@ fn keep(stderr: ChildStderr, log: &Mutex<String>) {
 
 /// Runs `sluice run` on files that it must refuse, and brings what it says to that.
 pub(crate) fn refused(files: &[PathBuf]) -> String {
-    let mut process = Process::spawn(files);
+    refused_with(&[], files)
+}
+
+/// As [`refused`], with options.
+pub(crate) fn refused_with(options: &[&str], files: &[PathBuf]) -> String {
+    let mut process = Process::spawn(options, files);
     let status = process.ended();
     let said = process.kill();
     assert_eq!(status.code(), Some(2), "{said}");

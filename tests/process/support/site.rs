@@ -29,6 +29,8 @@ pub(crate) struct Documents {
     pub(crate) proxy: String,
     /// The version that the template asks for.
     pub(crate) version: String,
+    /// How many workers serve.
+    pub(crate) workers: usize,
 }
 
 impl Default for Documents {
@@ -39,6 +41,7 @@ impl Default for Documents {
             managed_route: None,
             proxy: String::new(),
             version: "v1".to_owned(),
+            workers: 2,
         }
     }
 }
@@ -128,6 +131,11 @@ impl Site {
         Process::start(&self.files())
     }
 
+    /// Starts a process that takes over from the one that runs.
+    pub(crate) fn take_over(&self) -> Process {
+        Process::take_over(&self.files())
+    }
+
     fn proxy_text(&self) -> String {
         let mut fields = self.documents.proxy.clone();
         if !fields.contains("admin:") {
@@ -140,11 +148,12 @@ metadata: {{name: edge}}
 spec:
   listeners: [{{name: http, address: '127.0.0.1:0'}}]
   stateFile: state.json
-  workers: 2
+  workers: {}
   services:
   - {{name: blue, endpoints: ['{}']}}
   - {{name: green, endpoints: ['{}']}}
 {}",
+            self.documents.workers,
             self.blue.address,
             self.green.address,
             indented(&fields, "  ")

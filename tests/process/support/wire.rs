@@ -117,6 +117,19 @@ impl Connection {
         self.0.get_mut().write_all(text.as_bytes())
     }
 
+    /// Whether the other side has closed already, as far as is known here. Clients look before they send again.
+    pub(crate) fn has_ended(&self) -> io::Result<bool> {
+        let stream = self.0.get_ref();
+        stream.set_nonblocking(true)?;
+        let looked = stream.peek(&mut [0]);
+        stream.set_nonblocking(false)?;
+        match looked {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Ok(0) | Err(_) => Ok(true),
+            Ok(_) => Ok(false),
+        }
+    }
+
     /// The next response.
     pub(crate) fn response(&mut self) -> io::Result<Message> {
         read(&mut self.0)?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())

@@ -1,0 +1,195 @@
+//! Sending copies of requests: fire and forget. The request itself never waits for them.
+
+use crate::{
+    balance::Seen,
+    body::RequestBody,
+    client::{Ask, Early, poll_watched},
+    filter::mirror::{copies, copy as head_of_copy},
+    grpc,
+    http1::{Framing, Piece},
+    lane::Dispatched,
+    send::Delivery,
+    watch::{Phase, Watch},
+};
+use http::request::Parts;
+use std::{
+    fmt,
+    future::poll_fn,
+    pin::pin,
+    rc::Rc,
+    sync::Arc,
+    task::Poll,
+};
+use tokio::{task::spawn_local, time::sleep_until};
+use traffic::{Backend, Found, Generation, Permit, RouteState, View, state::backend::Limit};
+
+/// Copies the request of `head` and `body` as `found` asks for. The copies leave when the body has come whole.
+pub(crate) fn copy(
+    ask: &Ask,
+    view: &View,
+    found: &Found<'_>,
+    head: &Parts,
+    body: &mut RequestBody,
+) {
+    if !found.has_actions || found.actions.mirrors.is_empty() {
+        return;
+    }
+    let length = match body.framing() {
+        Framing::None => Some(0),
+        Framing::Length(length) => Some(length),
+        Framing::Chunked | Framing::UntilClose => None,
+    };
+    let points = &ask.client.worker.mirror_points;
+    let copies: Vec<Pending> = copies(&found.actions.mirrors, found.state, length, points)
+        .map(|copy| Pending {
+            place: copy.place,
+            backend: copy.mirror.backend.clone(),
+            limit: copy.mirror.max_body_bytes,
+            permit: copy.permit,
+        })
+        .collect();
+    if copies.is_empty() {
+        return;
+    }
+    body.set_tee(Tee {
+        ask: ask.clone(),
+        generation: view.generation(),
+        state: Arc::clone(found.state),
+        head: head_of_copy(head),
+        framing: body.framing(),
+        pieces: Vec::new(),
+        bytes: 0,
+        copies,
+    });
+}
+
+/// Gets the pieces of a body for copies of its request.
+pub(crate) struct Tee {
+    ask: Ask,
+    generation: Generation,
+    state: Arc<RouteState>,
+    head: Parts,
+    framing: Framing,
+    pieces: Vec<Piece>,
+    bytes: usize,
+    copies: Vec<Pending>,
+}
+
+struct Pending {
+    place: usize,
+    backend: Backend,
+    limit: usize,
+    permit: Permit,
+}
+
+impl fmt::Debug for Tee {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tee").field("bytes", &self.bytes).finish_non_exhaustive()
+    }
+}
+
+impl Tee {
+    /// Takes one more piece. A copy that would become too large is dropped.
+    pub(crate) fn take(&mut self, piece: &Piece) {
+        if let Piece::Data(data) = piece {
+            self.bytes += data.len();
+        }
+        let (bytes, state) = (self.bytes, &self.state);
+        self.copies.retain(|copy| {
+            let fits = bytes <= copy.limit;
+            if !fits {
+                state.mirror_dropped(copy.place);
+            }
+            fits
+        });
+        if !self.copies.is_empty() {
+            self.pieces.push(piece.clone());
+        }
+    }
+
+    /// The body has come whole: the copies leave.
+    pub(crate) fn end(self) {
+        for copy in self.copies {
+            let watch = Rc::new(Watch::new(self.ask.client.worker.timeouts));
+            let body = RequestBody::of(self.pieces.clone(), self.framing, &watch);
+            let ask = Ask {
+                client: Rc::clone(&self.ask.client),
+                watch,
+                early: Early::Nowhere,
+            };
+            spawn_local(send(ask, copy, self.generation, self.head.clone(), body));
+        }
+    }
+}
+
+/// Sends a copy, and throws the answer away.
+async fn send(ask: Ask, copy: Pending, generation: Generation, head: Parts, body: RequestBody) {
+    let watch = Rc::clone(&ask.watch);
+    watch.enter(Phase::Connect);
+    let mut exchange = pin!(exchange(&ask, &copy.backend, generation, head, body));
+    let mut alarm = pin!(sleep_until(watch.deadline()));
+    let _ended = poll_fn(|context| {
+        poll_watched(&watch, alarm.as_mut(), context, |context| {
+            exchange.as_mut().poll(context)
+        })
+    })
+    .await;
+    drop(copy.permit);
+}
+
+async fn exchange(
+    ask: &Ask,
+    backend: &Backend,
+    generation: Generation,
+    mut head: Parts,
+    mut body: RequestBody,
+) {
+    let worker = &ask.client.worker;
+    let now = worker.clock.elapsed();
+    let service = worker.balancer.service(backend, generation, now);
+    let Ok(_permit) = service.admit(Limit::Requests) else {
+        return;
+    };
+    let is_grpc = grpc::is_grpc(&head.headers);
+    let lane = worker.lanes.of(&backend.series);
+    let mut sent = Dispatched::begin(lane, worker.clock, false);
+    let mut delivery = Delivery {
+        ask,
+        backend,
+        service: &service,
+        key: None,
+        head: &mut head,
+        body: &mut body,
+        sent: &mut sent,
+        account: None,
+    };
+    let Ok(mut answered) = delivery.send().await else {
+        return;
+    };
+    ask.watch.enter(Phase::Transfer);
+    let mut verdict = is_grpc.then(|| grpc::Verdict::of(&answered.answer.parts.headers));
+    let is_whole = poll_fn(|context| {
+        let _ = answered.exchange.poll_upload(&mut body, &ask.watch, context);
+        loop {
+            match answered.exchange.poll_piece(context) {
+                Poll::Ready(Ok(Piece::End)) => return Poll::Ready(true),
+                Poll::Ready(Ok(piece)) => {
+                    ask.watch.moved();
+                    if let (Some(verdict), Piece::Trailers(trailers)) = (&mut verdict, &piece) {
+                        verdict.see(trailers);
+                    }
+                }
+                Poll::Ready(Err(_)) => return Poll::Ready(false),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    })
+    .await;
+    let status = answered.answer.parts.status.as_u16();
+    let seen = if is_whole && status < 500 { Seen::Success } else { Seen::Failure };
+    answered.attempt.end(seen, worker.clock.elapsed());
+    if is_whole {
+        sent.end(grpc::outcome(verdict, status));
+        answered.exchange.finish(&worker.pool);
+    }
+}

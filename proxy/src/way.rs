@@ -1,0 +1,263 @@
+//! The way of a request to its version, and of the answer back.
+
+use crate::{
+    account::Account,
+    answer::{self, Refusal},
+    balance::Permit,
+    body::RequestBody,
+    client::Ask,
+    drains,
+    filter::Passage,
+    grpc, headers,
+    lane::Dispatched,
+    request,
+    response::{Begun, Passing, ResponseBody},
+    send::{Answered, Delivery, NoAnswer},
+    tunnel,
+};
+use http::{
+    HeaderMap, HeaderValue, Response, StatusCode, Version, header::SET_COOKIE, request::Parts,
+};
+use traffic::{
+    Backend, Choice, Failure, Found, Head, Outcome, Split, Target, View, action::is_idempotent,
+    split::Side, state::backend::Limit,
+};
+
+/// The version that a request goes to.
+pub(crate) struct Chosen<'a> {
+    pub(crate) backend: &'a Backend,
+    split: Option<&'a Split>,
+    choice: Option<Choice<'a>>,
+}
+
+impl<'a> Chosen<'a> {
+    /// The version that the route which was `found` leads `head` to.
+    pub(crate) fn of(
+        view: &'a View,
+        found: &Found<'a>,
+        head: &Head<'_>,
+        random: impl FnOnce() -> u64,
+    ) -> Result<Self, Refusal> {
+        match found.target {
+            Target::Backend(backend) => Ok(Self {
+                backend,
+                split: None,
+                choice: None,
+            }),
+            Target::Split(split) => {
+                let split = &view.table().splits()[*split];
+                let choice = split.choose(head, view.worker(), random);
+                Ok(Self {
+                    backend: split.backend(choice.side),
+                    split: Some(split),
+                    choice: Some(choice),
+                })
+            }
+            // A route that redirects has answered.
+            Target::Redirect(_) => Err(Refusal::NoRoute),
+        }
+    }
+
+    /// Sets the cookie by which the user is known again, where one is needed.
+    pub(crate) fn remember(&self, headers: &mut HeaderMap) {
+        if let Some(bucket) = self.choice.as_ref().and_then(|choice| choice.new_bucket.as_ref())
+            && let Ok(cookie) = HeaderValue::try_from(bucket.set_cookie())
+        {
+            let _ = headers.try_append(SET_COOKIE, cookie);
+        }
+    }
+}
+
+/// What is known of a request whose head is ready for an endpoint.
+pub(crate) struct Prepared {
+    upgrade: Option<headers::Upgrade>,
+    is_grpc: bool,
+}
+
+impl Prepared {
+    /// Makes `head` ready for an endpoint.
+    pub(crate) fn new(
+        ask: &Ask,
+        head: &mut Parts,
+        body: &RequestBody,
+        passage: &mut Passage<'_>,
+    ) -> Self {
+        let client = &ask.client;
+        let may_upgrade = head.version == Version::HTTP_11 && body.has_ended();
+        let is_grpc = grpc::is_grpc(&head.headers);
+        let upgrade = request::rewrite(head, &client.peer, may_upgrade, || client.worker.random());
+        passage.edit_request(head);
+        Self { upgrade, is_grpc }
+    }
+}
+
+/// The way to a version, and back.
+pub(crate) struct Way<'a> {
+    ask: &'a Ask,
+    view: &'a View,
+    chosen: &'a Chosen<'a>,
+    /// What ties the request to an endpoint, where the Service is balanced by consistent hash.
+    key: Option<u64>,
+}
+
+impl<'a> Way<'a> {
+    /// The way of the request of `head`.
+    pub(crate) fn begin(
+        ask: &'a Ask,
+        view: &'a View,
+        chosen: &'a Chosen<'a>,
+        head: &Head<'_>,
+    ) -> Self {
+        let worker = &ask.client.worker;
+        let now = worker.clock.elapsed();
+        let service = worker.balancer.service(chosen.backend, view.generation(), now);
+        Self {
+            ask,
+            view,
+            chosen,
+            key: service.key(head),
+        }
+    }
+
+    /// Sends the request to its version, to stable once more where the rollout asks for that, and makes the answer ready
+    /// to be passed on. The request is counted as it leaves, and its outcome exactly once.
+    pub(crate) async fn go(
+        self,
+        prepared: &Prepared,
+        head: &mut Parts,
+        mut body: RequestBody,
+        account: &mut Option<Box<Account>>,
+    ) -> Result<Response<ResponseBody>, Refusal> {
+        let worker = &self.ask.client.worker;
+        let backend = self.chosen.backend;
+        let by_weight = self.chosen.choice.as_ref().is_some_and(|choice| choice.by_weight);
+        let lane = worker.lanes.of(&backend.series);
+        let mut sent = Dispatched::begin(lane, worker.clock, by_weight);
+        let mut answered = self.deliver(backend, head, &mut body, &mut sent, account).await;
+        if let Some(stable) = self.rescuer(&answered, head)
+            && body.rewind()
+        {
+            sent.end(outcome(&answered));
+            worker.counters().rescued.count();
+            answered = self.deliver(stable, head, &mut body, &mut sent, account).await;
+        }
+        self.take(prepared, answered, body, sent)
+            .map_err(|no_answer| match no_answer {
+                NoAnswer::Version(failure) => Refusal::failed(failure, backend),
+                NoAnswer::Client(refusal) => refusal,
+            })
+    }
+
+    /// Has `backend` answer.
+    async fn deliver(
+        &self,
+        backend: &Backend,
+        head: &mut Parts,
+        body: &mut RequestBody,
+        sent: &mut Dispatched,
+        account: &mut Option<Box<Account>>,
+    ) -> Result<(Answered, Permit), NoAnswer> {
+        let worker = &self.ask.client.worker;
+        let now = worker.clock.elapsed();
+        let service = worker.balancer.service(backend, self.view.generation(), now);
+        let permit = service
+            .admit(Limit::Requests)
+            .map_err(|_| NoAnswer::Version(Failure::Overload))?;
+        if let Some(account) = account {
+            account.rewritten(&head.headers);
+        }
+        let mut delivery = Delivery {
+            ask: self.ask,
+            backend,
+            service: &service,
+            key: self.key,
+            head,
+            body,
+            sent,
+            account: account.as_deref_mut(),
+        };
+        Ok((delivery.send().await?, permit))
+    }
+
+    /// The stable version, when it is to answer what the canary failed.
+    fn rescuer<T>(&self, answered: &Result<(Answered, T), NoAnswer>, head: &Parts) -> Option<&Backend> {
+        let split = self.chosen.split.filter(|split| split.rescue)?;
+        let is_canary = self.chosen.choice.as_ref()?.side == Side::Canary;
+        let has_failed = match answered {
+            Ok((answered, _)) => answered.answer.parts.status.is_server_error(),
+            Err(NoAnswer::Version(_)) => true,
+            Err(NoAnswer::Client(_)) => false,
+        };
+        (is_canary && has_failed && is_idempotent(&head.method)).then_some(&split.stable)
+    }
+
+    /// Makes the answer ready to be passed on, or to begin a tunnel. Whatever happens, `sent` ends.
+    fn take(
+        &self,
+        prepared: &Prepared,
+        answered: Result<(Answered, Permit), NoAnswer>,
+        body: RequestBody,
+        mut sent: Dispatched,
+    ) -> Result<Response<ResponseBody>, NoAnswer> {
+        let outcome = outcome(&answered);
+        let tunnel = match answered {
+            Ok((answered, permit)) => {
+                if answered.answer.parts.status != StatusCode::SWITCHING_PROTOCOLS {
+                    return Ok(self.pass(prepared, answered, permit, body, sent));
+                }
+                tunnel::prepare(self.ask, answered, prepared.upgrade.as_ref())
+            }
+            Err(no_answer) => Err(no_answer),
+        };
+        match tunnel {
+            // The tunnel that begins now is nothing that a version's latency could be measured by.
+            Ok(mut response) => {
+                sent.end(outcome);
+                response.body_mut().drain(drains::enter(self.ask, self.chosen.backend));
+                Ok(response)
+            }
+            Err(no_answer) => {
+                sent.end(match &no_answer {
+                    NoAnswer::Version(failure) => answer::failed(*failure),
+                    NoAnswer::Client(_) => Outcome::Cancelled,
+                });
+                Err(no_answer)
+            }
+        }
+    }
+
+    /// Passes an answer on.
+    fn pass(
+        &self,
+        prepared: &Prepared,
+        answered: Answered,
+        permit: Permit,
+        request: RequestBody,
+        sent: Dispatched,
+    ) -> Response<ResponseBody> {
+        let mut head = answered.answer.parts;
+        headers::remove_hop_by_hop(&mut head.headers);
+        let begun = Begun {
+            exchange: answered.exchange,
+            attempt: answered.attempt,
+            permit,
+            framing: answered.answer.framing,
+            request,
+            sent,
+            status: head.status.as_u16(),
+            grpc: prepared.is_grpc.then(|| grpc::Verdict::of(&head.headers)),
+            drain: drains::enter(self.ask, self.chosen.backend),
+        };
+        let passing = Passing::new(begun, &self.ask.watch, &self.ask.client.worker);
+        Response::from_parts(head, ResponseBody::passing(passing))
+    }
+}
+
+/// How an attempt that is given up, or ended without a body, is counted.
+fn outcome<T>(answered: &Result<(Answered, T), NoAnswer>) -> Outcome {
+    match answered {
+        Ok((answered, _)) => Outcome::Answered(answered.answer.parts.status.as_u16()),
+        Err(NoAnswer::Version(failure)) => answer::failed(*failure),
+        Err(NoAnswer::Client(_)) => Outcome::Cancelled,
+    }
+}
