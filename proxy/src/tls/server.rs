@@ -210,30 +210,27 @@ fn verifier(
     })
 }
 
-/// A certificate with its key and its OCSP answer, checked to belong together.
+/// A certificate with its key, checked to belong together, and its OCSP answer.
 fn shown(files: &Certificate, contents: &Contents) -> Result<(Shown, Facts), TlsError> {
     let (key, facts) = key_pair(&files.chain_file, &files.key_file, contents)?;
     let mut shown = Shown::new(key);
     if let Some(file) = &files.ocsp_file {
         let bytes = contents.get(file)?;
-        let answer = answer(bytes, &facts).map_err(|found| TlsError::Content {
+        let answer = ocsp::read(bytes).map_err(|found| TlsError::Content {
             file: file.clone(),
             found: found.to_owned(),
-            wanted: "a successful OCSP response in DER for this certificate",
+            wanted: "a successful OCSP response in DER",
         })?;
-        let until = answer.next_update.unwrap_or(Duration::MAX);
-        warn_of_answer(file, &answer, now());
-        shown.staple(bytes.to_vec(), until);
+        if answer.serial == facts.serial {
+            warn_of_answer(file, &answer, now());
+            shown.staple(bytes.to_vec(), answer.next_update.unwrap_or(Duration::MAX));
+        } else {
+            // A certificate is renewed before its answer can be: it is not to wait for that.
+            let file = file.display();
+            tracing::warn!(%file, "an OCSP answer is for another certificate and not stapled");
+        }
     }
     Ok((shown, facts))
-}
-
-fn answer(bytes: &[u8], facts: &Facts) -> Result<ocsp::Answer, &'static str> {
-    let answer = ocsp::read(bytes)?;
-    if answer.serial != facts.serial {
-        return Err("holds an answer for another certificate");
-    }
-    Ok(answer)
 }
 
 fn warn_of_answer(file: &Path, answer: &ocsp::Answer, now: Duration) {

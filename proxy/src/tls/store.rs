@@ -79,8 +79,7 @@ impl Tls {
         for (listener, server) in &self.servers {
             match server.as_ref().map(ServerTls::reload) {
                 None | Some(Ok(false)) => {}
-                Some(Ok(true)) => self.count(&format!("listener {listener}"), Ok(())),
-                Some(Err(error)) => self.count(&format!("listener {listener}"), Err(error)),
+                Some(changed) => self.count(&format!("listener {listener}"), changed.map(|_| ())),
             }
         }
         for outcome in self.client.reload() {
