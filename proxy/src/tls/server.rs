@@ -2,7 +2,7 @@
 
 use super::{
     H2, HTTP_1_1, TlsError,
-    certificate::{Facts, Validity, now},
+    certificate::{Facts, now},
     files::{Contents, Files},
     ocsp, pem, provider,
     resolver::{Resolver, Shown},
@@ -136,17 +136,12 @@ impl Serving {
         })
     }
 
-    /// Tells of certificates that clients will refuse, or never be shown. They are served nevertheless: with a wrong
-    /// clock on this side, a refusal would do harm that they do not.
+    /// Tells of certificates that clients will refuse, or never be shown.
     fn warn(&self, tls: &ListenerTls, now: Duration) {
         for (facts, files) in self.facts.iter().zip(&tls.certificates) {
-            let (file, name) = (files.chain_file.display(), facts.label());
-            match facts.validity(now) {
-                Validity::Holds => {}
-                Validity::NotYet => tracing::warn!(%file, name, "a certificate does not hold yet"),
-                Validity::Expired => tracing::warn!(%file, name, "a certificate has expired"),
-            }
+            facts.warn(&files.chain_file, now);
             if facts.names.is_empty() {
+                let (file, name) = (files.chain_file.display(), facts.label());
                 tracing::warn!(%file, name, "a certificate bears no DNS name, and no client asks for it by name");
             }
         }
