@@ -10,8 +10,15 @@ mod v2;
 
 pub(crate) use read::read_header;
 
+use crate::config::Network;
 use std::net::{IpAddr, SocketAddr};
 use traffic::policy::ProxyProtocol;
+
+/// Whether a header is demanded of `peer`, and believed: whether it is one of `trusted`. Of anybody else a header is only
+/// bytes that are no HTTP.
+pub(crate) fn is_expected(trusted: &[Network], peer: IpAddr) -> bool {
+    trusted.iter().any(|network| network.contains(peer))
+}
 
 /// What a header says of the connection that it begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,10 @@
 //! What a certificate says: names, dates, whom it is for.
 
 use rustls::pki_types::CertificateDer;
-use std::time::{Duration, SystemTime};
+use std::{
+    path::Path,
+    time::{Duration, SystemTime},
+};
 use x509_cert::{
     Certificate,
     der::{self, Decode},
@@ -25,7 +28,7 @@ pub(super) struct Facts {
 
 /// Whether a certificate holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Validity {
+enum Validity {
     NotYet,
     Holds,
     Expired,
@@ -54,8 +57,19 @@ impl Facts {
         self.names.first().unwrap_or(&self.subject)
     }
 
+    /// Tells when it does not hold at `now`, since 1970. It is shown nevertheless: with a wrong clock on this side, to keep
+    /// it back would do harm that it does not.
+    pub(super) fn warn(&self, file: &Path, now: Duration) {
+        let (file, name) = (file.display(), self.label());
+        match self.validity(now) {
+            Validity::Holds => {}
+            Validity::NotYet => tracing::warn!(%file, name, "a certificate does not hold yet"),
+            Validity::Expired => tracing::warn!(%file, name, "a certificate has expired"),
+        }
+    }
+
     /// Whether it holds at `now`, since 1970.
-    pub(super) fn validity(&self, now: Duration) -> Validity {
+    fn validity(&self, now: Duration) -> Validity {
         if now < self.not_before {
             Validity::NotYet
         } else if now > self.not_after {

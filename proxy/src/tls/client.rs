@@ -2,6 +2,7 @@
 
 use super::{
     H2, HTTP_1_1, TlsError,
+    certificate::now,
     files::{Contents, Files},
     pem, provider,
     server::key_pair,
@@ -125,6 +126,9 @@ impl Way {
     fn load(tls: BackendTls) -> Self {
         let mut files = Files::new(paths(&tls));
         let current = Secured::new(&tls, &files.read()).map(Arc::new);
+        if let Err(error) = &current {
+            tracing::error!(%error, "a Service cannot be spoken to over TLS until this is mended");
+        }
         Self {
             tls,
             current: ArcSwap::from_pointee(current),
@@ -159,7 +163,11 @@ impl Secured {
             None => system_authorities()?,
         };
         let own = match &tls.certificate {
-            Some((chain, key)) => Some(key_pair(chain, key, contents)?.0),
+            Some((chain, key)) => {
+                let (own, facts) = key_pair(chain, key, contents)?;
+                facts.warn(chain, now());
+                Some(own)
+            }
             None => None,
         };
         let server_name = match tls.server_name.as_deref() {

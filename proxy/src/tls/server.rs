@@ -2,7 +2,7 @@
 
 use super::{
     H2, HTTP_1_1, TlsError,
-    certificate::{Facts, Validity, now},
+    certificate::{Facts, now},
     files::{Contents, Files},
     ocsp, pem, provider,
     resolver::{Resolver, Shown},
@@ -136,17 +136,12 @@ impl Serving {
         })
     }
 
-    /// Tells of certificates that clients will refuse, or never be shown. They are served nevertheless: with a wrong
-    /// clock on this side, a refusal would do harm that they do not.
+    /// Tells of certificates that clients will refuse, or never be shown.
     fn warn(&self, tls: &ListenerTls, now: Duration) {
         for (facts, files) in self.facts.iter().zip(&tls.certificates) {
-            let (file, name) = (files.chain_file.display(), facts.label());
-            match facts.validity(now) {
-                Validity::Holds => {}
-                Validity::NotYet => tracing::warn!(%file, name, "a certificate does not hold yet"),
-                Validity::Expired => tracing::warn!(%file, name, "a certificate has expired"),
-            }
+            facts.warn(&files.chain_file, now);
             if facts.names.is_empty() {
+                let (file, name) = (files.chain_file.display(), facts.label());
                 tracing::warn!(%file, name, "a certificate bears no DNS name, and no client asks for it by name");
             }
         }
@@ -210,30 +205,27 @@ fn verifier(
     })
 }
 
-/// A certificate with its key and its OCSP answer, checked to belong together.
+/// A certificate with its key, checked to belong together, and its OCSP answer.
 fn shown(files: &Certificate, contents: &Contents) -> Result<(Shown, Facts), TlsError> {
     let (key, facts) = key_pair(&files.chain_file, &files.key_file, contents)?;
     let mut shown = Shown::new(key);
     if let Some(file) = &files.ocsp_file {
         let bytes = contents.get(file)?;
-        let answer = answer(bytes, &facts).map_err(|found| TlsError::Content {
+        let answer = ocsp::read(bytes).map_err(|found| TlsError::Content {
             file: file.clone(),
             found: found.to_owned(),
-            wanted: "a successful OCSP response in DER for this certificate",
+            wanted: "a successful OCSP response in DER",
         })?;
-        let until = answer.next_update.unwrap_or(Duration::MAX);
-        warn_of_answer(file, &answer, now());
-        shown.staple(bytes.to_vec(), until);
+        if answer.serial == facts.serial {
+            warn_of_answer(file, &answer, now());
+            shown.staple(bytes.to_vec(), answer.next_update.unwrap_or(Duration::MAX));
+        } else {
+            // A certificate is renewed before its answer can be: it is not to wait for that.
+            let file = file.display();
+            tracing::warn!(%file, "an OCSP answer is for another certificate and not stapled");
+        }
     }
     Ok((shown, facts))
-}
-
-fn answer(bytes: &[u8], facts: &Facts) -> Result<ocsp::Answer, &'static str> {
-    let answer = ocsp::read(bytes)?;
-    if answer.serial != facts.serial {
-        return Err("holds an answer for another certificate");
-    }
-    Ok(answer)
 }
 
 fn warn_of_answer(file: &Path, answer: &ocsp::Answer, now: Duration) {

@@ -79,26 +79,24 @@ impl Tls {
         for (listener, server) in &self.servers {
             match server.as_ref().map(ServerTls::reload) {
                 None | Some(Ok(false)) => {}
-                Some(Ok(true)) => {
-                    self.reloads.fetch_add(1, Relaxed);
-                    tracing::info!(%listener, "serving the certificates that changed");
-                }
-                Some(Err(error)) => {
-                    self.failures.fetch_add(1, Relaxed);
-                    tracing::error!(%listener, %error, "certificates changed and cannot be used; the old ones stay");
-                }
+                Some(changed) => self.count(&format!("listener {listener}"), changed.map(|_| ())),
             }
         }
         for outcome in self.client.reload() {
-            match outcome {
-                Ok(()) => {
-                    self.reloads.fetch_add(1, Relaxed);
-                    tracing::info!("using the certificates that changed towards endpoints");
-                }
-                Err(error) => {
-                    self.failures.fetch_add(1, Relaxed);
-                    tracing::error!(%error, "certificates towards endpoints changed and cannot be used; the old ones stay");
-                }
+            self.count("services", outcome);
+        }
+    }
+
+    /// Counts what came of changed files, and tells of it.
+    fn count(&self, used_by: &str, outcome: Result<(), TlsError>) {
+        match outcome {
+            Ok(()) => {
+                self.reloads.fetch_add(1, Relaxed);
+                tracing::info!(used_by, "certificates that changed are in use");
+            }
+            Err(error) => {
+                self.failures.fetch_add(1, Relaxed);
+                tracing::error!(used_by, %error, "changed certificates cannot be used; the old ones stay");
             }
         }
     }

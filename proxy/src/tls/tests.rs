@@ -169,11 +169,26 @@ fn https(folder: &Folder, pair: &Pair) -> Listener {
 }
 
 /// Two ends of a connection.
-async fn connection() -> (TcpStream, TcpStream) {
+pub(crate) async fn connection() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap());
     let (client, accepted) = tokio::join!(client, listener.accept());
     (client.unwrap(), accepted.unwrap().0)
+}
+
+/// Two ends of a connection over TLS: the client, and the server `shop.example`.
+pub(crate) async fn secured_pair() -> (Stream, Stream) {
+    let (authority, folder) = (Authority::new(), Folder::new());
+    let certificate = folder.certificate("shop", &authority.sign(&["shop.example"]));
+    let server = ServerTls::load(&listener_tls(vec![certificate]), true).unwrap();
+    let met = meet(
+        server.config(),
+        &Arc::new(authority.client()),
+        "shop.example",
+    )
+    .await;
+    let client = Stream::Client(Box::new(met.client.unwrap()));
+    (client, met.server.unwrap())
 }
 
 /// What a server and a client make of each other. When they agree, they have exchanged a word, so that session tickets

@@ -91,6 +91,25 @@ async fn endpoints_are_checked_against_authority_and_name() {
 }
 
 #[tokio::test]
+async fn without_a_file_the_authorities_of_the_operating_system_are_trusted() {
+    let (authority, folder) = (Authority::new(), Folder::new());
+    let certificate = folder.certificate("shop", &authority.sign(&["127.0.0.1"]));
+    let server = ServerTls::load(&listener_tls(vec![certificate]), true).unwrap();
+    let secured = match Arc::new(ClientTls::default())
+        .get(&BackendTls::default())
+        .await
+    {
+        Ok(secured) => secured,
+        // This machine has none.
+        Err(TlsError::NoSystemAuthorities) => return,
+        Err(other) => panic!("{other}"),
+    };
+    let (_, proxy) = connect(server.config(), &secured, Protocol::Http1).await;
+    let unknown = Error::InvalidCertificate(CertificateError::UnknownIssuer);
+    assert!(matches!(proxy, Err(ConnectError::Handshake(error)) if error == unknown));
+}
+
+#[tokio::test]
 async fn the_proxy_shows_its_certificate() {
     let (authority, stranger, folder) = (Authority::new(), Authority::new(), Folder::new());
     let ca = folder.write("ca.pem", authority.pem());

@@ -295,17 +295,18 @@ impl ServerCertVerifier for Stapled {
 }
 
 #[tokio::test]
-async fn an_ocsp_answer_is_stapled_until_it_is_stale() {
+async fn an_ocsp_answer_is_stapled_while_it_is_fresh_and_for_this_certificate() {
     let (authority, folder) = (Authority::new(), Folder::new());
     let pair = authority.sign(&["shop.example"]);
     let serial = Facts::read(&pair.der()).unwrap().serial;
     let mut certificate = folder.certificate("shop", &pair);
-    for (next, is_stapled) in [
-        (None, true),
-        (Some("20990101000000Z"), true),
-        (Some("20200101000000Z"), false),
+    for (serial, next, is_stapled) in [
+        (&serial[..], None, true),
+        (&serial, Some("20990101000000Z"), true),
+        (&serial, Some("20200101000000Z"), false),
+        (&[1, 2, 3], Some("20990101000000Z"), false),
     ] {
-        let answer = ocsp::tests::answer(0, 0x80, &serial, next);
+        let answer = ocsp::tests::answer(0, 0x80, serial, next);
         certificate.ocsp_file = Some(folder.write("ocsp.der", &answer));
         let server = load(&listener_tls(vec![certificate.clone()]));
         let mut roots = RootCertStore::empty();
