@@ -7,6 +7,7 @@ use super::{
     origin::{scheme, sole},
     peer::{Peer, value, writes_forwarded, writes_x_forwarded},
 };
+use crate::headers::reads_as;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Version,
     header::{FORWARDED, HOST, VIA},
@@ -54,18 +55,6 @@ fn is_false(name: &str, peer: &Peer) -> bool {
         }
         _ => false,
     }
-}
-
-/// Whether `name`, with hyphens for its underscores, is `other`, or begins with it. A name that is `other` as it stands
-/// does not count.
-fn reads_as(name: &str, other: &str, begins: bool) -> bool {
-    let is_long_enough = if begins {
-        name.len() >= other.len()
-    } else {
-        name.len() == other.len()
-    };
-    let hyphenated = name.bytes().map(|b| if b == b'_' { b'-' } else { b });
-    is_long_enough && name != other && hyphenated.zip(other.bytes()).all(|(a, b)| a == b)
 }
 
 /// Tells the endpoint who asked, as `peer`'s policy says. Nothing is told twice: what was there is taken up or
