@@ -24,7 +24,6 @@ mod counters;
 )]
 mod filter;
 mod forward;
-#[allow(dead_code, reason = "trailers do not pass through it yet")]
 mod headers;
 mod lane;
 mod listener;

@@ -113,7 +113,8 @@ fn forwarded(headers: &HeaderMap, peer: &Peer, element: &str) -> Option<HeaderVa
 
 /// All values of `name` and `last` as one, as many servers read the first line only.
 fn joined(headers: &HeaderMap, name: &HeaderName, last: &HeaderValue) -> Option<HeaderValue> {
-    let mut lines = headers.get_all(name).iter().map(HeaderValue::as_bytes);
+    let lines = headers.get_all(name).iter().map(HeaderValue::as_bytes);
+    let mut lines = lines.filter(|line| !line.trim_ascii().is_empty());
     let Some(first) = lines.next() else {
         return Some(last.clone());
     };
