@@ -44,6 +44,60 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
+/// Removes from trailers what must not come in them (RFC 9110 section 6.5.1): what frames a message, says where it goes,
+/// who sends it or what it is. An endpoint that takes trailers for headers would otherwise believe a client what the proxy
+/// has just set right.
+#[allow(dead_code, reason = "trailers do not pass through it yet")]
+pub(crate) fn remove_from_trailers(trailers: &mut HeaderMap) {
+    const FORBIDDEN: [&str; 23] = [
+        "authorization",
+        "cache-control",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-range",
+        "content-type",
+        "cookie",
+        "expect",
+        "forwarded",
+        "host",
+        "keep-alive",
+        "max-forwards",
+        "proxy",
+        "proxy-authorization",
+        "proxy-connection",
+        "range",
+        "set-cookie",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "via",
+    ];
+    let is_forbidden = |name: &&HeaderName| {
+        let name = name.as_str();
+        FORBIDDEN.contains(&name)
+            || reads_as(name, "x-forwarded-", true)
+            || FORBIDDEN.iter().any(|other| reads_as(name, other, false))
+    };
+    let names: Vec<HeaderName> = trailers.keys().filter(is_forbidden).cloned().collect();
+    for name in names {
+        trailers.remove(name);
+    }
+}
+
+/// Whether `name`, with hyphens for its underscores, is `other`, or begins with it. A name that is `other` as it stands
+/// does not count.
+pub(crate) fn reads_as(name: &str, other: &str, begins: bool) -> bool {
+    let is_long_enough = if begins {
+        name.len() >= other.len()
+    } else {
+        name.len() == other.len()
+    };
+    let hyphenated = name.bytes().map(|b| if b == b'_' { b'-' } else { b });
+    is_long_enough && name != other && hyphenated.zip(other.bytes()).all(|(a, b)| a == b)
+}
+
 /// The headers that `Connection` names, apart from those that a message cannot do without: a client may not make the
 /// proxy take away the host or the credentials that an endpoint relies on.
 fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
@@ -105,4 +159,32 @@ fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item =
         .flat_map(|value| value.split(','))
         .map(str::trim)
         .filter(|token| !token.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trailers_say_nothing_that_headers_decide() {
+        for (name, stays) in [
+            ("grpc-status", true),
+            ("grpc-message", true),
+            ("content-digest", true),
+            ("server-timing", true),
+            ("shop_cart-bin", true),
+            ("content_length", false),
+            ("content-length", false),
+            ("transfer-encoding", false),
+            ("host", false),
+            ("authorization", false),
+            ("x-forwarded-for", false),
+            ("x_forwarded_for", false),
+        ] {
+            let mut trailers = HeaderMap::new();
+            trailers.insert(HeaderName::from_static(name), HeaderValue::from_static("1"));
+            remove_from_trailers(&mut trailers);
+            assert_eq!(trailers.contains_key(name), stays, "{name}");
+        }
+    }
 }

@@ -26,9 +26,7 @@ pub(super) fn preflight(cors: &Cors, head: &Head<'_>) -> Option<HeaderMap> {
         return None;
     }
     let mut answer = HeaderMap::new();
-    let origin = allowed_origin(cors, head.headers);
-    let is_allowed = origin.is_some();
-    if let Some(origin) = origin {
+    if let Some(origin) = allowed_origin(cors, head.headers) {
         answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         if cors.allow_credentials {
             answer.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, TRUE);
@@ -49,7 +47,7 @@ pub(super) fn preflight(cors: &Cors, head: &Head<'_>) -> Option<HeaderMap> {
         let age = cors.max_age.unwrap_or(MAX_AGE);
         answer.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from(age));
     }
-    if depends_on_origin(cors) || !is_allowed {
+    if depends_on_origin(cors) {
         vary(&mut answer, &[ORIGIN]);
     }
     if cors.allow_credentials {
@@ -111,13 +109,13 @@ impl Grant {
 
 const TRUE: HeaderValue = HeaderValue::from_static("true");
 
-/// What `Access-Control-Allow-Origin` says to the origin that `headers` name: that origin, or all where that may be
-/// said; nothing when it is not allowed, or is none.
+/// What `Access-Control-Allow-Origin` says to the origin that `headers` name: that origin, or nothing when it is not
+/// allowed or there is none. Where it says that all are allowed, it says so to everybody: a cache may keep the answer.
 fn allowed_origin(cors: &Cors, headers: &HeaderMap) -> Option<HeaderValue> {
-    let origin = headers.get(ORIGIN)?;
     if !depends_on_origin(cors) {
         return Some(HeaderValue::from_static(ALL));
     }
+    let origin = headers.get(ORIGIN)?;
     let text = origin.to_str().ok()?;
     cors.allow_origins
         .iter()

@@ -26,8 +26,11 @@ pub(super) fn path(path: &str, rewrite: &PathRewrite, matched_prefix: Option<&st
             // A prefix ends where a path element does, with or without a slash.
             let prefix = prefix.trim_end_matches('/');
             let rest = path.strip_prefix(prefix).unwrap_or(path);
-            let by = by.trim_end_matches('/');
-            [by, rest].concat()
+            match by.trim_end_matches('/') {
+                // `//x` would be read as a host by some.
+                "" => ["/", rest.trim_start_matches('/')].concat(),
+                by => [by, rest].concat(),
+            }
         }
         (PathRewrite::ReplacePrefixMatch(_), None) => path.to_owned(),
     };
@@ -56,6 +59,8 @@ mod tests {
             ("/foo", "/foo", "", "/"),
             ("/foo/", "/foo", "/", "/"),
             ("/foo", "/foo", "/", "/"),
+            ("/foo//bar", "/foo", "/", "/bar"),
+            ("/foo//bar", "/foo", "/xyz", "/xyz//bar"),
             ("/foo?q=/foo", "/foo", "/xyz", "/xyz?q=/foo"),
             ("/foo/bar", "/", "/xyz", "/xyz/foo/bar"),
             ("/", "/", "/xyz", "/xyz/"),

@@ -48,6 +48,7 @@ pub(super) fn location(
 mod tests {
     use super::*;
     use http::{Request, StatusCode};
+    use proptest::prelude::*;
     use std::net::IpAddr;
     use traffic::action::PathRewrite;
 
@@ -151,6 +152,27 @@ mod tests {
         ] {
             let found = check(&redirect, host, target, HTTP);
             assert_eq!(found, expected, "{redirect:?} {host} {target}");
+        }
+    }
+
+    proptest! {
+        /// Whatever is asked for, the client is sent to the host that the route or the request names.
+        #[test]
+        fn a_redirect_leads_to_its_host(
+            target in "/[!-~]{0,20}",
+            hostname in prop::option::of(Just("b.example")),
+            port in prop::option::of(any::<u16>()),
+            by in prop::option::of("/?[a-z/]{0,8}"),
+        ) {
+            prop_assume!(target.parse::<http::Uri>().is_ok_and(|uri| uri.authority().is_none()));
+            let redirect = Redirect {
+                path: by.map(|by| PathRewrite::ReplacePrefixMatch(by.into())),
+                ..to(None, hostname, port)
+            };
+            let location: http::Uri = check(&redirect, "a.example", &target, HTTP).parse().unwrap();
+            prop_assert_eq!(location.host(), Some(hostname.unwrap_or("a.example")));
+            prop_assert_eq!(location.port_u16(), port.filter(|port| *port != 80));
+            prop_assert!(location.path().starts_with('/'));
         }
     }
 }

@@ -7,6 +7,7 @@ use super::{
     origin::{scheme, sole},
     peer::{Peer, value, writes_forwarded, writes_x_forwarded},
 };
+use crate::headers::reads_as;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Version,
     header::{FORWARDED, HOST, VIA},
@@ -54,18 +55,6 @@ fn is_false(name: &str, peer: &Peer) -> bool {
         }
         _ => false,
     }
-}
-
-/// Whether `name`, with hyphens for its underscores, is `other`, or begins with it. A name that is `other` as it stands
-/// does not count.
-fn reads_as(name: &str, other: &str, begins: bool) -> bool {
-    let is_long_enough = if begins {
-        name.len() >= other.len()
-    } else {
-        name.len() == other.len()
-    };
-    let hyphenated = name.bytes().map(|b| if b == b'_' { b'-' } else { b });
-    is_long_enough && name != other && hyphenated.zip(other.bytes()).all(|(a, b)| a == b)
 }
 
 /// Tells the endpoint who asked, as `peer`'s policy says. Nothing is told twice: what was there is taken up or
@@ -124,7 +113,8 @@ fn forwarded(headers: &HeaderMap, peer: &Peer, element: &str) -> Option<HeaderVa
 
 /// All values of `name` and `last` as one, as many servers read the first line only.
 fn joined(headers: &HeaderMap, name: &HeaderName, last: &HeaderValue) -> Option<HeaderValue> {
-    let mut lines = headers.get_all(name).iter().map(HeaderValue::as_bytes);
+    let lines = headers.get_all(name).iter().map(HeaderValue::as_bytes);
+    let mut lines = lines.filter(|line| !line.trim_ascii().is_empty());
     let Some(first) = lines.next() else {
         return Some(last.clone());
     };

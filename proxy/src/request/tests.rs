@@ -265,6 +265,14 @@ fn what_a_trusted_peer_says_must_make_sense() {
         );
         assert!(told.contains(&expected.to_owned()), "{sent:?} {told:?}");
     }
+    let empty = &[("x-forwarded-for", ""), ("x-forwarded-for", "198.51.100.1")];
+    let told_of_empty = told(
+        &policy(true, ForwardedHeaders::XForwarded),
+        Version::HTTP_11,
+        empty,
+    );
+    let chain = "x-forwarded-for: 198.51.100.1, 192.0.2.7".to_owned();
+    assert!(told_of_empty.contains(&chain), "{told_of_empty:?}");
     // A mark that is never closed would take in what is added.
     let broken = &[("forwarded", "for=\"198.51.100.1")];
     assert_eq!(

@@ -171,6 +171,11 @@ fn answers_say_what_the_route_grants_and_not_what_the_version_does() {
             ][..],
         ),
         (
+            cors(&["*"], false, &[]),
+            None,
+            &["ac-allow-origin: *", "vary: accept-encoding"],
+        ),
+        (
             cors(&["https://a.example"], true, &["*", "x-a"]),
             Some("https://a.example"),
             &[
