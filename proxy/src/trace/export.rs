@@ -230,7 +230,8 @@ impl Exporter {
         let lost = self.counters.read();
         tracing::error!(
             "traces to {}: {reason}; {} spans have been lost so far",
-            self.endpoint,
+            // Not the whole URL, which may hold a password.
+            self.endpoint.host().unwrap_or_default(),
             lost.failed + lost.dropped
         );
     }
