@@ -86,7 +86,7 @@ pub(super) fn server(out: &mut Vec<u8>, context: &Context, entry: &Entry<'_>) {
             None => bytes(out, 5, verb.as_bytes()),
         }
         number(out, 6, SERVER);
-        period(out, start, start + entry.duration);
+        period(out, start, start.saturating_add(entry.duration));
         method_attributes(out, entry.method);
         text(out, "url.scheme", entry.scheme);
         let path = entry.path.split('?').next().unwrap_or_default();
