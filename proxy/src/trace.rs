@@ -3,6 +3,8 @@
 //! A worker writes each span in its final encoding into its slot of a [`Spool`]; a thread of its own sends them. A
 //! collector that is slow or away costs spans, which are counted, and never a request's time.
 
+#[cfg(test)]
+mod collector;
 mod context;
 mod export;
 mod protobuf;

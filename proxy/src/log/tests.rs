@@ -100,6 +100,21 @@ fn a_file_that_was_moved_away_is_made_anew() {
 }
 
 #[test]
+fn a_file_that_cannot_be_made_anew_stays_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let (here, there) = (folder.path().join("here"), folder.path().join("there"));
+    fs::create_dir(&here).unwrap();
+    let log = Log::start(&config(&here.join("a.log"), "%{path}"), 1).unwrap();
+    fs::rename(&here, &there).unwrap();
+    log.reopen();
+    let counters = log.counters();
+    until("the trouble is counted", || counters.read().errors > 0);
+    write(&log.worker(0), "/");
+    assert!(log.finish(LONG));
+    assert_eq!(content(&there.join("a.log")), "/\n");
+}
+
+#[test]
 fn a_log_that_cannot_be_is_refused_at_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("none").join("access.log");

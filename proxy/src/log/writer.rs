@@ -41,15 +41,15 @@ impl Sink {
         }
     }
 
-    /// Opens the file anew, when it `is_asked` to or when its path leads elsewhere by now. When that fails, the file
-    /// stays that was open.
-    fn follow(&mut self, is_asked: bool) -> io::Result<()> {
+    /// Opens the file anew, when it `is_asked` to or when its path leads elsewhere by now, and says whether it did. When
+    /// that fails, the file stays that was open.
+    fn follow(&mut self, is_asked: bool) -> io::Result<bool> {
         match self {
             Self::File(path, open) if is_asked || !is_same(path, open) => {
                 *open = append(path)?;
-                Ok(())
+                Ok(true)
             }
-            Self::File(..) | Self::Stdout => Ok(()),
+            Self::File(..) | Self::Stdout => Ok(false),
         }
     }
 
@@ -141,8 +141,9 @@ impl Writer {
             let is_asked = self.is_asked.swap(false, Relaxed);
             if is_asked || looked.elapsed() >= LOOK {
                 looked = Instant::now();
-                if let Err(error) = self.sink.follow(is_asked) {
-                    self.complain(&error);
+                match self.sink.follow(is_asked) {
+                    Ok(is_new) => self.is_line_torn &= !is_new,
+                    Err(error) => self.complain(&error),
                 }
             }
             for slot in 0..spool.slots() {

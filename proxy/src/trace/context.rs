@@ -66,12 +66,6 @@ impl SpanId {
     }
 }
 
-impl fmt::Display for SpanId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
-    }
-}
-
 /// The value of a `traceparent` header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Traceparent {
@@ -114,11 +108,23 @@ impl Traceparent {
             flags: hex(&common[53..55])? as u8 & known,
         })
     }
+
+    /// The value as version 00.
+    pub(super) fn to_bytes(self) -> [u8; 55] {
+        let mut value = [b'-'; 55];
+        write_hex(&mut value[0..2], 0);
+        write_hex(&mut value[3..35], self.trace.get());
+        write_hex(&mut value[36..52], self.parent.get().into());
+        write_hex(&mut value[53..55], self.flags.into());
+        value
+    }
 }
 
-impl fmt::Display for Traceparent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "00-{}-{}-{:02x}", self.trace, self.parent, self.flags)
+/// Writes the lowest digits of `number`, as many as there is place for.
+fn write_hex(place: &mut [u8], mut number: u128) {
+    for digit in place.iter_mut().rev() {
+        *digit = b"0123456789abcdef"[(number & 0xF) as usize];
+        number >>= 4;
     }
 }
 
@@ -204,7 +210,7 @@ impl Context {
             parent: span,
             flags: self.flags,
         };
-        if let Ok(value) = HeaderValue::try_from(value.to_string()) {
+        if let Ok(value) = HeaderValue::from_bytes(&value.to_bytes()) {
             headers.insert(TRACEPARENT, value);
         }
         // It belongs to the `traceparent` that came with it (section 3.3), and none came that was valid.

@@ -11,13 +11,13 @@ use crate::{
     spool::{Batch, Spool},
 };
 use http::Uri;
+use rustls::pki_types::CertificateDer;
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
 use ureq::{
     Agent,
-    config::Config,
     tls::{Certificate, RootCerts, TlsConfig},
 };
 
@@ -110,21 +110,12 @@ impl Exporter {
     ) -> Result<Self, TraceError> {
         let endpoint = endpoint(&config.endpoint)?;
         let (resource, scope) = span::resource(&config.service_name);
-        let settings = Agent::config_builder()
-            .timeout_global(Some(pace.request))
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            // A proxy in the environment is for the way to the internet, where no collector is.
-            .proxy(None)
-            .user_agent(concat!("sluice/", env!("CARGO_PKG_VERSION")));
-        let settings: Config = if endpoint.scheme_str() == Some("https") {
-            settings.tls_config(tls()?).build()
-        } else {
-            settings.build()
+        let tls = match endpoint.scheme_str() {
+            Some("https") => Some(tls(&roots()?)),
+            _ => None,
         };
         Ok(Self {
-            agent: settings.new_agent(),
+            agent: agent(pace, tls),
             endpoint,
             resource,
             scope,
@@ -239,7 +230,8 @@ impl Exporter {
         let lost = self.counters.read();
         tracing::error!(
             "traces to {}: {reason}; {} spans have been lost so far",
-            self.endpoint,
+            // Not the whole URL, which may hold a password.
+            self.endpoint.host().unwrap_or_default(),
             lost.failed + lost.dropped
         );
     }
@@ -284,72 +276,40 @@ fn endpoint(endpoint: &str) -> Result<Uri, TraceError> {
     }
 }
 
-/// TLS with the authorities that the system trusts.
-fn tls() -> Result<TlsConfig, TraceError> {
+fn agent(pace: Pace, tls: Option<TlsConfig>) -> Agent {
+    let settings = Agent::config_builder()
+        .timeout_global(Some(pace.request))
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        // A proxy in the environment is for the way to the internet, where no collector is.
+        .proxy(None)
+        .user_agent(concat!("sluice/", env!("CARGO_PKG_VERSION")));
+    match tls {
+        Some(tls) => settings.tls_config(tls).build().new_agent(),
+        None => settings.build().new_agent(),
+    }
+}
+
+/// The authorities that the system trusts.
+fn roots() -> Result<Vec<CertificateDer<'static>>, TraceError> {
     let found = rustls_native_certs::load_native_certs();
     if found.certs.is_empty() {
         return Err(TraceError::Tls("the system trusts no authority".into()));
     }
-    let roots = found.certs.iter();
-    let roots = roots
-        .map(|der| Certificate::from_der(der).to_owned())
-        .collect();
-    Ok(TlsConfig::builder()
-        .root_certs(RootCerts::Specific(Arc::new(roots)))
-        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-        .build())
+    Ok(found.certs)
+}
+
+/// TLS with these authorities.
+fn tls(roots: &[CertificateDer<'static>]) -> TlsConfig {
+    let roots = roots.iter();
+    let roots = roots.map(|der| Certificate::from_der(der).to_owned());
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    TlsConfig::builder()
+        .root_certs(RootCerts::Specific(Arc::new(roots.collect())))
+        .unversioned_rustls_crypto_provider(Arc::new(provider))
+        .build()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waits_grow_and_come_to_an_end() {
-        let second = Duration::from_secs(1);
-        let pace = Pace::default();
-        for (sent, asked, random, expected) in [
-            (1, None, 0, Some(second)),
-            (2, None, 0, Some(2 * second)),
-            (3, None, 0, Some(4 * second)),
-            (1, None, 512, Some(second * 3 / 4)),
-            (1, Some(7), 512, Some(7 * second)),
-            (4, Some(3600), 0, Some(30 * second)),
-            (5, Some(1), 0, None),
-            (5, None, 0, None),
-        ] {
-            let asked = asked.map(Duration::from_secs);
-            assert_eq!(pace.wait(sent, asked, random), expected, "{sent} {asked:?}");
-        }
-        let patient = Pace {
-            attempts: u32::MAX,
-            ..pace
-        };
-        assert_eq!(patient.wait(1000, None, 0), Some(30 * second));
-    }
-
-    #[test]
-    fn endpoints_are_urls_of_http() {
-        for (given, is_valid) in [
-            ("http://127.0.0.1:4318/v1/traces", true),
-            ("https://collector.example/v1/traces", true),
-            ("127.0.0.1:4318", false),
-            ("grpc://127.0.0.1:4317", false),
-            ("/v1/traces", false),
-            ("", false),
-        ] {
-            assert_eq!(endpoint(given).is_ok(), is_valid, "{given}");
-        }
-    }
-
-    #[test]
-    fn spans_are_sent_by_the_five_hundred() {
-        let mut spans = Vec::new();
-        for _ in 0..MAX_SPANS + 3 {
-            message(&mut spans, span::SPANS, |out| out.push(0));
-        }
-        let rest = &mut &*spans;
-        let sizes: Vec<u64> = std::iter::from_fn(|| chunk(rest)).map(|(_, n)| n).collect();
-        assert_eq!(sizes, [512, 3]);
-    }
-}
+mod tests;

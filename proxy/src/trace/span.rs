@@ -28,6 +28,27 @@ const ERROR: u64 = 2;
 const KNOWS_IF_REMOTE: u32 = 0x100;
 const IS_REMOTE: u32 = 0x200;
 
+/// The names of gRPC's statuses, by their numbers.
+const GRPC: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+
 /// An attempt to send a request to an endpoint.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Attempt<'a> {
@@ -65,7 +86,7 @@ pub(super) fn server(out: &mut Vec<u8>, context: &Context, entry: &Entry<'_>) {
             None => bytes(out, 5, verb.as_bytes()),
         }
         number(out, 6, SERVER);
-        period(out, start, start + entry.duration);
+        period(out, start, start.saturating_add(entry.duration));
         method_attributes(out, entry.method);
         text(out, "url.scheme", entry.scheme);
         let path = entry.path.split('?').next().unwrap_or_default();
@@ -83,7 +104,10 @@ pub(super) fn server(out: &mut Vec<u8>, context: &Context, entry: &Entry<'_>) {
             text(out, "sluice.service", &service.to_string());
         }
         if let Some(status) = entry.grpc_status {
-            integer(out, "rpc.grpc.status_code", status.into());
+            match GRPC.get(usize::from(status)) {
+                Some(name) => text(out, "rpc.response.status_code", name),
+                None => text(out, "rpc.response.status_code", &status.to_string()),
+            }
         }
         // A client's mistake is no error of the server.
         let is_error = entry.failure.is_some() || entry.status >= 500;

@@ -1,19 +1,16 @@
-use super::*;
-use crate::entry::samples::Sample;
-use collector::{Collector, Reply};
-use http::{HeaderMap, HeaderValue, Method, Version};
-use opentelemetry_proto::tonic::{
-    common::v1::{KeyValue, any_value::Value},
-    trace::v1::{Span, span::SpanKind, status::StatusCode},
+use super::{
+    collector::{Collector, Reply},
+    *,
 };
+use crate::entry::samples::Sample;
+use http::{HeaderMap, HeaderValue, Method, Version};
+use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind, status::StatusCode};
 use proptest::prelude::*;
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
     time::{Duration, Instant},
 };
-
-mod collector;
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -47,17 +44,8 @@ fn called() -> HeaderMap {
     )])
 }
 
-fn attributes(list: &[KeyValue]) -> BTreeMap<&str, String> {
-    let pair = |pair: &KeyValue| match pair.value.as_ref().unwrap().value.as_ref().unwrap() {
-        Value::StringValue(text) => text.clone(),
-        Value::IntValue(number) => number.to_string(),
-        other => panic!("{other:?}"),
-    };
-    list.iter().map(|p| (&*p.key, pair(p))).collect()
-}
-
 fn by_name(span: &Span) -> BTreeMap<&str, String> {
-    attributes(&span.attributes)
+    collector::attributes(&span.attributes)
 }
 
 fn attempt(method: &Method, span: SpanId) -> Attempt<'_> {
@@ -202,6 +190,24 @@ fn methods_of_clients_own_making_are_other() {
     let attributes = by_name(span);
     assert_eq!(attributes["http.request.method"], "_OTHER");
     assert_eq!(attributes["http.request.method_original"], "BREW");
+}
+
+#[test]
+fn a_grpc_status_is_told_by_its_name() {
+    for (status, expected) in [
+        (0, "OK"),
+        (14, "UNAVAILABLE"),
+        (16, "UNAUTHENTICATED"),
+        (99, "99"),
+    ] {
+        let sample = Sample::default();
+        let entry = Entry {
+            grpc_status: Some(status),
+            ..sample.entry()
+        };
+        let span = &exported(&entry, &[])[0];
+        assert_eq!(by_name(span)["rpc.response.status_code"], expected);
+    }
 }
 
 #[test]

@@ -165,7 +165,7 @@ proptest! {
             parent: SpanId::new(span),
             flags,
         };
-        prop_assert_eq!(Traceparent::parse(value.to_string().as_bytes()), Some(value));
+        prop_assert_eq!(Traceparent::parse(&value.to_bytes()), Some(value));
     }
 
     #[test]
@@ -178,9 +178,8 @@ proptest! {
         let mut value = VALID.as_bytes().to_vec();
         value[at] = byte;
         if let Some(read) = Traceparent::parse(&value) {
-            let written = read.to_string();
             // Only the version and the flags may read differently from what is written.
-            prop_assert_eq!(&written.as_bytes()[3..52], &value[3..52]);
+            prop_assert_eq!(&read.to_bytes()[3..52], &value[3..52]);
         }
     }
 }

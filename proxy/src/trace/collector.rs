@@ -4,10 +4,13 @@ use opentelemetry_proto::tonic::{
     collector::trace::v1::{
         ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
     },
+    common::v1::{KeyValue, any_value::Value},
     trace::v1::Span,
 };
 use prost::Message;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::{
+    collections::BTreeMap,
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Mutex},
@@ -44,6 +47,11 @@ struct Seen {
 
 impl Collector {
     pub(super) fn start(replies: Vec<Reply>) -> Self {
+        Self::start_with(replies, None)
+    }
+
+    /// With `tls`, one that speaks it.
+    pub(super) fn start_with(replies: Vec<Reply>, tls: Option<Arc<ServerConfig>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Seen {
@@ -55,10 +63,21 @@ impl Collector {
             for stream in listener.incoming() {
                 // A collector that was dropped is away.
                 let Some(seen) = weak.upgrade() else { return };
-                serve(&stream.unwrap(), &seen);
+                let stream = stream.unwrap();
+                match &tls {
+                    None => serve(stream, &seen),
+                    Some(config) => {
+                        let tls = ServerConnection::new(Arc::clone(config)).unwrap();
+                        serve(StreamOwned::new(tls, stream), &seen);
+                    }
+                }
             }
         });
         Self { address, seen }
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.address.port()
     }
 
     pub(super) fn endpoint(&self) -> String {
@@ -83,7 +102,7 @@ impl Drop for Collector {
 }
 
 /// Serves one connection until the peer closes it.
-fn serve(mut stream: &TcpStream, seen: &Mutex<Seen>) {
+fn serve(stream: impl Read + Write, seen: &Mutex<Seen>) {
     let mut reader = BufReader::new(stream);
     while let Some(body) = request(&mut reader) {
         let mut seen = seen.lock().unwrap();
@@ -103,8 +122,9 @@ fn serve(mut stream: &TcpStream, seen: &Mutex<Seen>) {
                 (200, None)
             }
             Some(Reply::Garbage) => {
-                let _ =
-                    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n\xff\xff\xff");
+                let _ = reader
+                    .get_mut()
+                    .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n\xff\xff\xff");
                 continue;
             }
             Some(Reply::Close) => return,
@@ -119,12 +139,14 @@ fn serve(mut stream: &TcpStream, seen: &Mutex<Seen>) {
         let retry_after = retry_after.map_or(String::new(), |v| format!("retry-after: {v}\r\n"));
         let length = body.len();
         let head = format!("HTTP/1.1 {status} X\r\n{retry_after}content-length: {length}\r\n\r\n");
-        let _ = stream.write_all(&[head.as_bytes(), &body].concat());
+        let _ = reader
+            .get_mut()
+            .write_all(&[head.as_bytes(), &body].concat());
     }
 }
 
 /// The body of the next request.
-fn request(reader: &mut BufReader<&TcpStream>) -> Option<Vec<u8>> {
+fn request(reader: &mut impl BufRead) -> Option<Vec<u8>> {
     let (mut length, mut has_type) = (0, false);
     let mut first = String::new();
     if reader.read_line(&mut first).ok()? == 0 {
@@ -149,6 +171,16 @@ fn request(reader: &mut BufReader<&TcpStream>) -> Option<Vec<u8>> {
     Some(body)
 }
 
+/// The attributes of a list by their keys, each value as text.
+pub(super) fn attributes(list: &[KeyValue]) -> BTreeMap<&str, String> {
+    let pair = |pair: &KeyValue| match pair.value.as_ref().unwrap().value.as_ref().unwrap() {
+        Value::StringValue(text) => text.clone(),
+        Value::IntValue(number) => number.to_string(),
+        other => panic!("{other:?}"),
+    };
+    list.iter().map(|p| (&*p.key, pair(p))).collect()
+}
+
 fn spans(body: &[u8]) -> Vec<Span> {
     let request = ExportTraceServiceRequest::decode(body).unwrap();
     let [resource_spans] = &request.resource_spans[..] else {
@@ -156,7 +188,7 @@ fn spans(body: &[u8]) -> Vec<Span> {
     };
     let resource = &resource_spans.resource.as_ref().unwrap().attributes;
     assert_eq!(
-        super::attributes(resource),
+        attributes(resource),
         [("service.name", "edge".to_owned())].into()
     );
     let [scope_spans] = &resource_spans.scope_spans[..] else {
