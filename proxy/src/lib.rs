@@ -19,6 +19,9 @@ mod clock;
 mod config;
 mod counters;
 mod forward;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod headers;
 #[allow(dead_code, unused_imports, reason = "the core does not call it yet")]
 mod http1;
