@@ -109,18 +109,13 @@ fn read_meaning(at: &str, meaning: &str) -> (Vec<Message>, End) {
                         .unwrap_or_else(|e| panic!("{at}: {status}: {e}")),
                 );
             }
-            [status] => messages.push(Message::new(status, Vec::new())),
+            [status] => messages.push(Message::new(at, status, "")),
             [status, body] if status.starts_with(|first: char| first.is_ascii_digit()) => {
-                messages.push(Message::new(status, unescape(at, body)));
+                messages.push(Message::new(at, status, body));
             }
-            [method, target] => {
-                messages.push(Message::new(&format!("{method} {target}"), Vec::new()))
-            }
+            [method, target] => messages.push(Message::new(at, &format!("{method} {target}"), "")),
             [method, target, body] => {
-                messages.push(Message::new(
-                    &format!("{method} {target}"),
-                    unescape(at, body),
-                ));
+                messages.push(Message::new(at, &format!("{method} {target}"), body));
             }
             _ => panic!("{at}: no message and no end: {part}"),
         }
@@ -129,10 +124,11 @@ fn read_meaning(at: &str, meaning: &str) -> (Vec<Message>, End) {
 }
 
 impl Message {
-    fn new(start: &str, body: Vec<u8>) -> Self {
+    fn new(at: &str, start: &str, body: &str) -> Self {
+        let start = String::from_utf8(unescape(at, start));
         Self {
-            start: start.to_owned(),
-            body,
+            start: start.unwrap_or_else(|e| panic!("{at}: {e}")),
+            body: unescape(at, body),
         }
     }
 }

@@ -11,6 +11,7 @@ use std::{cell::RefCell, convert::Infallible, rc::Rc};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 #[path = "../../../tests/corpus/reader.rs"]
+#[allow(unreachable_pub, reason = "it is included elsewhere, too")]
 mod reader;
 
 /// Those that the proxy has by default.
@@ -126,12 +127,10 @@ async fn hyper_requests(bytes: &[u8]) -> Vec<(Seen, HeaderMap)> {
 async fn hyper_sees_the_requests_that_the_codec_accepts() {
     let cases = reader::read("http1/requests");
     let mut differences = Vec::new();
-    let mut stricter = 0;
     for case in &cases {
         let mut ours = Requests::default();
         ours.feed(&case.bytes, &LIMITS);
         let hypers = hyper_requests(&case.bytes).await;
-        stricter += usize::from(hypers.len() > ours.messages.len());
         for (i, message) in ours.messages.iter().enumerate() {
             let (start, _, body, _) = message.meaning();
             let own = ((start, body.to_vec()), message.head.headers.clone());
@@ -144,7 +143,6 @@ async fn hyper_sees_the_requests_that_the_codec_accepts() {
             }
         }
     }
-    println!("of {} cases, hyper accepts more in {stricter}", cases.len());
     check_all(&differences, cases.len());
 }
 
@@ -180,21 +178,17 @@ async fn hyper_response(bytes: &[u8], method: &Method) -> Option<Seen> {
 async fn hyper_sees_the_responses_that_the_codec_accepts() {
     let cases = reader::read("http1/responses");
     let mut differences = Vec::new();
-    let mut stricter = 0;
     for case in &cases {
         let method = Method::from_bytes(case.method.as_bytes()).unwrap();
         let hypers = hyper_response(&case.bytes, &method).await;
         let ours = seen_in_corpus(case)
             .pop()
             .filter(|(status, _)| !status.starts_with('1'));
-        match ours {
-            Some(ours) if hypers.as_ref() != Some(&ours) => {
-                differences.push(format!("{}: {ours:.200?}, hyper {hypers:.200?}", case.name));
-            }
-            None if hypers.is_some() => stricter += 1,
-            _ => {}
+        if let Some(ours) = ours
+            && hypers.as_ref() != Some(&ours)
+        {
+            differences.push(format!("{}: {ours:.200?}, hyper {hypers:.200?}", case.name));
         }
     }
-    println!("of {} cases, hyper accepts more in {stricter}", cases.len());
     check_all(&differences, cases.len());
 }
