@@ -108,4 +108,32 @@ proptest! {
         buffer.extend_from_slice(&parts.collect::<Vec<_>>().concat());
         prop_assert_eq!(&buffer[..], b"next");
     }
+
+    #[test]
+    fn responses_are_read_as_they_were_written(
+        (status, has_body) in select(vec![(200, true), (404, true), (204, false), (304, false)]),
+        data in vec(any::<u8>(), 0..50),
+        framing in 0..3,
+        version in select(vec![http::Version::HTTP_10, http::Version::HTTP_11]),
+        keep_alive in any::<bool>(),
+    ) {
+        let data = if has_body { data } else { Vec::new() };
+        let framing = match framing {
+            _ if !has_body => Framing::None,
+            0 => Framing::Length(data.len() as u64),
+            1 => Framing::Chunked,
+            _ => Framing::UntilClose,
+        };
+        let status = http::StatusCode::from_u16(status).unwrap();
+        let mut out = BytesMut::new();
+        let mut encoder =
+            write_response(&mut out, version, status, &HeaderMap::new(), &framing, keep_alive);
+        encoder.data(&data, &mut out).unwrap();
+        encoder.end(None, &mut out).unwrap();
+        let stays = keep_alive && !encoder.is_until_close();
+        let (messages, end) = responses([&out[..]].into_iter(), &Method::GET, &LIMITS);
+        prop_assert_eq!(messages.len(), 1);
+        prop_assert_eq!((messages[0].head, &messages[0].data), (status, &data));
+        prop_assert_eq!(end, if stays { End::Open } else { End::Closed });
+    }
 }
