@@ -36,3 +36,9 @@ pub(crate) use write::{write_request, write_response};
 
 #[cfg(test)]
 mod tests;
+#[cfg(any(test, feature = "fuzzing"))]
+#[allow(
+    clippy::expect_used,
+    reason = "what is surprising is what is looked for"
+)]
+pub(crate) mod transcript;

@@ -25,6 +25,9 @@ mod filter;
 mod entry;
 mod forward;
 mod grpc;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod headers;
 mod http1;
 mod input;

@@ -76,15 +76,24 @@ impl Chunked {
                 }
                 State::Trailers => return self.trailers(buffer),
                 State::Complete => return Ok(Some(Piece::End)),
-                state => {
-                    let Some(byte) = buffer.first().copied() else {
-                        return Ok(None);
-                    };
-                    buffer.advance(1);
-                    self.state = self.line(state, byte)?;
-                }
+                _ if buffer.is_empty() => return Ok(None),
+                state => self.state = self.lines(state, buffer)?,
             }
         }
+    }
+
+    /// Takes the lines off `buffer` that are around the data, and gives the state after them.
+    fn lines(&mut self, mut state: State, buffer: &mut BytesMut) -> Result<State, BodyFault> {
+        let mut taken = 0;
+        for byte in buffer.iter() {
+            if matches!(state, State::Data { .. } | State::Trailers) {
+                break;
+            }
+            state = self.line(state, *byte)?;
+            taken += 1;
+        }
+        buffer.advance(taken);
+        Ok(state)
     }
 
     /// The state after `byte` of a line around the data.

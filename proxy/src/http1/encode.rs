@@ -16,6 +16,7 @@ pub(crate) struct Short(pub(crate) u64);
 #[derive(Debug)]
 pub(crate) struct Encoder {
     state: State,
+    is_until_close: bool,
 }
 
 #[derive(Debug)]
@@ -35,7 +36,10 @@ impl Encoder {
             Framing::Chunked => State::Chunked,
             Framing::UntilClose => State::UntilClose,
         };
-        Self { state }
+        Self {
+            state,
+            is_until_close: framing == Framing::UntilClose,
+        }
     }
 
     /// Copies `data` to `out`, framed.
@@ -95,7 +99,7 @@ impl Encoder {
 
     /// Whether the body ends with the connection only, which must be closed after it.
     pub(crate) fn is_until_close(&self) -> bool {
-        matches!(self.state, State::UntilClose)
+        self.is_until_close
     }
 }
 

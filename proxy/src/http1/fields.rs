@@ -1,26 +1,25 @@
 //! The header lines of a head: into a map, and what they say of the message's framing and connection.
 
 use super::{
-    framing::{Announced, FramingFault},
+    framing::{Announced, Framing, FramingFault},
     head::HeadFault,
 };
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue,
+    HeaderMap, HeaderName, HeaderValue, Version,
     header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING},
 };
 
 /// What the header lines of a head say that the codec must know.
 #[derive(Debug, Default)]
 pub(super) struct Fields<'a> {
-    /// What they say of the body.
-    pub(super) body: Announced,
     /// The last `Host`.
     pub(super) host: Option<&'a [u8]>,
     /// How many times `Host` is there.
     pub(super) hosts: usize,
     /// Whether the client waits for a 100 before it sends the body.
     pub(super) expects_continue: bool,
+    body: Announced,
     connection: Connection,
 }
 
@@ -68,12 +67,12 @@ impl<'a> Fields<'a> {
     }
 
     /// Whether the connection stays open after the message, as far as its sender says.
-    pub(super) fn keep_alive(&self, version: http::Version) -> bool {
-        !self.connection.close && (version == http::Version::HTTP_11 || self.connection.keep_alive)
+    pub(super) fn keep_alive(&self, version: Version) -> bool {
+        !self.connection.close && (version == Version::HTTP_11 || self.connection.keep_alive)
     }
 
     /// How the body is framed.
-    pub(super) fn framing(&self, version: http::Version) -> Result<super::Framing, FramingFault> {
+    pub(super) fn framing(&self, version: Version) -> Result<Framing, FramingFault> {
         self.body.framing(version)
     }
 }

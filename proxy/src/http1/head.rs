@@ -1,6 +1,7 @@
 //! Heads as bytes come: where one ends, and what is wrong with it in general.
 
 use super::{
+    fields::is_token_byte,
     request::{self, RequestFault, RequestHead},
     response::{self, ResponseFault, ResponseHead},
     section::{Section, SectionFault},
@@ -85,12 +86,8 @@ impl HeadReader {
             None => return Ok(None),
             // An empty line that is not whole yet.
             Some(b'\r') if buffer.len() == 1 => return Ok(None),
-            // Said at once, as who sends a TLS handshake waits for an answer and never sends an empty line.
-            Some(first)
-                if !first.is_ascii_alphanumeric() && !super::fields::is_token(&[*first]) =>
-            {
-                return Err(RequestFault::RequestLine);
-            }
+            // Said at once: who begins a TLS handshake never sends the end of a head.
+            Some(first) if !is_token_byte(*first) => return Err(RequestFault::RequestLine),
             Some(_) => {}
         }
         let end = self.section.end(buffer, limits.head_bytes);

@@ -16,7 +16,8 @@ pub(crate) struct ResponseHead {
     pub(crate) parts: Parts,
     /// How the body is framed.
     pub(crate) framing: Framing,
-    /// Whether the connection can be used again after the body.
+    /// Whether the connection can be used again after the body. When an interim response says no, the final one cannot
+    /// say yes.
     pub(crate) keep_alive: bool,
 }
 

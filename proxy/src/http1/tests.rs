@@ -1,4 +1,6 @@
 mod bodies;
+mod corpus;
+mod properties;
 mod requests;
 mod responses;
 mod writing;

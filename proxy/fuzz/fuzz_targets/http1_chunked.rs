@@ -1,0 +1,5 @@
+//! Chunked bodies.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| proxy::fuzzing::http1_chunked(data));
