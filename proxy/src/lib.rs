@@ -13,7 +13,11 @@
 //!   client's address is appended.
 
 mod answer;
-#[allow(dead_code, reason = "the core does not call all of it yet")]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the core does not call all of it yet"
+)]
 mod balance;
 mod body;
 mod client;

@@ -7,6 +7,7 @@
 //! `docs/metrics.md` lists every metric; a test compares that list with what is exposed.
 
 mod accept;
+mod backends;
 mod connections;
 mod encode;
 mod latency;
@@ -22,6 +23,7 @@ pub use shares::{Share, Shares};
 
 use crate::Counters;
 use accept::Format;
+use backends::Backends;
 use connections::Connections;
 use prometheus_client::{
     encoding::{self, prometheus_protobuf},
@@ -57,6 +59,7 @@ impl Exporter {
             "The running build; always 1",
             Info::new(build()),
         );
+        registry.register_collector(Box::new(Backends::new(Arc::clone(&stats))));
         registry.register_collector(Box::new(Requests::new(stats)));
         registry.register_collector(Box::new(Splits::new(Arc::clone(&shares))));
         registry.register_collector(Box::new(Generations::new(routes)));
