@@ -3,6 +3,7 @@
 use super::{Permit, Pick, Random, choose::below, draw::Draw, key_of, load::Latency};
 use std::{
     cell::{Cell, RefCell},
+    collections::HashMap,
     net::SocketAddr,
     rc::Rc,
     sync::Arc,
@@ -212,7 +213,7 @@ impl Service {
     }
 
     /// Whether `address` is one of the endpoints.
-    pub(super) fn has(&self, address: SocketAddr) -> bool {
+    pub(crate) fn has(&self, address: SocketAddr) -> bool {
         self.members.borrow().addresses.contains(&address)
     }
 
@@ -247,7 +248,7 @@ impl Service {
             self.state
                 .endpoints(addresses, &backend.policy, number, now)
         };
-        let endpoints: Vec<_> = states.iter().map(|state| members.endpoint(state)).collect();
+        let endpoints = members.endpoints_of(&states);
         if members.endpoints.is_empty() {
             // Workers begin anywhere, so that together they do not begin with one endpoint.
             self.turn.set(below(endpoints.len(), self.random.next()));
@@ -304,11 +305,18 @@ impl Members {
         &self.policy
     }
 
-    /// The endpoint of `state`: the one that is there, or a new one.
-    fn endpoint(&self, state: &Arc<EndpointState>) -> Rc<Endpoint> {
-        let is_it = |endpoint: &&Rc<Endpoint>| Arc::ptr_eq(&endpoint.state, state);
-        let known = self.endpoints.iter().find(is_it);
-        known.map_or_else(|| Rc::new(Endpoint::new(state)), Rc::clone)
+    /// The endpoints of `states`: those that are there, and new ones.
+    fn endpoints_of(&self, states: &[Arc<EndpointState>]) -> Vec<Rc<Endpoint>> {
+        let by_state =
+            |endpoint: &Rc<Endpoint>| (Arc::as_ptr(&endpoint.state), Rc::clone(endpoint));
+        let mut known: HashMap<_, _> = self.endpoints.iter().map(by_state).collect();
+        states
+            .iter()
+            .map(|state| {
+                let new = || Rc::new(Endpoint::new(state));
+                known.remove(&Arc::as_ptr(state)).unwrap_or_else(new)
+            })
+            .collect()
     }
 }
 
