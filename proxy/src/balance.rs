@@ -8,6 +8,7 @@
 //! Nothing here hides a failure or leads to another version: endpoints are chosen within one Service.
 
 mod choose;
+mod draw;
 pub(crate) mod health;
 mod key;
 mod load;

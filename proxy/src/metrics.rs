@@ -8,6 +8,7 @@
 
 mod accept;
 mod certificates;
+mod backends;
 mod connections;
 mod encode;
 mod latency;
@@ -25,6 +26,7 @@ pub use shares::{Share, Shares};
 use crate::{Counters, LogCounters, Tls, TraceCounters};
 use accept::Format;
 use certificates::Certificates;
+use backends::Backends;
 use connections::Connections;
 use logs::{AccessLog, Traces};
 use prometheus_client::{
@@ -64,6 +66,7 @@ impl Exporter {
             "The running build; always 1",
             Info::new(build()),
         );
+        registry.register_collector(Box::new(Backends::new(Arc::clone(&stats))));
         registry.register_collector(Box::new(Requests::new(stats)));
         registry.register_collector(Box::new(Splits::new(Arc::clone(&shares))));
         registry.register_collector(Box::new(Generations::new(routes)));

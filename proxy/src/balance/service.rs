@@ -1,13 +1,9 @@
 //! One worker's view of a Service.
 
-use super::{
-    Permit, Pick, Random,
-    choose::{below, mix, power_of_two, rendezvous, round_robin},
-    key_of,
-    load::Latency,
-};
+use super::{Permit, Pick, Random, choose::below, draw::Draw, key_of, load::Latency};
 use std::{
-    cell::{Cell, OnceCell, RefCell},
+    cell::{Cell, RefCell},
+    collections::HashMap,
     net::SocketAddr,
     rc::Rc,
     sync::Arc,
@@ -35,12 +31,12 @@ pub(crate) struct Service {
     id: BackendId,
     pub(super) state: Arc<BackendState>,
     pub(super) shard: Arc<BackendShard>,
-    random: Rc<Random>,
+    pub(super) random: Rc<Random>,
     members: RefCell<Rc<Members>>,
     /// The generation of the table that the members are of.
     generation: Cell<Generation>,
     /// Whose turn it is.
-    turn: Cell<usize>,
+    pub(super) turn: Cell<usize>,
     pub(super) in_flight: Cell<u32>,
     /// The mean latency of all endpoints, in seconds, which stands for those that have none yet; none before the first.
     mean: Cell<Option<f64>>,
@@ -53,7 +49,7 @@ pub(crate) struct Service {
 pub(super) struct Members {
     addresses: Arc<[SocketAddr]>,
     policy: Arc<BackendPolicy>,
-    endpoints: Vec<Rc<Endpoint>>,
+    pub(super) endpoints: Vec<Rc<Endpoint>>,
     /// Those of `endpoints`.
     pub(super) states: Vec<Arc<EndpointState>>,
 }
@@ -66,7 +62,7 @@ pub(super) struct Endpoint {
     pub(super) latency: Latency,
     pub(super) in_flight: Cell<u32>,
     /// Of its address, the same in every process.
-    hash: u64,
+    pub(super) hash: u64,
 }
 
 /// The latency that stands for endpoints while none was measured, in seconds.
@@ -74,13 +70,6 @@ const FIRST_MEAN: f64 = 0.01;
 
 /// The part of the mean of all latencies that each one makes up.
 const MEAN_PART: f64 = 1.0 / 32.0;
-
-/// With consistent hashing, an endpoint is passed over when it has more requests of this worker under way than its equal
-/// part times this (Mirrokni, Thorup and Zadimoghaddam, "Consistent Hashing with Bounded Loads").
-const LOAD_BOUND: f64 = 1.25;
-
-/// An endpoint with fewer requests of this worker under way is never passed over for its load.
-const LOAD_FLOOR: u32 = 8;
 
 impl Service {
     /// The Service of `backend`, without its endpoints.
@@ -224,7 +213,7 @@ impl Service {
     }
 
     /// Whether `address` is one of the endpoints.
-    pub(super) fn has(&self, address: SocketAddr) -> bool {
+    pub(crate) fn has(&self, address: SocketAddr) -> bool {
         self.members.borrow().addresses.contains(&address)
     }
 
@@ -242,13 +231,13 @@ impl Service {
 
     /// Takes up what the table of `generation` says, unless a newer one was taken up.
     pub(super) fn take_up(&self, backend: &Backend, generation: Generation, now: Duration) {
-        let members = self.members();
-        let is_same = Arc::ptr_eq(&members.addresses, &backend.endpoints)
-            && Arc::ptr_eq(&members.policy, &backend.policy);
-        if is_same || generation < self.generation.get() {
+        if !self.advance(generation) {
             return;
         }
-        self.generation.set(generation);
+        let members = self.members();
+        if members.are_of(backend) {
+            return;
+        }
         if members.policy.limits != backend.policy.limits {
             self.shard.release_idle();
         }
@@ -259,7 +248,7 @@ impl Service {
             self.state
                 .endpoints(addresses, &backend.policy, number, now)
         };
-        let endpoints: Vec<_> = states.iter().map(|state| members.endpoint(state)).collect();
+        let endpoints = members.endpoints_of(&states);
         if members.endpoints.is_empty() {
             // Workers begin anywhere, so that together they do not begin with one endpoint.
             self.turn.set(below(endpoints.len(), self.random.next()));
@@ -273,12 +262,20 @@ impl Service {
         self.members.replace(Rc::new(members));
     }
 
+    /// Goes on to the table of `generation`; false when a newer one was seen.
+    fn advance(&self, generation: Generation) -> bool {
+        if generation > self.generation.get() {
+            self.generation.set(generation);
+            self.state.advance(generation.number());
+        }
+        generation == self.generation.get()
+    }
+
     /// Leaves the Service without endpoints, as no table has it any more.
     pub(super) fn retire(&self, generation: Generation) {
-        if generation < self.generation.get() {
+        if !self.advance(generation) {
             return;
         }
-        self.generation.set(generation);
         let policy = Arc::clone(&self.members().policy);
         self.members.replace(Rc::new(Members {
             addresses: Arc::new([]),
@@ -297,16 +294,29 @@ impl Drop for Service {
 }
 
 impl Members {
+    /// Whether they are made of the very parts of `backend`.
+    fn are_of(&self, backend: &Backend) -> bool {
+        Arc::ptr_eq(&self.addresses, &backend.endpoints)
+            && Arc::ptr_eq(&self.policy, &backend.policy)
+    }
+
     /// How the endpoints are spoken to.
     pub(super) fn policy(&self) -> &BackendPolicy {
         &self.policy
     }
 
-    /// The endpoint of `state`: the one that is there, or a new one.
-    fn endpoint(&self, state: &Arc<EndpointState>) -> Rc<Endpoint> {
-        let is_it = |endpoint: &&Rc<Endpoint>| Arc::ptr_eq(&endpoint.state, state);
-        let known = self.endpoints.iter().find(is_it);
-        known.map_or_else(|| Rc::new(Endpoint::new(state)), Rc::clone)
+    /// The endpoints of `states`: those that are there, and new ones.
+    fn endpoints_of(&self, states: &[Arc<EndpointState>]) -> Vec<Rc<Endpoint>> {
+        let by_state =
+            |endpoint: &Rc<Endpoint>| (Arc::as_ptr(&endpoint.state), Rc::clone(endpoint));
+        let mut known: HashMap<_, _> = self.endpoints.iter().map(by_state).collect();
+        states
+            .iter()
+            .map(|state| {
+                let new = || Rc::new(Endpoint::new(state));
+                known.remove(&Arc::as_ptr(state)).unwrap_or_else(new)
+            })
+            .collect()
     }
 }
 
@@ -319,72 +329,5 @@ impl Endpoint {
             hash: xxh3_64(state.address().to_string().as_bytes()),
             state: Arc::clone(state),
         }
-    }
-}
-
-/// What one choice goes by.
-struct Draw<'a> {
-    service: &'a Service,
-    members: &'a Members,
-    key: Option<u64>,
-    /// The key, or a random number: what decides whether an endpoint that begins slowly gets this request.
-    salt: u64,
-    now: Duration,
-}
-
-impl Draw<'_> {
-    /// One of the endpoints that `fits`.
-    fn choose(&self, fits: impl Fn(usize) -> bool) -> Option<usize> {
-        let n = self.members.endpoints.len();
-        match (&self.members.policy.balancing, self.key) {
-            (Balancing::ConsistentHash(_), Some(key)) => {
-                let hash = |i: usize| self.members.endpoints[i].hash;
-                let most = OnceCell::new();
-                let is_full = |i: usize| {
-                    let load = self.members.endpoints[i].in_flight.get();
-                    load >= LOAD_FLOOR && load >= *most.get_or_init(|| self.bound(&fits))
-                };
-                rendezvous(n, key, hash, &fits, is_full)
-            }
-            (Balancing::RoundRobin, _) => {
-                let at = round_robin(n, self.service.turn.get(), fits)?;
-                self.service.turn.set(at + 1);
-                Some(at)
-            }
-            (Balancing::PowerOfTwo | Balancing::ConsistentHash(_), _) => {
-                let random = || self.service.random.next();
-                power_of_two(n, random, fits, |i| self.cost(i))
-            }
-        }
-    }
-
-    /// Requests under way beyond which an endpoint is full, when those that `fits` share all.
-    fn bound(&self, fits: impl Fn(usize) -> bool) -> u32 {
-        let n = (0..self.members.endpoints.len())
-            .filter(|i| fits(*i))
-            .count();
-        let all = self.service.in_flight.get().saturating_add(1);
-        (f64::from(all) * LOAD_BOUND / n.max(1) as f64).ceil() as u32
-    }
-
-    /// Requests under way times mean latency. One on probation costs nothing: it would not be tried otherwise.
-    fn cost(&self, i: usize) -> f64 {
-        let endpoint = &self.members.endpoints[i];
-        if endpoint.state.is_ejected() {
-            return 0.0;
-        }
-        let load = f64::from(endpoint.in_flight.get()) + 1.0;
-        load * endpoint.latency.mean(self.service.mean(), self.now)
-    }
-
-    /// Whether an endpoint that begins slowly gets this request. For one key it is always the same endpoints that do
-    /// not, until their share has risen enough.
-    fn is_in_share(&self, i: usize) -> bool {
-        let Some(slow_start) = self.members.policy.slow_start else {
-            return true;
-        };
-        let endpoint = &self.members.endpoints[i];
-        let share = endpoint.state.share(Some(slow_start), self.now);
-        share.admits(mix(self.salt ^ endpoint.hash.rotate_left(32)))
     }
 }

@@ -1,10 +1,11 @@
+mod standing;
+
 use super::*;
-use proptest::prelude::*;
-use std::{collections::BTreeMap, num::NonZeroU32};
+use std::collections::{BTreeMap, BTreeSet};
 use traffic::{
     BackendId, BackendPolicy, Role, RolloutId, Route, Routes, Stats, Target,
     matches::{HostMatch, RequestMatch},
-    policy::{BackendLimits, Balancing, Ejection, HashKey, Retry},
+    policy::{BackendLimits, Balancing, HashKey, Retry},
     state::backend::Limit,
 };
 
@@ -56,16 +57,6 @@ fn balanced(balancing: Balancing) -> BackendPolicy {
     }
 }
 
-fn ejecting(failures: u32) -> BackendPolicy {
-    BackendPolicy {
-        ejection: Some(Ejection {
-            consecutive_failures: NonZeroU32::new(failures),
-            ..Ejection::default()
-        }),
-        ..balanced(Balancing::RoundRobin)
-    }
-}
-
 /// How often each port was picked.
 type Counts = BTreeMap<u16, u32>;
 
@@ -82,23 +73,10 @@ fn pick(service: &Rc<Service>, n: u64, now: Duration) -> Counts {
     counts
 }
 
-/// Fails at `port` until it is ejected.
-fn eject(service: &Rc<Service>, port: u16, now: Duration) {
-    loop {
-        let pick = service.pick(None, &[], now).unwrap();
-        let is_it = pick.address().port() == port;
-        let seen = if is_it { Seen::Failure } else { Seen::Success };
-        pick.end(seen, millis(1), now);
-        if is_it {
-            break;
-        }
-    }
-}
-
 #[test]
 fn round_robin_gives_every_endpoint_the_same_and_workers_begin_anywhere() {
     let backend = backend(5, balanced(Balancing::RoundRobin));
-    let mut first = std::collections::BTreeSet::new();
+    let mut first = BTreeSet::new();
     for worker in 0..10 {
         let balancer = Balancer::new(worker, 10, worker as u64);
         let service = service(&balancer, &backend, Duration::ZERO);
@@ -216,92 +194,6 @@ fn a_key_stays_with_its_endpoint_until_that_is_full() {
 }
 
 #[test]
-fn what_one_worker_ejects_no_worker_uses_until_a_trial_succeeds() {
-    let backend = backend(3, ejecting(1));
-    let workers = [Balancer::new(0, 2, 1), Balancer::new(1, 2, 2)];
-    let services = workers
-        .each_ref()
-        .map(|worker| service(worker, &backend, Duration::ZERO));
-    eject(&services[0], 1, seconds(1));
-    for service in &services {
-        assert_eq!(pick(service, 100, seconds(2)).get(&1), None);
-    }
-    // On probation one of both workers may try it, and only once at a time.
-    let now = seconds(11);
-    let begun: Vec<_> = (0..12)
-        .map(|i| services[i % 2].pick(None, &[], now).unwrap())
-        .collect();
-    let (mut trials, others): (Vec<_>, Vec<_>) = begun
-        .into_iter()
-        .partition(|pick| pick.address().port() == 1);
-    assert_eq!(trials.len(), 1);
-    drop(others);
-    // A trial that was cancelled says nothing; the next one may come.
-    drop(trials.pop());
-    let trial = (0..3).map(|_| services[1].pick(None, &[], now).unwrap());
-    let trial = { trial }.find(|pick| pick.address().port() == 1).unwrap();
-    trial.end(Seen::Success, millis(1), now);
-    assert_eq!(pick(&services[0], 9, now)[&1], 3);
-}
-
-#[test]
-fn a_retry_does_not_try_an_endpoint_on_probation() {
-    let backend = backend(3, ejecting(1));
-    let balancer = Balancer::new(0, 1, 1);
-    let service = service(&balancer, &backend, Duration::ZERO);
-    eject(&service, 1, Duration::ZERO);
-    for _ in 0..10 {
-        let pick = service.pick(None, &[address(2)], seconds(100)).unwrap();
-        assert_eq!(pick.address(), address(3));
-    }
-}
-
-#[test]
-fn a_long_answer_does_not_keep_others_from_trying() {
-    let backend = backend(2, ejecting(1));
-    let balancer = Balancer::new(0, 1, 1);
-    let service = service(&balancer, &backend, Duration::ZERO);
-    eject(&service, 1, Duration::ZERO);
-    let now = seconds(100);
-    let trial = |n: usize| {
-        let picks: Vec<_> = (0..4)
-            .map(|_| service.pick(None, &[], now).unwrap())
-            .collect();
-        let mut trials: Vec<_> = picks
-            .into_iter()
-            .filter(|p| p.address().port() == 1)
-            .collect();
-        assert_eq!(trials.len(), n);
-        trials.pop()
-    };
-    let mut first = trial(1).unwrap();
-    assert!(trial(0).is_none());
-    first.answered(millis(1), now);
-    drop(trial(1));
-}
-
-#[test]
-fn when_no_endpoint_is_in_use_all_are() {
-    let backend = backend(3, ejecting(1));
-    let balancer = Balancer::new(0, 1, 1);
-    let service = service(&balancer, &backend, Duration::ZERO);
-    eject(&service, 1, Duration::ZERO);
-    for endpoint in backend.state.known() {
-        endpoint.set_healthy(false, Duration::ZERO);
-    }
-    assert_eq!(pick(&service, 9, seconds(1)).len(), 3);
-    assert_eq!(backend.state.failed_open(), 9);
-    backend.state.known()[2].set_healthy(true, seconds(1));
-    assert_eq!(pick(&service, 9, seconds(1)).len(), 1);
-    let tried = service.pick(None, &[address(3)], seconds(1));
-    assert_eq!(
-        tried.err(),
-        Some(Unavailable::AllTried),
-        "not one that is broken"
-    );
-}
-
-#[test]
 fn a_new_endpoint_begins_slowly() {
     for balancing in [Balancing::PowerOfTwo, Balancing::RoundRobin] {
         let policy = BackendPolicy {
@@ -366,6 +258,31 @@ fn removed_endpoints_get_nothing_new_even_from_requests_of_before() {
 }
 
 #[test]
+fn a_table_that_comes_late_changes_nothing_though_nothing_changed_since() {
+    let backend = backend(1, balanced(Balancing::RoundRobin));
+    let ((_, first), (_, second)) = tables(&backend);
+    let between = Backend {
+        endpoints: Arc::new([address(9)]),
+        ..backend.clone()
+    };
+    let balancer = Balancer::new(0, 1, 1);
+    let picked = |backend: &Backend, generation| {
+        let service = balancer.service(backend, generation, Duration::ZERO);
+        service.pick(None, &[], Duration::ZERO).unwrap().address()
+    };
+    assert_eq!(picked(&backend, Generation::default()), address(1));
+    assert_eq!(picked(&backend, second), address(1));
+    assert_eq!(picked(&between, first), address(1));
+    assert!(
+        backend
+            .state
+            .known()
+            .iter()
+            .all(|e| e.address() == address(1))
+    );
+}
+
+#[test]
 fn sweeping_forgets_what_no_table_has() {
     let backend = backend(2, BackendPolicy::default());
     let ((with, first), (without, second)) = tables(&backend);
@@ -426,37 +343,4 @@ fn retries_come_out_of_the_budget() {
     (0..4).for_each(|_| service.count_request(Duration::ZERO));
     let allowed = (0..4).filter(|_| service.may_retry(Duration::ZERO)).count();
     assert_eq!(allowed, 2);
-}
-
-proptest! {
-    /// Whatever comes, counts return to nothing, and no endpoint is left with a trial that nobody makes.
-    #[test]
-    fn nothing_leaks(
-        endpoints in 1u16..5,
-        steps in prop::collection::vec((0u8..5, any::<prop::sample::Index>(), 0u64..6), 1..200),
-    ) {
-        let backend = backend(endpoints, BackendPolicy { balancing: Balancing::PowerOfTwo, ..ejecting(1) });
-        let balancer = Balancer::new(0, 1, 1);
-        let service = service(&balancer, &backend, Duration::ZERO);
-        let (mut picks, mut now) = (Vec::new(), Duration::ZERO);
-        for (step, which, wait) in steps {
-            now += seconds(wait);
-            if step < 2 || picks.is_empty() {
-                picks.push(service.pick(None, &[], now).unwrap());
-                continue;
-            }
-            let pick: Pick = picks.swap_remove(which.index(picks.len()));
-            match step {
-                2 => pick.end(Seen::Success, millis(1), now),
-                3 => pick.end(Seen::Failure, millis(1), now),
-                _ => pick.end(Seen::Cancelled, millis(1), now),
-            }
-        }
-        picks.clear();
-        prop_assert_eq!(service.in_flight.get(), 0);
-        now += seconds(1000);
-        for endpoint in backend.state.known() {
-            prop_assert_ne!(endpoint.standing(now), traffic::state::backend::Standing::Out);
-        }
-    }
 }

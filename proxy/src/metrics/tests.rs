@@ -4,7 +4,10 @@ use crate::{
     spool::{Capacity, Inlet, Spool},
 };
 use std::collections::{BTreeMap, BTreeSet};
-use traffic::{Backend, BackendId, Failure, Outcome, Role, Split, Weight};
+use traffic::{
+    Backend, BackendId, BackendPolicy, Failure, Outcome, Role, Split, Weight,
+    policy::BackendLimits, state::backend::Limit,
+};
 
 const OPENMETRICS: &str = "application/openmetrics-text";
 const PROTOBUF: &str =
@@ -33,6 +36,15 @@ fn exporter(requests: &[(Role, Outcome)]) -> Exporter {
         rescue: false,
     };
     let table = RouteTable::new(Vec::new(), vec![split]).unwrap();
+    let state = stats.backend(&BackendId::new("default", "shop-blue"));
+    let endpoints = ["10.0.0.1:80", "10.0.0.2:80"].map(|address| address.parse().unwrap());
+    state.endpoints(&endpoints, &BackendPolicy::default(), 1, Duration::ZERO)[0]
+        .set_healthy(false, Duration::ZERO);
+    assert!(
+        state
+            .shard(0, 2)
+            .acquire(Limit::Requests, &BackendLimits::default())
+    );
     let mut exporter = Exporter::new(Arc::clone(&stats), Arc::clone(&routes));
     exporter.add_connections(Arc::new(Counters::new(2)));
     exporter.add_tls(crate::tls::tests::store());
@@ -90,6 +102,7 @@ fn what_was_counted_is_shown() {
     let (text, open) = (rendered(&exporter, ""), rendered(&exporter, OPENMETRICS));
     let version = |role: &str| format!("namespace=\"default\",rollout=\"shop\",role=\"{role}\"");
     let (stable, canary) = (version("stable"), version("canary"));
+    let service = "namespace=\"default\",service=\"shop-blue\"";
     for line in [
         format!("sluice_requests_total{{{stable},status=\"200\"}} 2"),
         format!("sluice_requests_total{{{stable},status=\"499\"}} 1"),
@@ -104,6 +117,11 @@ fn what_was_counted_is_shown() {
         format!("sluice_split_weight{{{stable}}} 0.75"),
         format!("sluice_split_weight{{{canary}}} 0.25"),
         format!("sluice_split_share{{{canary}}} 0.4"),
+        format!("sluice_endpoint_health{{{service},endpoint=\"10.0.0.1:80\"}} 0"),
+        format!("sluice_endpoint_health{{{service},endpoint=\"10.0.0.2:80\"}} 1"),
+        format!("sluice_backend_requests{{{service}}} 1"),
+        format!("sluice_backend_refusals_total{{{service},limit=\"pending\"}} 0"),
+        format!("sluice_fail_open_attempts_total{{{service}}} 0"),
         "sluice_table_generation{worker=\"0\"} 1".to_owned(),
         "sluice_table_published_generation 2".to_owned(),
         "sluice_certificate_expiry_seconds{listener=\"https\",name=\"shop.example\"} 2208988800"

@@ -125,9 +125,8 @@ mod tests {
     use tokio::io::duplex;
 
     fn run<T>(future: impl Future<Output = T>) -> T {
-        let runtime = tokio::runtime::Builder::new_current_thread();
-        let mut runtime = { runtime };
-        runtime.build().unwrap().block_on(future)
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime.unwrap().block_on(future)
     }
 
     /// What is made of `answer`, and what was asked.

@@ -31,20 +31,15 @@ use window::Window;
 pub struct BackendState {
     allowances: Arc<[Allowance; Limit::ALL.len()]>,
     shards: Mutex<Vec<Arc<BackendShard>>>,
-    known: Mutex<Known>,
+    /// The endpoints of the newest table that anybody asked for.
+    known: Mutex<HashMap<SocketAddr, Arc<EndpointState>>>,
+    /// The newest generation of the table that a worker saw.
+    newest: AtomicU64,
     /// Held while an ejection is decided or a spare retry taken, both of which are rare.
     deciding: Mutex<()>,
     spare_retries: Window,
     ejections: [AtomicU64; EjectionReason::ALL.len()],
     checks: [AtomicU64; CheckResult::ALL.len()],
-}
-
-/// The endpoints of the newest table.
-#[derive(Debug, Default)]
-struct Known {
-    /// The table's generation, or 0 before the first.
-    generation: u64,
-    endpoints: HashMap<SocketAddr, Arc<EndpointState>>,
 }
 
 /// What one worker holds and counts of a Service; only this worker may write it. Aligned so that no two workers' shards
@@ -131,7 +126,7 @@ impl BackendState {
         now: Duration,
     ) -> Vec<Arc<EndpointState>> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = (!known.endpoints.is_empty()).then_some(now);
+        let since = (!known.is_empty()).then_some(now);
         let mut of_table = Vec::with_capacity(addresses.len());
         let mut seen = HashMap::with_capacity(addresses.len());
         for address in addresses {
@@ -139,27 +134,35 @@ impl BackendState {
                 continue;
             }
             let state = known
-                .endpoints
                 .get(address)
                 .map_or_else(|| Arc::new(EndpointState::new(*address, since)), Arc::clone);
             of_table.push(Arc::clone(&state));
             seen.insert(*address, state);
         }
         // A worker that is behind must not bring back what the others have left.
-        if generation >= known.generation {
+        if self.advance(generation) {
             if policy.ejection.is_none() {
                 of_table.iter().for_each(|endpoint| endpoint.pardon(now));
             }
-            known.generation = generation;
-            known.endpoints = seen;
+            *known = seen;
         }
         of_table
+    }
+
+    /// Notes that the table of `generation` is there; false when there is a newer one.
+    pub fn advance(&self, generation: u64) -> bool {
+        // Workers mostly find it noted already; then nothing is written that others read.
+        let newest = self.newest.load(Relaxed);
+        if generation > newest {
+            return self.newest.fetch_max(generation, Relaxed) <= generation;
+        }
+        generation == newest
     }
 
     /// The endpoints of the newest table that anybody asked for, in the order of their addresses.
     pub fn known(&self) -> Vec<Arc<EndpointState>> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut endpoints: Vec<_> = known.endpoints.values().map(Arc::clone).collect();
+        let mut endpoints: Vec<_> = known.values().map(Arc::clone).collect();
         endpoints.sort_by_key(|endpoint| endpoint.address());
         endpoints
     }
@@ -236,6 +239,7 @@ mod tests {
         assert_eq!(first.len(), 2, "each once");
         let second = state.endpoints(&addresses(&[3, 2]), &policy, 2, at(5));
         assert!(Arc::ptr_eq(&first[1], &second[1]), "what is known is kept");
+        assert!(state.advance(3) && !state.advance(2));
         let late = state.endpoints(&addresses(&[1, 2]), &policy, 1, at(6));
         assert!(!Arc::ptr_eq(&first[0], &late[0]), "it had been forgotten");
         let known: Vec<u16> = state.known().iter().map(|e| e.address().port()).collect();

@@ -192,6 +192,37 @@ mod tests {
         assert!(shard.acquire(Limit::Requests, &limits(1)));
     }
 
+    #[test]
+    fn workers_that_race_never_exceed_the_limit_together() {
+        use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+        for most in [3, 200] {
+            let (state, under_way) = (BackendState::default(), AtomicU32::new(0));
+            let limits = limits(most);
+            std::thread::scope(|scope| {
+                for worker in 0..4 {
+                    let shard = state.shard(worker, 4);
+                    let under_way = &under_way;
+                    scope.spawn(move || {
+                        for _ in 0..50 {
+                            let wanted = (0..most).take_while(|_| {
+                                shard.acquire(Limit::Requests, &limits) && {
+                                    assert!(under_way.fetch_add(1, SeqCst) < most);
+                                    true
+                                }
+                            });
+                            for _ in 0..wanted.count() {
+                                under_way.fetch_sub(1, SeqCst);
+                                shard.release(Limit::Requests, &limits);
+                            }
+                        }
+                        shard.release_idle();
+                    });
+                }
+            });
+            assert_eq!(state.held(Limit::Requests), 0);
+        }
+    }
+
     proptest! {
         /// Never above the limit, refused only when seven eighths are under way, and nothing is lost.
         #[test]
