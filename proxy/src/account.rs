@@ -188,8 +188,8 @@ impl Account {
     }
 
     fn write_down(&self) {
-        let is_failure = self.failure.is_some()
-            || self.status.is_some_and(|status| status.is_server_error());
+        let is_failure =
+            self.failure.is_some() || self.status.is_some_and(|status| status.is_server_error());
         let (rollout, role, service) = match &self.version_of {
             Some((rollout, role, service)) => (Some(rollout), Some(*role), Some(service)),
             None => (None, None, None),

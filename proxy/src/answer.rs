@@ -128,7 +128,9 @@ impl Refusal {
         let counters = ask.client.worker.counters();
         match &self {
             Self::NoRoute => counters.no_route.count(),
-            Self::BadRequest(_) | Self::Malformed(_) | Self::BadBody => counters.bad_requests.count(),
+            Self::BadRequest(_) | Self::Malformed(_) | Self::BadBody => {
+                counters.bad_requests.count()
+            }
             Self::Shed => counters.shed.count(),
             _ => {}
         }

@@ -25,7 +25,6 @@ use choose::mix;
 use std::{
     cell::{Cell, RefCell},
     collections::{HashMap, HashSet},
-    net::SocketAddr,
     rc::Rc,
     sync::Arc,
     time::Duration,
@@ -74,9 +73,9 @@ impl Balancer {
         Rc::clone(service)
     }
 
-    /// Whether requests still go to `address` as an endpoint of the Service of `state`. Idle connections to others are
-    /// to be closed.
-    pub(crate) fn is_current(&self, state: &Arc<BackendState>, address: SocketAddr) -> bool {
+    /// Whether requests still go to `address` as an endpoint of the Service of `state`.
+    #[cfg(test)]
+    fn is_current(&self, state: &Arc<BackendState>, address: std::net::SocketAddr) -> bool {
         let services = self.services.borrow();
         let service = services.get(&Arc::as_ptr(state));
         service.is_some_and(|service| service.has(address))

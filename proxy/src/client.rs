@@ -103,12 +103,7 @@ impl std::fmt::Debug for Early {
 }
 
 /// Serves a client's connection to its end.
-pub(crate) async fn serve(
-    worker: Rc<Worker>,
-    gate: Rc<Gate>,
-    stream: TcpStream,
-    peer: SocketAddr,
-) {
+pub(crate) async fn serve(worker: Rc<Worker>, gate: Rc<Gate>, stream: TcpStream, peer: SocketAddr) {
     // An error shows at the next use.
     let _ = stream.set_nodelay(true);
     let _open = worker.open();
@@ -120,12 +115,19 @@ pub(crate) async fn serve(
         // It waited to be accepted: the runtime has yet to see whether a request waits on it.
         yield_now().await;
     }
-    let begun = timeout(worker.timeouts.request_header, begin(&worker, &gate, stream, peer));
+    let begun = timeout(
+        worker.timeouts.request_header,
+        begin(&worker, &gate, stream, peer),
+    );
     let Ok(Ok((stream, source, destination))) = begun.await else {
         worker.counters().handshakes_failed.count();
         return;
     };
-    let scheme = if stream.is_tls() { Scheme::Https } else { Scheme::Http };
+    let scheme = if stream.is_tls() {
+        Scheme::Https
+    } else {
+        Scheme::Http
+    };
     let agreed = stream.alpn().map(|name| name == b"h2");
     let forwarding = Rc::clone(&worker.forwarding);
     let client = Rc::new(Client {
@@ -157,8 +159,10 @@ async fn begin(
 ) -> io::Result<(Stream, SocketAddr, SocketAddr)> {
     let (mut source, mut destination) = (peer, tcp.local_addr()?);
     if proxy_protocol::is_expected(&gate.proxy_protocol, peer.ip())
-        && let Header::Proxied { source: from, destination: to } =
-            proxy_protocol::read_header(&mut tcp).await?
+        && let Header::Proxied {
+            source: from,
+            destination: to,
+        } = proxy_protocol::read_header(&mut tcp).await?
     {
         (source, destination) = (from, to);
     }

@@ -55,13 +55,19 @@ pub(crate) struct Draining {
 
 impl fmt::Debug for Draining {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Draining").field("number", &self.number).finish_non_exhaustive()
+        f.debug_struct("Draining")
+            .field("number", &self.number)
+            .finish_non_exhaustive()
     }
 }
 
 impl Drop for Draining {
     fn drop(&mut self) {
-        self.worker.drains.exchanges.borrow_mut().remove(&self.number);
+        self.worker
+            .drains
+            .exchanges
+            .borrow_mut()
+            .remove(&self.number);
     }
 }
 
@@ -84,5 +90,9 @@ pub(crate) fn enter(ask: &Ask, backend: &Backend) -> Option<Draining> {
             is_told: false,
         },
     );
-    Some(Draining { worker, number, told })
+    Some(Draining {
+        worker,
+        number,
+        told,
+    })
 }

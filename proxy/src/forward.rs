@@ -57,7 +57,8 @@ async fn route(
         return Err(Refusal::Shed);
     }
     let now = worker.clock.elapsed();
-    let mut passage = filter::arrive(&seen, &found, &ask.client.peer, now).map_err(Refusal::Route)?;
+    let mut passage =
+        filter::arrive(&seen, &found, &ask.client.peer, now).map_err(Refusal::Route)?;
     limit(ask, &found, &mut body)?;
     let chosen = Chosen::of(&view, &found, &seen, || worker.random())?;
     if let Some(account) = account {
@@ -83,7 +84,10 @@ fn limit(ask: &Ask, found: &Found<'_>, body: &mut RequestBody) -> Result<(), Ref
     body.set_limit(most).map_err(|_| Refusal::BodyTooLarge)?;
     body.set_pace(worker.limits.body_rate);
     let mut timeouts = worker.timeouts;
-    timeouts.response_header = actions.timeouts.response_header.unwrap_or(timeouts.response_header);
+    timeouts.response_header = actions
+        .timeouts
+        .response_header
+        .unwrap_or(timeouts.response_header);
     timeouts.idle = actions.timeouts.idle.unwrap_or(timeouts.idle);
     ask.watch.limit(timeouts, actions.timeouts.request);
     Ok(())

@@ -26,12 +26,16 @@ mod trailers;
 mod write;
 
 pub(crate) use decode::{BodyFault, Decoder, Piece};
-pub(crate) use encode::{Encoder, Overrun, Short};
+pub(crate) use encode::Encoder;
+#[cfg(test)]
+use encode::{Overrun, Short};
 pub(crate) use framing::{Framing, FramingFault};
 pub(crate) use head::{HeadFault, HeadLimits, HeadReader};
 pub(crate) use preface::{Preface, is_http2_preface};
 pub(crate) use request::{RequestFault, RequestHead};
-pub(crate) use response::{Reason, ResponseFault, ResponseHead};
+#[cfg(test)]
+use response::ResponseFault;
+pub(crate) use response::{Reason, ResponseHead};
 pub(crate) use write::{write_request, write_response};
 
 #[cfg(test)]

@@ -4,34 +4,19 @@ use crate::Clock;
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
-    net::SocketAddr,
     rc::Rc,
     sync::Arc,
     time::Duration,
 };
 use traffic::{Outcome, Series};
 
-/// One worker's side of a version: its counters, and whose turn it is among the endpoints.
+/// One worker's side of a version: its counters.
 #[derive(Debug)]
 pub(crate) struct Lane {
     series: Arc<Series>,
     worker: usize,
-    turn: Cell<usize>,
     /// Whether a request took it since unused lanes were last forgotten.
     is_used: Cell<bool>,
-}
-
-impl Lane {
-    /// The endpoints in the order in which this request tries them: the one whose turn it is, then those after it.
-    pub(crate) fn turn<'a>(
-        &self,
-        endpoints: &'a [SocketAddr],
-    ) -> impl Iterator<Item = SocketAddr> + use<'a> {
-        let first = self.turn.get() % endpoints.len().max(1);
-        self.turn.set(first + 1);
-        let (before, after) = endpoints.split_at(first.min(endpoints.len()));
-        after.iter().chain(before).copied()
-    }
 }
 
 /// The lanes of one worker, by the series that they count into. Holding a lane costs a request no shared counter.
@@ -56,7 +41,6 @@ impl Lanes {
             Rc::new(Lane {
                 series: Arc::clone(series),
                 worker: self.worker,
-                turn: Cell::new(0),
                 is_used: Cell::new(true),
             })
         };
@@ -97,11 +81,6 @@ impl Dispatched {
         }
     }
 
-    /// The lane that the request took.
-    pub(crate) fn lane(&self) -> &Lane {
-        &self.lane
-    }
-
     /// Counts the request's end. Only the first call counts.
     pub(crate) fn end(&mut self, outcome: Outcome) {
         if std::mem::replace(&mut self.ended, true) {
@@ -126,22 +105,6 @@ mod tests {
     fn lane(stats: &Stats) -> Rc<Lane> {
         let series = stats.series(&RolloutId::new("default", "shop"), Role::Canary);
         Lanes::new(0).of(&series)
-    }
-
-    #[test]
-    fn endpoints_take_turns_and_each_request_may_try_all() {
-        let stats = Stats::new(1);
-        let lane = lane(&stats);
-        let endpoints: Vec<SocketAddr> = (1..=3)
-            .map(|port| SocketAddr::from(([127, 0, 0, 1], port)))
-            .collect();
-        let mut turns = Vec::new();
-        for _ in 0..4 {
-            turns.push(lane.turn(&endpoints).map(|a| a.port()).collect::<Vec<_>>());
-        }
-        assert_eq!(turns, [[1, 2, 3], [2, 3, 1], [3, 1, 2], [1, 2, 3]]);
-        assert_eq!(lane.turn(&[]).count(), 0);
-        assert_eq!(lane.turn(&endpoints[..1]).count(), 1, "after a change");
     }
 
     #[test]

@@ -21,13 +21,13 @@ mod clock;
 mod config;
 mod counters;
 mod drains;
-mod filter;
 mod entry;
+mod filter;
 mod forward;
-mod grpc;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod grpc;
 mod headers;
 mod http1;
 mod input;
@@ -44,10 +44,10 @@ mod response;
 mod send;
 mod shared;
 mod spares;
+mod spool;
 mod start;
 mod stream;
 mod tls;
-mod spool;
 mod trace;
 mod tunnel;
 mod upstream;
@@ -61,10 +61,10 @@ pub use config::{
     Limits, Listener, ListenerTls, LogFormat, Network, PoolLimits, Timeouts, TlsVersion, Tracing,
 };
 pub use counters::{Counters, CountersRead};
+pub use listener::{Listeners, NoGroup, SocketGroup};
+pub use log::{LogCounters, LogError, LogRead};
 #[doc(hidden)]
 pub use request::fuzz_head;
-pub use tls::{Expiry, ListenerTlsError, Tls, TlsError};
-pub use log::{LogCounters, LogError, LogRead};
-pub use trace::{TraceCounters, TraceError, TraceRead};
-pub use listener::{Listeners, NoGroup, SocketGroup};
 pub use start::{Drained, Proxy, StartError, WorkerPanicked, start, start_on};
+pub use tls::{Expiry, ListenerTlsError, Tls, TlsError};
+pub use trace::{TraceCounters, TraceError, TraceRead};

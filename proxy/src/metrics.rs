@@ -7,8 +7,8 @@
 //! `docs/metrics.md` lists every metric; a test compares that list with what is exposed.
 
 mod accept;
-mod certificates;
 mod backends;
+mod certificates;
 mod connections;
 mod encode;
 mod latency;
@@ -25,8 +25,8 @@ pub use shares::{Share, Shares};
 
 use crate::{Counters, LogCounters, Tls, TraceCounters};
 use accept::Format;
-use certificates::Certificates;
 use backends::Backends;
+use certificates::Certificates;
 use connections::Connections;
 use logs::{AccessLog, Traces};
 use prometheus_client::{

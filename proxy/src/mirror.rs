@@ -12,14 +12,7 @@ use crate::{
     watch::{Phase, Watch},
 };
 use http::request::Parts;
-use std::{
-    fmt,
-    future::poll_fn,
-    pin::pin,
-    rc::Rc,
-    sync::Arc,
-    task::Poll,
-};
+use std::{fmt, future::poll_fn, pin::pin, rc::Rc, sync::Arc, task::Poll};
 use tokio::{task::spawn_local, time::sleep_until};
 use traffic::{Backend, Found, Generation, Permit, RouteState, View, state::backend::Limit};
 
@@ -84,7 +77,9 @@ struct Pending {
 
 impl fmt::Debug for Tee {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tee").field("bytes", &self.bytes).finish_non_exhaustive()
+        f.debug_struct("Tee")
+            .field("bytes", &self.bytes)
+            .finish_non_exhaustive()
     }
 }
 
@@ -169,7 +164,9 @@ async fn exchange(
     ask.watch.enter(Phase::Transfer);
     let mut verdict = is_grpc.then(|| grpc::Verdict::of(&answered.answer.parts.headers));
     let is_whole = poll_fn(|context| {
-        let _ = answered.exchange.poll_upload(&mut body, &ask.watch, context);
+        let _ = answered
+            .exchange
+            .poll_upload(&mut body, &ask.watch, context);
         loop {
             match answered.exchange.poll_piece(context) {
                 Poll::Ready(Ok(Piece::End)) => return Poll::Ready(true),
@@ -186,7 +183,11 @@ async fn exchange(
     })
     .await;
     let status = answered.answer.parts.status.as_u16();
-    let seen = if is_whole && status < 500 { Seen::Success } else { Seen::Failure };
+    let seen = if is_whole && status < 500 {
+        Seen::Success
+    } else {
+        Seen::Failure
+    };
     answered.attempt.end(seen, worker.clock.elapsed());
     if is_whole {
         sent.end(grpc::outcome(verdict, status));

@@ -42,8 +42,6 @@ pub(crate) enum Fault {
     ConnectionHeader,
     /// `:authority` and `Host` name different hosts (RFC 9113 section 8.3.1).
     HostsDiffer,
-    /// The body broke the rules of its framing.
-    Body,
 }
 
 impl Fault {
@@ -61,7 +59,6 @@ impl Fault {
                 "the request has a header that concerns an HTTP/1 connection, which HTTP/2 forbids"
             }
             Self::HostsDiffer => "the request's :authority and Host differ",
-            Self::Body => "the request's body is not framed as HTTP demands",
         }
     }
 }
@@ -121,7 +118,7 @@ pub(crate) fn rewrite(
         headers::join_cookies(&mut head.headers);
     }
     forwarded::tell(&mut head.headers, peer);
-    forwarded::add_via(&mut head.headers, peer, head.version);
+    add_via(&mut head.headers, peer, head.version);
     forwarded::identify(&mut head.headers, peer, random);
     if takes_trailers {
         headers::set_te_trailers(&mut head.headers, upgrade.is_none());

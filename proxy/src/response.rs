@@ -128,7 +128,9 @@ impl ResponseBody {
     }
 
     fn note(&mut self, piece: &Poll<Result<Piece, Cut>>) {
-        let Some(account) = &mut self.account else { return };
+        let Some(account) = &mut self.account else {
+            return;
+        };
         let passing = match &self.kind {
             Kind::Passing(passing) => Some(passing),
             Kind::Text { .. } | Kind::Tunnel(_) => None,
@@ -273,7 +275,11 @@ impl Passing {
         let outcome = grpc::outcome(self.grpc, self.status);
         self.sent.end(outcome);
         let has_failed = matches!(outcome, Outcome::Failed { .. }) || self.status >= 500;
-        self.end_attempt(if has_failed { Seen::Failure } else { Seen::Success });
+        self.end_attempt(if has_failed {
+            Seen::Failure
+        } else {
+            Seen::Success
+        });
         self.watch.enter(Phase::Idle);
         exchange.finish(&self.worker.pool);
     }

@@ -138,7 +138,10 @@ impl Clients {
         if self.most == 0 {
             return true;
         }
-        let mut shard = self.shard(client).lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shard = self
+            .shard(client)
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let count = shard.entry(client).or_default();
         let is_admitted = *count < self.most;
         *count += u32::from(is_admitted);
@@ -149,7 +152,10 @@ impl Clients {
         if self.most == 0 {
             return;
         }
-        let mut shard = self.shard(client).lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shard = self
+            .shard(client)
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = shard.get_mut(&client) {
             *count -= 1;
             if *count == 0 {
@@ -175,7 +181,12 @@ mod tests {
         for client in [one, one, other] {
             clients.leave(client);
         }
-        assert!(clients.shards.iter().all(|shard| shard.lock().unwrap().is_empty()));
+        assert!(
+            clients
+                .shards
+                .iter()
+                .all(|shard| shard.lock().unwrap().is_empty())
+        );
     }
 
     #[test]

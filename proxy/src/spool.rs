@@ -232,7 +232,7 @@ impl Drop for Inlet {
 #[derive(Debug)]
 pub(crate) struct Drainer {
     spool: Arc<Spool>,
-    ended: mpsc::Receiver<()>,
+    ended: Mutex<mpsc::Receiver<()>>,
 }
 
 impl Drainer {
@@ -254,7 +254,10 @@ impl Drainer {
                 let _ = end.send(());
             })?;
         let _ = spool.drainer.set(thread.thread().clone());
-        Ok(Self { spool, ended })
+        Ok(Self {
+            spool,
+            ended: Mutex::new(ended),
+        })
     }
 
     /// Wakes the thread.
@@ -266,7 +269,8 @@ impl Drainer {
     /// `deadline`; a thread that did not, since a disk or a peer hangs, is left behind.
     pub(crate) fn finish(self, deadline: Duration) -> bool {
         self.spool.end();
-        self.ended.recv_timeout(deadline).is_ok()
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        ended.recv_timeout(deadline).is_ok()
     }
 }
 

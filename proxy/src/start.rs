@@ -1,7 +1,7 @@
 //! Starting and stopping the proxy.
 
 use crate::{
-    Clock, Config, Counters, Listener, Listeners, ListenerTlsError, LogCounters, LogError,
+    Clock, Config, Counters, Listener, ListenerTlsError, Listeners, LogCounters, LogError,
     SocketGroup, Tls, TraceCounters, TraceError,
     balance::health::Checker,
     listener::{Seated, Spare},

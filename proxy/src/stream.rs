@@ -1,6 +1,8 @@
 //! A connection, in plain text or over TLS, to a client or to an endpoint.
 
-use rustls::{CommonState, ProtocolVersion, pki_types::CertificateDer};
+use rustls::CommonState;
+#[cfg(test)]
+use rustls::{ProtocolVersion, pki_types::CertificateDer};
 use std::{
     io::{self, IoSlice},
     pin::Pin,
@@ -29,6 +31,7 @@ pub(crate) enum Stream {
 
 impl Stream {
     /// The socket below.
+    #[cfg(test)]
     pub(crate) fn tcp(&self) -> &TcpStream {
         match self {
             Self::Plain(tcp) => tcp,
@@ -38,11 +41,13 @@ impl Stream {
     }
 
     /// Sends small writes at once (`TCP_NODELAY`). An error shows at the next use.
+    #[cfg(test)]
     pub(crate) fn set_nodelay(&self) {
         let _ = self.tcp().set_nodelay(true);
     }
 
     /// The socket itself, or the stream as it was when TLS is spoken on it.
+    #[cfg(test)]
     pub(crate) fn into_plain(self) -> Result<TcpStream, Self> {
         match self {
             Self::Plain(tcp) => Ok(tcp),
@@ -61,6 +66,7 @@ impl Stream {
     }
 
     /// The version of TLS that is spoken, as logs write it.
+    #[cfg(test)]
     pub(crate) fn tls_version(&self) -> Option<&'static str> {
         match self.tls()?.protocol_version()? {
             ProtocolVersion::TLSv1_2 => Some("TLSv1.2"),
@@ -70,6 +76,7 @@ impl Stream {
     }
 
     /// The name that the client asked for (SNI), in lower case.
+    #[cfg(test)]
     pub(crate) fn server_name(&self) -> Option<&str> {
         match self {
             Self::Server(tls) => tls.get_ref().1.server_name(),
@@ -78,12 +85,14 @@ impl Stream {
     }
 
     /// The certificate that the other end showed, and that was checked.
+    #[cfg(test)]
     pub(crate) fn peer_certificate(&self) -> Option<&CertificateDer<'static>> {
         self.tls()?.peer_certificates()?.first()
     }
 
     /// Whom [`Self::peer_certificate`] is for (RFC 4514), such as `CN=shop,O=Example`. Reads the certificate each time:
     /// to be asked once for a connection.
+    #[cfg(test)]
     pub(crate) fn peer_subject(&self) -> Option<String> {
         crate::tls::subject(self.peer_certificate()?)
     }

@@ -15,8 +15,11 @@ mod server;
 mod store;
 mod watch;
 
+#[cfg(test)]
 pub(crate) use certificate::subject;
-pub(crate) use client::{ClientTls, ConnectError, Secured};
+pub(crate) use client::ClientTls;
+#[cfg(test)]
+use client::{ConnectError, Secured};
 pub use error::TlsError;
 pub(crate) use server::{ServerTls, accept};
 pub use store::{Expiry, ListenerTlsError, Tls};

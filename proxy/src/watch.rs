@@ -75,7 +75,9 @@ impl Watch {
 
     /// Whether the request has lasted as long as it may altogether.
     pub(crate) fn must_end(&self) -> bool {
-        self.until.get().is_some_and(|until| until <= Instant::now())
+        self.until
+            .get()
+            .is_some_and(|until| until <= Instant::now())
     }
 
     /// The limits of the present request.

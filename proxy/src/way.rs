@@ -60,7 +60,10 @@ impl<'a> Chosen<'a> {
 
     /// Sets the cookie by which the user is known again, where one is needed.
     pub(crate) fn remember(&self, headers: &mut HeaderMap) {
-        if let Some(bucket) = self.choice.as_ref().and_then(|choice| choice.new_bucket.as_ref())
+        if let Some(bucket) = self
+            .choice
+            .as_ref()
+            .and_then(|choice| choice.new_bucket.as_ref())
             && let Ok(cookie) = HeaderValue::try_from(bucket.set_cookie())
         {
             let _ = headers.try_append(SET_COOKIE, cookie);
@@ -110,7 +113,9 @@ impl<'a> Way<'a> {
     ) -> Self {
         let worker = &ask.client.worker;
         let now = worker.clock.elapsed();
-        let service = worker.balancer.service(chosen.backend, view.generation(), now);
+        let service = worker
+            .balancer
+            .service(chosen.backend, view.generation(), now);
         Self {
             ask,
             view,
@@ -130,16 +135,24 @@ impl<'a> Way<'a> {
     ) -> Result<Response<ResponseBody>, Refusal> {
         let worker = &self.ask.client.worker;
         let backend = self.chosen.backend;
-        let by_weight = self.chosen.choice.as_ref().is_some_and(|choice| choice.by_weight);
+        let by_weight = self
+            .chosen
+            .choice
+            .as_ref()
+            .is_some_and(|choice| choice.by_weight);
         let lane = worker.lanes.of(&backend.series);
         let mut sent = Dispatched::begin(lane, worker.clock, by_weight);
-        let mut answered = self.deliver(backend, head, &mut body, &mut sent, account).await;
+        let mut answered = self
+            .deliver(backend, head, &mut body, &mut sent, account)
+            .await;
         if let Some(stable) = self.rescuer(&answered, head)
             && body.rewind()
         {
             sent.end(outcome(&answered));
             worker.counters().rescued.count();
-            answered = self.deliver(stable, head, &mut body, &mut sent, account).await;
+            answered = self
+                .deliver(stable, head, &mut body, &mut sent, account)
+                .await;
         }
         self.take(prepared, answered, body, sent)
             .map_err(|no_answer| match no_answer {
@@ -159,7 +172,9 @@ impl<'a> Way<'a> {
     ) -> Result<(Answered, Permit), NoAnswer> {
         let worker = &self.ask.client.worker;
         let now = worker.clock.elapsed();
-        let service = worker.balancer.service(backend, self.view.generation(), now);
+        let service = worker
+            .balancer
+            .service(backend, self.view.generation(), now);
         let permit = service
             .admit(Limit::Requests)
             .map_err(|_| NoAnswer::Version(Failure::Overload))?;
@@ -180,7 +195,11 @@ impl<'a> Way<'a> {
     }
 
     /// The stable version, when it is to answer what the canary failed.
-    fn rescuer<T>(&self, answered: &Result<(Answered, T), NoAnswer>, head: &Parts) -> Option<&Backend> {
+    fn rescuer<T>(
+        &self,
+        answered: &Result<(Answered, T), NoAnswer>,
+        head: &Parts,
+    ) -> Option<&Backend> {
         let split = self.chosen.split.filter(|split| split.rescue)?;
         let is_canary = self.chosen.choice.as_ref()?.side == Side::Canary;
         let has_failed = match answered {
@@ -213,7 +232,9 @@ impl<'a> Way<'a> {
             // The tunnel that begins now is nothing that a version's latency could be measured by.
             Ok(mut response) => {
                 sent.end(outcome);
-                response.body_mut().drain(drains::enter(self.ask, self.chosen.backend));
+                response
+                    .body_mut()
+                    .drain(drains::enter(self.ask, self.chosen.backend));
                 Ok(response)
             }
             Err(no_answer) => {

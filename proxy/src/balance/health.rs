@@ -20,8 +20,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
-    net::TcpStream,
+    io::{AsyncRead, AsyncWrite},
     runtime::{Builder, LocalOptions},
     sync::oneshot,
     task::JoinSet,
@@ -46,22 +45,6 @@ pub(crate) trait Connect: Send + 'static {
         address: SocketAddr,
         policy: &BackendPolicy,
     ) -> impl Future<Output = io::Result<Self::Stream>>;
-}
-
-/// Connects without TLS.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Plain;
-
-impl Connect for Plain {
-    type Stream = TcpStream;
-
-    async fn connect(&self, address: SocketAddr, policy: &BackendPolicy) -> io::Result<TcpStream> {
-        let mut stream = TcpStream::connect(address).await?;
-        if let Some(version) = policy.proxy_protocol {
-            stream.write_all(local_header(version)).await?;
-        }
-        Ok(stream)
-    }
 }
 
 /// The thread that checks. Dropping it ends the checks.

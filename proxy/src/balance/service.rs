@@ -213,7 +213,8 @@ impl Service {
     }
 
     /// Whether `address` is one of the endpoints.
-    pub(crate) fn has(&self, address: SocketAddr) -> bool {
+    #[cfg(test)]
+    pub(super) fn has(&self, address: SocketAddr) -> bool {
         self.members.borrow().addresses.contains(&address)
     }
 

@@ -2,6 +2,7 @@ mod standing;
 
 use super::*;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use traffic::{
     BackendId, BackendPolicy, Role, RolloutId, Route, Routes, Stats, Target,
     matches::{HostMatch, RequestMatch},

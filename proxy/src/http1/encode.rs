@@ -16,7 +16,6 @@ pub(crate) struct Short(pub(crate) u64);
 #[derive(Debug)]
 pub(crate) struct Encoder {
     state: State,
-    is_until_close: bool,
 }
 
 #[derive(Debug)]
@@ -36,10 +35,7 @@ impl Encoder {
             Framing::Chunked => State::Chunked,
             Framing::UntilClose => State::UntilClose,
         };
-        Self {
-            state,
-            is_until_close: framing == Framing::UntilClose,
-        }
+        Self { state }
     }
 
     /// Copies `data` to `out`, framed.
@@ -95,11 +91,6 @@ impl Encoder {
         }
         self.state = State::Ended;
         Ok(())
-    }
-
-    /// Whether the body ends with the connection only, which must be closed after it.
-    pub(crate) fn is_until_close(&self) -> bool {
-        self.is_until_close
     }
 }
 

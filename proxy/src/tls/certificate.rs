@@ -94,6 +94,7 @@ pub(super) fn now() -> Duration {
 
 /// Whom a certificate is for (RFC 4514), such as `CN=shop,O=Example`; none when it cannot be read. Control characters
 /// are escaped.
+#[cfg(test)]
 pub(crate) fn subject(certificate: &CertificateDer<'_>) -> Option<String> {
     let certificate = Certificate::from_der(certificate).ok()?;
     Some(certificate.tbs_certificate().subject().to_string())

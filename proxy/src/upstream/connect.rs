@@ -71,7 +71,9 @@ async fn within<T>(
     limit: Duration,
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
-    timeout(limit, work).await.unwrap_or(Err(Failure::ConnectTimeout))
+    timeout(limit, work)
+        .await
+        .unwrap_or(Err(Failure::ConnectTimeout))
 }
 
 /// A connection to `key.address`, with the PROXY header and under TLS where `key` says so.
@@ -94,7 +96,9 @@ async fn stream(worker: &Worker, key: &Key) -> Result<Stream, Failure> {
         return Ok(Stream::Plain(tcp));
     };
     let client = worker.tls.client();
-    let secured = client.connect(tls, flavor.protocol, tcp, address.ip()).await;
+    let secured = client
+        .connect(tls, flavor.protocol, tcp, address.ip())
+        .await;
     secured.map_err(|error| {
         tracing::debug!(%address, %error, "could not agree on TLS with an endpoint");
         Failure::Connect
@@ -136,7 +140,10 @@ impl Connect for Secured {
         let Some(tls) = &policy.tls else {
             return Ok(Stream::Plain(tcp));
         };
-        let secured = self.0.connect(tls, policy.protocol, tcp, address.ip()).await;
+        let secured = self
+            .0
+            .connect(tls, policy.protocol, tcp, address.ip())
+            .await;
         secured.map_err(io::Error::other)
     }
 }
@@ -153,7 +160,11 @@ async fn handshake(
         tracing::debug!(%error, "an endpoint does not speak HTTP/2");
         Failure::Connect
     })?;
-    debug_assert!(key.flavor.as_ref().is_some_and(|flavor| flavor.protocol == Protocol::Http2));
+    debug_assert!(
+        key.flavor
+            .as_ref()
+            .is_some_and(|flavor| flavor.protocol == Protocol::Http2)
+    );
     let is_closed = Rc::new(Cell::new(false));
     let closed = Rc::clone(&is_closed);
     spawn_local(async move {
@@ -163,5 +174,7 @@ async fn handshake(
         closed.set(true);
     });
     let scheme = if is_tls { Scheme::HTTPS } else { Scheme::HTTP };
-    Ok(Rc::new(http2::Connection::new(sender, scheme, is_closed, slot)))
+    Ok(Rc::new(http2::Connection::new(
+        sender, scheme, is_closed, slot,
+    )))
 }

@@ -245,7 +245,10 @@ impl Connection {
                 Ok(Some(piece)) => return Poll::Ready(Ok(piece)),
                 Ok(None) => {}
                 Err(fault) => {
-                    tracing::debug!(?fault, "a response is not framed as HTTP demands");
+                    tracing::debug!(
+                        fault = fault.as_str(),
+                        "a response is not framed as HTTP demands"
+                    );
                     return Poll::Ready(Err(Failure::BodyCut));
                 }
             }

@@ -7,8 +7,9 @@ use std::{
     thread,
 };
 use traffic::{
-    Role, SplitRule, Sticky, StickyKey, Target,
+    BackendPolicy, Role, SplitRule, Sticky, StickyKey, Target,
     matches::{FieldMatch, ValueMatch},
+    policy::Balancing,
     split::Side,
 };
 
@@ -194,7 +195,13 @@ fn idle_workers_acknowledge_a_table() {
 fn endpoints_take_turns_and_connections_are_reused() {
     let world = world::start();
     let endpoints = [origin::http().run(), origin::http().run()];
-    world.serve(&[endpoints[0].address, endpoints[1].address]);
+    world.serve_with(
+        &[endpoints[0].address, endpoints[1].address],
+        BackendPolicy {
+            balancing: Balancing::RoundRobin,
+            ..BackendPolicy::default()
+        },
+    );
     let mut client = world.connect();
     for _ in 0..20 {
         assert_eq!(client.get("/", "").status(), 200);

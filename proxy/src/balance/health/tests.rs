@@ -16,6 +16,24 @@ use traffic::{
     state::backend::EndpointState,
 };
 
+use tokio::{io::AsyncWriteExt, net::TcpStream};
+
+/// Connects without TLS.
+#[derive(Clone, Copy, Debug)]
+struct Plain;
+
+impl Connect for Plain {
+    type Stream = TcpStream;
+
+    async fn connect(&self, address: SocketAddr, policy: &BackendPolicy) -> io::Result<TcpStream> {
+        let mut stream = TcpStream::connect(address).await?;
+        if let Some(version) = policy.proxy_protocol {
+            stream.write_all(local_header(version)).await?;
+        }
+        Ok(stream)
+    }
+}
+
 /// A server that answers every request with the status that is set, and tells of each.
 struct Server {
     address: SocketAddr,

@@ -9,8 +9,8 @@ use std::{
     time::Duration,
 };
 use traffic::{
-    Backend, BackendId, Role, RolloutId, Route, RouteTable, Routes, Split, SplitRule, Stats,
-    Sticky, Target, Weight,
+    Backend, BackendId, BackendPolicy, Role, RolloutId, Route, RouteTable, Routes, Split,
+    SplitRule, Stats, Sticky, Target, Weight,
     matches::{HostMatch, PathMatch, RequestMatch},
     stats::Totals,
 };
@@ -56,11 +56,11 @@ impl World {
     }
 
     pub(crate) fn backend(&self, role: Role, endpoints: &[SocketAddr]) -> Backend {
-        Backend::plain(
-            BackendId::new("default", &format!("shop-{role}")),
-            endpoints.into(),
-            self.stats.series(&rollout(), role),
-        )
+        let id = BackendId::new("default", &format!("shop-{role}"));
+        Backend {
+            state: self.stats.backend(&id),
+            ..Backend::plain(id, endpoints.into(), self.stats.series(&rollout(), role))
+        }
     }
 
     /// Publishes a table that sends every path below `path` to what follows, and nothing else.
@@ -82,6 +82,15 @@ impl World {
     /// Publishes a table that sends everything to `endpoints`, as the stable version without a split.
     pub(crate) fn serve(&self, endpoints: &[SocketAddr]) {
         let target = Target::Backend(self.backend(Role::Stable, endpoints));
+        self.publish(&[("/", target)], Vec::new());
+    }
+
+    /// The same, spoken to as `policy` says.
+    pub(crate) fn serve_with(&self, endpoints: &[SocketAddr], policy: BackendPolicy) {
+        let target = Target::Backend(Backend {
+            policy: Arc::new(policy),
+            ..self.backend(Role::Stable, endpoints)
+        });
         self.publish(&[("/", target)], Vec::new());
     }
 
