@@ -90,12 +90,15 @@ fn decimal(text: &[u8]) -> Option<u64> {
 impl Announced {
     /// The framing that the headers announce; `None` when they say nothing.
     pub(super) fn framing(&self, version: Version) -> Result<Framing, FramingFault> {
-        let is_coded = self.codings.any();
+        if self.codings.any() {
+            return match self.length {
+                _ if version < Version::HTTP_11 => Err(FramingFault::CodingInHttp10),
+                Length::Absent => self.codings.only_chunked().map(|()| Framing::Chunked),
+                _ => Err(FramingFault::LengthAndCoding),
+            };
+        }
         match self.length {
-            _ if is_coded && version < Version::HTTP_11 => Err(FramingFault::CodingInHttp10),
-            Length::Absent if is_coded => self.codings.only_chunked().map(|()| Framing::Chunked),
             Length::Absent => Ok(Framing::None),
-            _ if is_coded => Err(FramingFault::LengthAndCoding),
             Length::Bytes(bytes) => Ok(Framing::Length(bytes)),
             Length::Invalid => Err(FramingFault::ContentLength),
             Length::Many => Err(FramingFault::ManyContentLengths),
