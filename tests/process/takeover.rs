@@ -93,8 +93,28 @@ fn what_is_under_way_in_the_old_process_is_finished_there() {
     site.green.behave(Behaviour::Good);
     let answer = busy.response().unwrap();
     assert_eq!((answer.status(), answer.text()), (200, "ok\n"));
-    assert_eq!(answer.header("connection"), Some("close"));
+    assert!(busy.is_closed(), "and then the connection is");
     assert_eq!(old.ended().code(), Some(0));
+    assert_eq!(new.ask().status(), 200);
+}
+
+#[test]
+#[ignore = "when draining begins, the worker closes connections that have not sent anything yet"]
+fn a_connection_whose_first_request_comes_after_the_takeover_is_answered() {
+    let (site, old) = halfway(2);
+    let waiting: Vec<_> = (0..16)
+        .map(|_| Connection::open(old.listener).unwrap())
+        .collect();
+    // The old process has accepted them when it has answered one that came later, on every worker.
+    for _ in 0..64 {
+        assert_eq!(old.ask().status(), 200);
+    }
+    let new = site.take_over();
+    old.logs(&["another process has taken over; draining"]);
+    for mut connection in waiting {
+        let answer = connection.get("/", "").unwrap();
+        assert_eq!(answer.status(), 200);
+    }
     assert_eq!(new.ask().status(), 200);
 }
 
@@ -273,14 +293,13 @@ fn an_old_process_that_is_killed_at_any_instant_leaves_a_state_to_go_on_from() {
 }
 
 #[test]
-fn an_old_process_that_is_killed_between_two_words_is_gone_on_for() {
+fn an_old_process_that_dies_before_it_has_said_anything_is_not_gone_on_for() {
     let (site, process) = halfway(2);
     // Stopped, it cannot answer; the new process waits for it then.
     process.signal(Signal::STOP);
-    let new = Process::spawn(&["--takeover"], &site.files());
+    let mut new = Process::spawn(&["--takeover"], &site.files());
     process.kill();
-    // It had said nothing yet, so there is nothing to go on with.
-    let mut new = new;
+    // There are no sockets to go on with.
     assert_eq!(new.ended().code(), Some(2));
     new.logs(&["cannot take over: "]);
     site.start().until_phase("Paused", 50.0);

@@ -147,6 +147,37 @@ fn the_old_one_goes_on_whatever_the_new_one_does() {
 }
 
 #[test]
+fn a_conversation_that_breaks_off_at_any_byte_ends_in_order() {
+    let said = [
+        message(&json!({"say": "hello", "version": 1})),
+        message(&json!({"say": "ready"})),
+    ]
+    .concat();
+    let handed_on = sockets(&[2]);
+    for end in 0..=said.len() {
+        let (old, mut new) = UnixStream::pair().unwrap();
+        new.write_all(&said[..end]).unwrap();
+        drop(new);
+        let given = give(old, &handed_on, || Ok(()), || panic!("nothing retires"));
+        assert!(
+            matches!(given, Err(Failed::Wire(wire::Broken::Gone))),
+            "{end}: {given:?}"
+        );
+    }
+    let said = message(&json!({"say": "sockets", "groups": [described("admin", 1)]}));
+    for end in 0..=said.len() {
+        let (mut old, new) = UnixStream::pair().unwrap();
+        old.write_all(&said[..end]).unwrap();
+        drop(old);
+        let taken = Taking::begin_over(new);
+        assert!(
+            matches!(taken, Err(Failed::Wire(wire::Broken::Gone))),
+            "{end}: {taken:?}"
+        );
+    }
+}
+
+#[test]
 fn who_says_nothing_is_not_waited_for_long() {
     let (old, new) = UnixStream::pair().unwrap();
     let given = give(old, &sockets(&[1]), || Ok(()), || ());

@@ -216,10 +216,23 @@ impl Process {
         })
     }
 
+    /// The processes that it has begun to take over from it.
+    fn successors(&self) -> Vec<Pid> {
+        let id = |line: &str| {
+            let (_, rest) = line.split_once("SIGUSR2; process ")?;
+            Pid::from_raw(rest.split_once(' ')?.0.parse().ok()?)
+        };
+        self.log().lines().filter_map(id).collect()
+    }
+
     fn end(&mut self) {
         // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // Those that it has begun itself write to the same log, which ends when all of them have.
+        for successor in self.successors() {
+            let _ = kill_process(successor, Signal::KILL);
+        }
         if let Some(reading) = self.reading.take() {
             let _ = reading.join();
         }
