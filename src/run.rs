@@ -1,5 +1,6 @@
 //! `sluice run`: proxy, controller and admin server, wired into one process.
 
+mod config;
 mod control;
 pub(crate) mod documents;
 mod ending;
@@ -8,7 +9,7 @@ use crate::admin::{self, Admin};
 use controller::{
     engine::{Engine, Saved},
     files::Files,
-    spec::{Edge, Timeouts},
+    spec::Edge,
     store::{self, Store},
 };
 use std::{
@@ -109,7 +110,7 @@ pub(crate) fn start(files: &[PathBuf]) -> Result<Running, StartError> {
     let mut engine = Engine::new(spec, saved, Arc::clone(&stats), Arc::clone(&routes), store);
     // The first table is there before the first request.
     engine.tick(jiff::Timestamp::now(), clock.elapsed());
-    let proxy = proxy::start(&config(&edge, workers), &routes, clock)?;
+    let proxy = proxy::start(&config::config(&edge, workers), &routes, clock)?;
 
     let mut exporter = proxy::metrics::Exporter::new(stats, Arc::clone(&routes));
     exporter.add_connections(proxy.counters());
@@ -210,24 +211,4 @@ fn token(file: &Path) -> Result<Arc<str>, StartError> {
         )),
         token => Ok(token.into()),
     }
-}
-
-fn config(edge: &Edge, workers: NonZeroUsize) -> proxy::Config {
-    let mut config = proxy::Config::new(edge.listeners.clone(), workers);
-    let Timeouts {
-        connect,
-        response_header,
-        idle,
-        keep_alive,
-        request_header,
-        drain: _,
-    } = edge.timeouts;
-    let set =
-        |timeout: &mut Duration, written: Option<Duration>| *timeout = written.unwrap_or(*timeout);
-    set(&mut config.timeouts.connect, connect);
-    set(&mut config.timeouts.response_header, response_header);
-    set(&mut config.timeouts.idle, idle);
-    set(&mut config.timeouts.keep_alive, keep_alive);
-    set(&mut config.timeouts.request_header, request_header);
-    config
 }

@@ -66,7 +66,7 @@ pub(crate) fn check(files: &mut Files, strictness: Strictness) -> Checked {
             .findings
             .extend(document::check_together(&documents));
         if !has_errors(&checked.findings) {
-            match spec::read(&documents) {
+            match spec::read(&documents, &checked.folder) {
                 Ok(spec) => checked.spec = Some(spec),
                 Err(findings) => checked.findings.extend(findings),
             }
