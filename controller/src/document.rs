@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use crds::schema::{self, Node};
 use crds::{Proxy, Rollout};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -132,6 +133,7 @@ fn read_document(value: &Value, strictness: Strictness, report: &mut Report<'_>)
         }
         (Proxy::API_VERSION, Proxy::KIND) => {
             let proxy = read_typed::<Proxy>(value, "", strictness, report)?;
+            check::range(value, Node::root(schema::proxy()), "", report);
             check::proxy(&proxy, report);
             Some(Kind::Proxy(Box::new(proxy)))
         }

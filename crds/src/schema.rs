@@ -3,6 +3,7 @@
 //! Beside the standard's words, fields bear `x-min` and `x-max` (the range of a duration), `x-unit`
 //! (what a number counts) and `x-file` (a name of a file, relative to the document's folder).
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use schemars::generate::SchemaSettings;
@@ -73,8 +74,21 @@ impl<'s> Node<'s> {
         target.strip_prefix("#/$defs/")
     }
 
-    /// The alternatives of which a value is one, definitions looked up. Most schemas have one; null,
-    /// which stands for what is absent, is none.
+    /// The choices that it offers, definitions not looked up; none where it offers none. Null, which stands for what is
+    /// absent, is no choice.
+    pub fn choices(self) -> Vec<Self> {
+        let either = ["anyOf", "oneOf"]
+            .iter()
+            .find_map(|word| self.here.get(word)?.as_array());
+        let is_something = |option: &&Value| option.get("type") != Some(&json!("null"));
+        let either = either.into_iter().flatten();
+        either
+            .filter(is_something)
+            .map(|option| self.at(option))
+            .collect()
+    }
+
+    /// The alternatives of which a value is one, definitions looked up. Most schemas have one.
     pub fn alternatives(self) -> Vec<Self> {
         if let Some(name) = self.name() {
             let definition = self
@@ -83,16 +97,12 @@ impl<'s> Node<'s> {
                 .and_then(|definitions| definitions.get(name));
             return definition.map_or_else(Vec::new, |here| self.at(here).alternatives());
         }
-        let either = ["anyOf", "oneOf"]
-            .iter()
-            .find_map(|word| self.here.get(word)?.as_array());
-        match either {
-            Some(options) => options
+        match self.choices().as_slice() {
+            [] => vec![self],
+            choices => choices
                 .iter()
-                .filter(|option| option.get("type") != Some(&json!("null")))
-                .flat_map(|option| self.at(option).alternatives())
+                .flat_map(|choice| choice.alternatives())
                 .collect(),
-            None => vec![self],
         }
     }
 
@@ -114,5 +124,59 @@ impl<'s> Node<'s> {
     pub fn requires(self, name: &str) -> bool {
         let required = self.here.get("required").and_then(Value::as_array);
         required.is_some_and(|names| names.iter().any(|required| required == name))
+    }
+
+    /// Shows every field below to `see`, with its place, such as `spec.routes[].name`, below `place`.
+    pub fn visit(self, place: &str, see: &mut impl FnMut(&str, Self)) {
+        for schema in self.alternatives() {
+            if let Some(items) = schema.items() {
+                items.visit(&format!("{place}[]"), see);
+            }
+            for (name, field) in schema.fields() {
+                let place = match place {
+                    "" => name.to_owned(),
+                    _ => format!("{place}.{name}"),
+                };
+                see(&place, field);
+                field.visit(&place, see);
+            }
+        }
+    }
+
+    /// The places of fields that none of `documents` has.
+    pub fn unused(self, documents: &[&Value]) -> Vec<String> {
+        let mut used = BTreeSet::new();
+        for document in documents {
+            places(document, "", &mut used);
+        }
+        let mut unused = Vec::new();
+        self.visit("", &mut |place, _| {
+            if !used.contains(place) {
+                unused.push(place.to_owned());
+            }
+        });
+        unused
+    }
+}
+
+/// Adds the places of all fields in `value`, which is at `place`, to `found`.
+fn places(value: &Value, place: &str, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                let place = match place {
+                    "" => name.clone(),
+                    _ => format!("{place}.{name}"),
+                };
+                places(field, &place, found);
+                found.insert(place);
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                places(item, &format!("{place}[]"), found);
+            }
+        }
+        _ => {}
     }
 }

@@ -1,7 +1,7 @@
 //! Where requests come in.
 
 use schemars::JsonSchema;
-use serde::de::{Deserializer, Error, Visitor};
+use serde::de::{Deserializer, Error, Unexpected, Visitor};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -116,11 +116,12 @@ impl Visitor<'_> for Version {
         match text {
             "1.2" => Ok(TlsVersion::V1_2),
             "1.3" => Ok(TlsVersion::V1_3),
-            _ => Err(E::invalid_value(serde::de::Unexpected::Str(text), &self)),
+            _ => Err(E::invalid_value(Unexpected::Str(text), &self)),
         }
     }
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<TlsVersion, E> {
-        self.visit_str(&number.to_string())
+        let wrong = |_: E| E::invalid_value(Unexpected::Float(number), &Self);
+        self.visit_str(&number.to_string()).map_err(wrong)
     }
 }
