@@ -14,6 +14,7 @@ use serde_json::Value;
 mod check;
 mod finding;
 mod inert;
+mod named;
 mod report;
 mod scalar;
 mod source;
@@ -21,6 +22,7 @@ mod together;
 mod yaml;
 
 pub use finding::{Finding, Location, Severity};
+pub use named::{NamedFile, named_files};
 pub use source::Source;
 pub use together::check_together;
 

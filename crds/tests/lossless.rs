@@ -351,7 +351,7 @@ fn faults_in_words_and_mappings_name_what_is_allowed() {
     service["protocol"] = json!("HTTP3");
     service["ejection"] = json!({"maxTime": 3});
     value["spec"]["listeners"][0]["tls"]["minVersion"] = json!("1.1");
-    value["spec"]["routes"][2]["rateLimit"]["key"] = json!({"header": 7});
+    value["spec"]["routes"][5]["rateLimit"]["key"] = json!({"header": 7});
     value["spec"]["accessLog"]["format"] = json!(3);
     let faults: Vec<_> = read::<Proxy>(&value)
         .faults
@@ -363,7 +363,7 @@ fn faults_in_words_and_mappings_name_what_is_allowed() {
         [
             "spec.accessLog.format: found 3, allowed a word or a mapping",
             "spec.listeners[0].tls.minVersion: found \"1.1\", allowed 1.2, 1.3",
-            "spec.routes[2].rateLimit.key.header: found 7, allowed a string",
+            "spec.routes[5].rateLimit.key.header: found 7, allowed a string",
             "spec.services[0].balancing: found \"Random\", allowed PowerOfTwo, RoundRobin",
             "spec.services[0].ejection.maxTime: found 3, allowed a duration such as 300ms, 2s, 5m or 1h30m",
             "spec.services[0].protocol: found \"HTTP3\", allowed HTTP, HTTP2",

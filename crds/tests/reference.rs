@@ -108,10 +108,28 @@ fn page(page: &Page) -> String {
     text
 }
 
+/// Of an object's metadata only name and namespace mean something to a process without Kubernetes.
+const METADATA: &str = "metadata";
+
+/// What the words mean that fields may have.
+fn words(fields: &[(&str, Node<'_>)], text: &mut String) {
+    let mut lines = String::new();
+    for (name, field) in fields {
+        for choice in choices(*field).into_iter().flat_map(Node::alternatives) {
+            let word = choice.word("const").and_then(Value::as_str);
+            let meaning = choice.word("description").and_then(Value::as_str);
+            if let (Some(word), Some(meaning)) = (word, meaning) {
+                let _ = writeln!(lines, "- `{name}: {word}`: {}", one_line(meaning));
+            }
+        }
+    }
+    if !lines.is_empty() {
+        let _ = write!(text, "\n{lines}");
+    }
+}
+
 /// The table of a mapping and of those in it. A type that was described already is not described again.
 fn section<'s>(schema: Node<'s>, place: &str, seen: &mut BTreeSet<&'s str>, text: &mut String) {
-    // Of metadata only name and namespace mean something to a process without Kubernetes.
-    let is_metadata = |name: &str| name == "metadata";
     let mut inner = Vec::new();
     for mapping in schema.alternatives() {
         let mut fields: Vec<_> = mapping.fields().collect();
@@ -119,26 +137,28 @@ fn section<'s>(schema: Node<'s>, place: &str, seen: &mut BTreeSet<&'s str>, text
             continue;
         }
         fields.sort_by_key(|(name, _)| !mapping.requires(name));
-        let heading = if place.is_empty() {
-            "The document"
-        } else {
-            place
+        let heading = match place {
+            "" => "The document".to_owned(),
+            _ => format!("`{place}`"),
         };
-        let _ = write!(text, "\n## `{heading}`\n\n");
+        let _ = write!(text, "\n## {heading}\n\n");
         if let Some(words) = mapping.word("description").and_then(Value::as_str) {
             let _ = write!(text, "{}\n\n", one_line(words));
         }
         text.push_str("| field | type | default | range | meaning |\n|---|---|---|---|---|\n");
+        for (name, field) in &fields {
+            text.push_str(&row(name, *field, mapping.requires(name)));
+        }
+        words(&fields, text);
         for (name, field) in fields {
-            let at = if place.is_empty() {
-                name.to_owned()
-            } else {
-                format!("{place}.{name}")
-            };
-            text.push_str(&row(name, field, mapping.requires(name)));
-            if !is_metadata(name) {
-                inner.push((at, field));
+            if place.is_empty() && name == METADATA {
+                continue;
             }
+            let at = match place {
+                "" => name.to_owned(),
+                _ => format!("{place}.{name}"),
+            };
+            inner.push((at, field));
         }
     }
     for (at, field) in inner {
@@ -189,7 +209,10 @@ fn row(name: &str, field: Node<'_>, is_required: bool) -> String {
         Some(Value::Array(items)) if items.is_empty() => String::new(),
         Some(Value::Object(_) | Value::Null) => String::new(),
         Some(Value::String(word)) => format!("`{word}`"),
-        Some(value) => format!("`{value}`"),
+        Some(value) => match value.as_f64() {
+            Some(number) => format!("`{number}`"),
+            None => format!("`{value}`"),
+        },
     };
     let meaning = field.word("description").and_then(Value::as_str);
     format!(
@@ -271,17 +294,17 @@ fn range(field: Node<'_>) -> String {
                 .map(word_of),
         );
     }
-    let items: Vec<_> = schemas.iter().filter_map(|schema| schema.items()).collect();
-    let bounds = std::iter::once(field)
-        .chain(schemas)
-        .find_map(bounds)
-        .or_else(|| {
-            let each = items.iter().flat_map(|item| item.alternatives());
-            each.into_iter()
-                .find_map(bounds)
-                .map(|range| format!("each {range}"))
-        });
-    words.extend(bounds);
+    // What lists its values needs no bounds.
+    if field.word("enum").is_none() {
+        let count = std::iter::once(field)
+            .chain(schemas.clone())
+            .find_map(|schema| span(schema, ["minItems", "maxItems"]));
+        words.extend(count.map(|count| format!("{count} of them")));
+        let items = schemas.iter().filter_map(|schema| schema.items());
+        let each = items.flat_map(Node::alternatives).find_map(bounds);
+        words.extend(each.map(|range| format!("each {range}")));
+        words.extend(std::iter::once(field).chain(schemas).find_map(bounds));
+    }
     words.dedup();
     words.join(", ")
 }
@@ -293,24 +316,31 @@ fn word_of(value: &Value) -> String {
     }
 }
 
+/// From where to where a number or a duration may be.
 fn bounds(schema: Node<'_>) -> Option<String> {
-    let text = |word: &str| match schema.word(word)? {
-        Value::String(text) => Some(text.clone()),
-        value => value.as_f64().map(|number| number.to_string()),
-    };
-    let least = text("x-min").or_else(|| text("minimum"));
-    let most = text("x-max").or_else(|| text("maximum"));
-    if let Some(above) = text("exclusiveMinimum") {
-        return Some(match most {
-            Some(most) => format!("above {above}, at most {most}"),
-            None => format!("above {above}"),
-        });
+    let above = bound(schema, "exclusiveMinimum");
+    match (above, bound(schema, "maximum")) {
+        (Some(above), Some(most)) => Some(format!("above {above}, at most {most}")),
+        (Some(above), None) => Some(format!("above {above}")),
+        (None, _) => {
+            span(schema, ["x-min", "x-max"]).or_else(|| span(schema, ["minimum", "maximum"]))
+        }
     }
-    match (least, most) {
+}
+
+fn span(schema: Node<'_>, [least, most]: [&str; 2]) -> Option<String> {
+    match (bound(schema, least), bound(schema, most)) {
         (Some(least), Some(most)) => Some(format!("{least} to {most}")),
         (Some(least), None) => Some(format!("at least {least}")),
         (None, Some(most)) => Some(format!("at most {most}")),
-        (None, None) => text("minItems").map(|least| format!("at least {least}")),
+        (None, None) => None,
+    }
+}
+
+fn bound(schema: Node<'_>, word: &str) -> Option<String> {
+    match schema.word(word)? {
+        Value::String(text) => Some(text.clone()),
+        value => value.as_f64().map(|number| number.to_string()),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::lenient;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Filter {
-    /// Which.
+    /// What it does.
     #[serde(rename = "type")]
     pub kind: FilterType,
     /// Changes of the request's headers.
@@ -179,7 +179,7 @@ pub struct RequestRedirect {
     /// The path; absent keeps the request's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<PathModifier>,
-    /// The status: 301, 302, 303, 307 or 308.
+    /// The status.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend(
         "default" = Self::DEFAULT_STATUS_CODE,

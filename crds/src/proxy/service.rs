@@ -154,7 +154,7 @@ pub struct Retry {
     #[schemars(range(max = 100_000), extend("default" = 3, "x-unit" = "per second"))]
     pub min_per_second: Option<u32>,
     /// Statuses, beside failures to connect and connections that end before an answer, after which an
-    /// idempotent request is sent again. Each from 400 to 599.
+    /// idempotent request is sent again.
     #[serde(default, deserialize_with = "lenient::or_default")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(inner(range(min = 400, max = 599)))]

@@ -94,7 +94,7 @@ pub struct LatencyOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = "5ms", "x-min" = "0s", "x-max" = "1m"))]
     pub negligible: Option<GoDuration>,
-    /// The quantiles that are compared, one to eight, each from 0.01 to 0.9999.
+    /// The quantiles that are compared.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 8), inner(range(min = 0.01, max = 0.9999)), extend("default" = [0.5, 0.9, 0.99]))]
     pub quantiles: Option<Vec<f64>>,

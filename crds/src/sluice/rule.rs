@@ -12,7 +12,7 @@ use crate::lenient;
 pub struct Rule {
     /// The rule's name, unique in the rollout.
     pub name: String,
-    /// Which requests. A request needs to match only one entry.
+    /// Which requests, with at least one entry. A request needs to match only one.
     #[serde(rename = "match", default, deserialize_with = "lenient::or_default")]
     pub matches: Vec<RuleMatch>,
     /// Where they go.

@@ -5,8 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::GoDuration;
 
-/// One thing by which a user is known again. Exactly one field is to be set;
-/// [`StickyKey::kind`] tells which.
+/// One thing by which a user is known again. Exactly one field is to be set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StickyKey {
@@ -16,7 +15,7 @@ pub struct StickyKey {
     /// A cookie that Sluice sets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cookie: Option<StickyCookie>,
-    /// The address the connection comes from.
+    /// The address the connection comes from; an empty mapping.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_address: Option<ClientAddress>,
 }

@@ -323,62 +323,62 @@ fn filters_keep_their_rules() {
         (
             "{type: CORS, cors: {allowOrigins: [a.example, 'https://a/b'], allowMethods: [''], exposeHeaders: ['a b']}}",
             &[
-                "10:38: error: spec.routes[0].filters[0].cors.allowOrigins[0]: found \"a.example\", allowed an origin such \
+                "10:42: error: spec.routes[0].filters[0].cors.allowOrigins[0]: found \"a.example\", allowed an origin such \
              as https://shop.example or https://*.shop.example, or *",
-                "10:49: error: spec.routes[0].filters[0].cors.allowOrigins[1]: found \"https://a/b\", allowed an origin \
+                "10:53: error: spec.routes[0].filters[0].cors.allowOrigins[1]: found \"https://a/b\", allowed an origin \
              such as https://shop.example or https://*.shop.example, or *",
-                "10:80: error: spec.routes[0].filters[0].cors.allowMethods[0]: found \"\", allowed a method in capitals, \
+                "10:84: error: spec.routes[0].filters[0].cors.allowMethods[0]: found \"\", allowed a method in capitals, \
              such as GET, or *",
-                "10:101: error: spec.routes[0].filters[0].cors.exposeHeaders[0]: found \"a b\", allowed a name of letters, \
+                "10:105: error: spec.routes[0].filters[0].cors.exposeHeaders[0]: found \"a b\", allowed a name of letters, \
              digits and !#$%&'*+-.^_`|~",
             ],
         ),
         (
             "{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: Host, value: a}, {name: x, value: \"a\\n\"}]}}",
             &[
-                "10:65: error: spec.routes[0].filters[0].requestHeaderModifier.set[0].name: found \"Host\", allowed a \
+                "10:68: error: spec.routes[0].filters[0].requestHeaderModifier.set[0].name: found \"Host\", allowed a \
              header that says nothing of connections, hosts or the length of messages",
-                "10:99: error: spec.routes[0].filters[0].requestHeaderModifier.set[1].value: found \"a\\n\", allowed \
+                "10:101: error: spec.routes[0].filters[0].requestHeaderModifier.set[1].value: found \"a\\n\", allowed \
              visible ASCII characters and spaces",
             ],
         ),
         (
             "{type: ResponseHeaderModifier, responseHeaderModifier: {remove: [x-a, X-A, '']}}",
             &[
-                "10:75: error: spec.routes[0].filters[0].responseHeaderModifier.remove[1]: found \"x-a\", which \
+                "10:77: error: spec.routes[0].filters[0].responseHeaderModifier.remove[1]: found \"x-a\", which \
              spec.routes[0].filters[0].responseHeaderModifier.remove[0] has already",
-                "10:80: error: spec.routes[0].filters[0].responseHeaderModifier.remove[2]: found \"\", allowed a name of \
+                "10:82: error: spec.routes[0].filters[0].responseHeaderModifier.remove[2]: found \"\", allowed a name of \
              letters, digits and !#$%&'*+-.^_`|~",
             ],
         ),
         (
             "{type: ResponseHeaderModifier, responseHeaderModifier: {}}",
             &[
-                "10:36: error: spec.routes[0].filters[0].responseHeaderModifier: found none, allowed at least one of set, \
+                "10:38: error: spec.routes[0].filters[0].responseHeaderModifier: found none, allowed at least one of set, \
              add, remove",
             ],
         ),
         (
             "{type: URLRewrite, urlRewrite: {path: {type: ReplacePrefixMatch, replaceFullPath: /}}}",
             &[
-                "10:37: error: spec.routes[0].filters[0].urlRewrite.path.replacePrefixMatch: is missing: type \
+                "10:39: error: spec.routes[0].filters[0].urlRewrite.path.replacePrefixMatch: is missing: type \
              ReplacePrefixMatch needs it",
-                "10:44: error: spec.routes[0].filters[0].urlRewrite.path.type: found ReplacePrefixMatch, allowed only where \
+                "10:46: error: spec.routes[0].filters[0].urlRewrite.path.type: found ReplacePrefixMatch, allowed only where \
              all matches are of type PathPrefix",
-                "10:70: error: spec.routes[0].filters[0].urlRewrite.path.replaceFullPath: does not belong to type \
+                "10:72: error: spec.routes[0].filters[0].urlRewrite.path.replaceFullPath: does not belong to type \
              ReplacePrefixMatch, allowed replacePrefixMatch",
             ],
         ),
         (
             "{type: RequestMirror, requestMirror: {service: a, percent: 101}}",
             &[
-                "10:55: error: spec.routes[0].filters[0].requestMirror.percent: found 101, allowed 0 to 100",
+                "10:57: error: spec.routes[0].filters[0].requestMirror.percent: found 101, allowed 0 to 100",
             ],
         ),
         (
             "{type: Nothing}",
             &[
-                "10:6: error: spec.routes[0].filters[0].type: found \"Nothing\", allowed RequestHeaderModifier, \
+                "10:8: error: spec.routes[0].filters[0].type: found \"Nothing\", allowed RequestHeaderModifier, \
              ResponseHeaderModifier, URLRewrite, RequestRedirect, RequestMirror, CORS",
             ],
         ),
