@@ -10,6 +10,7 @@
 pub mod action;
 pub mod handle;
 pub mod histogram;
+pub mod log_template;
 pub mod matches;
 pub mod name;
 pub mod policy;
@@ -25,6 +26,7 @@ pub mod weight;
 pub use action::Actions;
 pub use handle::{Generation, Reader, Routes, View};
 pub use histogram::{Bucket, Histogram};
+pub use log_template::LogTemplate;
 pub use name::{BackendId, Role, RolloutId};
 pub use policy::BackendPolicy;
 pub use request::Head;
