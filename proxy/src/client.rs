@@ -4,7 +4,7 @@ use crate::{
     answer::Refusal,
     body::ResponseBody,
     forward::forward,
-    request::Peer,
+    request::{Peer, Scheme},
     tunnel::Tunnel,
     upload::Upload,
     watch::{Phase, Watch},
@@ -75,7 +75,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: SocketAdd
     let _open = worker.open();
     let client = Rc::new(Client {
         address: peer.ip(),
-        peer: Peer::new(peer.ip()),
+        peer: Peer::new(peer.ip(), 80, Scheme::Http, Rc::default()),
         watch: Watch::new(worker.timeouts),
         upload: Upload::default(),
         tunnel: Cell::new(None),

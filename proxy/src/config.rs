@@ -277,13 +277,15 @@ impl Default for Http2Limits {
 /// Whom the proxy believes, and what it tells endpoints.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forwarding {
-    /// Peers that are believed what they say of the client in `X-Forwarded-*` and `Forwarded`. Default none: every
-    /// peer is taken for the client itself, and what it says of host and protocol is replaced.
+    /// Peers that are believed what they say of the client in `X-Forwarded-*`; in `Forwarded` where `headers` is
+    /// [`ForwardedHeaders::Forwarded`]. Default none: every peer is taken for the client itself, and what it says of
+    /// host and protocol is replaced.
     pub trusted: Vec<Network>,
     /// Proxies before this one that are trusted whatever their address is, as their number is known: the client's
     /// address is the one that the outermost of them saw. Default 0.
     pub trusted_hops: usize,
-    /// Which headers tell an endpoint of the client. Default `X-Forwarded-For`, `-Host` and `-Proto`.
+    /// Which headers tell an endpoint of the client. The others of these are removed, as nobody would keep them true.
+    /// Default `X-Forwarded-For`, `-Host` and `-Proto`.
     pub headers: ForwardedHeaders,
     /// The name under which this proxy adds itself to `Via` (RFC 9110 section 7.6.3) of requests and responses. Default
     /// none: `Via` is passed on as it is.

@@ -78,7 +78,9 @@ async fn exchange(
 ) -> Result<Response<ResponseBody>, NoAnswer> {
     let (mut head, body) = request.into_parts();
     let may_upgrade = head.version == Version::HTTP_11 && body.is_end_stream();
-    let upgrade = request::rewrite(&mut head, &client.peer, may_upgrade);
+    let upgrade = request::rewrite(&mut head, &client.peer, may_upgrade, || {
+        client.worker.random()
+    });
     let request = Request::from_parts(head, RequestBody::new(body, client));
     let answer = match send(client, sent.lane(), endpoints, request).await {
         Ok((upstream, response)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {

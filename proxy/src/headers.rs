@@ -1,8 +1,9 @@
 //! Headers that concern one connection only and are not passed on (RFC 9110 section 7.6.1).
 
+use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue,
-    header::{CONNECTION, TE, TRANSFER_ENCODING, UPGRADE},
+    header::{CONNECTION, COOKIE, TE, TRANSFER_ENCODING, UPGRADE},
 };
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -43,6 +44,60 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
+/// Removes from trailers what must not come in them (RFC 9110 section 6.5.1): what frames a message, says where it goes,
+/// who sends it or what it is. An endpoint that takes trailers for headers would otherwise believe a client what the proxy
+/// has just set right.
+#[allow(dead_code, reason = "trailers do not pass through it yet")]
+pub(crate) fn remove_from_trailers(trailers: &mut HeaderMap) {
+    const FORBIDDEN: [&str; 23] = [
+        "authorization",
+        "cache-control",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-range",
+        "content-type",
+        "cookie",
+        "expect",
+        "forwarded",
+        "host",
+        "keep-alive",
+        "max-forwards",
+        "proxy",
+        "proxy-authorization",
+        "proxy-connection",
+        "range",
+        "set-cookie",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "via",
+    ];
+    let is_forbidden = |name: &&HeaderName| {
+        let name = name.as_str();
+        FORBIDDEN.contains(&name)
+            || reads_as(name, "x-forwarded-", true)
+            || FORBIDDEN.iter().any(|other| reads_as(name, other, false))
+    };
+    let names: Vec<HeaderName> = trailers.keys().filter(is_forbidden).cloned().collect();
+    for name in names {
+        trailers.remove(name);
+    }
+}
+
+/// Whether `name`, with hyphens for its underscores, is `other`, or begins with it. A name that is `other` as it stands
+/// does not count.
+pub(crate) fn reads_as(name: &str, other: &str, begins: bool) -> bool {
+    let is_long_enough = if begins {
+        name.len() >= other.len()
+    } else {
+        name.len() == other.len()
+    };
+    let hyphenated = name.bytes().map(|b| if b == b'_' { b'-' } else { b });
+    is_long_enough && name != other && hyphenated.zip(other.bytes()).all(|(a, b)| a == b)
+}
+
 /// The headers that `Connection` names, apart from those that a message cannot do without: a client may not make the
 /// proxy take away the host or the credentials that an endpoint relies on.
 fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
@@ -62,6 +117,22 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
         .filter_map(|token| HeaderName::try_from(token).ok())
         .filter(|name| !is_kept(name))
         .collect()
+}
+
+/// Makes one `Cookie` of several, into which HTTP/2 lets a client split it (RFC 9113 section 8.2.3).
+pub(crate) fn join_cookies(headers: &mut HeaderMap) {
+    let mut lines = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
+    let (Some(first), Some(second)) = (lines.next(), lines.next()) else {
+        return;
+    };
+    let mut all = first.to_vec();
+    for line in std::iter::once(second).chain(lines) {
+        all.extend_from_slice(b"; ");
+        all.extend_from_slice(line);
+    }
+    if let Ok(all) = HeaderValue::from_maybe_shared(Bytes::from(all)) {
+        let _ = headers.try_insert(COOKIE, all);
+    }
 }
 
 /// Says that the sender takes trailers. RFC 9110 section 10.1.4 demands that `Connection` names it.
@@ -88,4 +159,32 @@ fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item =
         .flat_map(|value| value.split(','))
         .map(str::trim)
         .filter(|token| !token.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trailers_say_nothing_that_headers_decide() {
+        for (name, stays) in [
+            ("grpc-status", true),
+            ("grpc-message", true),
+            ("content-digest", true),
+            ("server-timing", true),
+            ("shop_cart-bin", true),
+            ("content_length", false),
+            ("content-length", false),
+            ("transfer-encoding", false),
+            ("host", false),
+            ("authorization", false),
+            ("x-forwarded-for", false),
+            ("x_forwarded_for", false),
+        ] {
+            let mut trailers = HeaderMap::new();
+            trailers.insert(HeaderName::from_static(name), HeaderValue::from_static("1"));
+            remove_from_trailers(&mut trailers);
+            assert_eq!(trailers.contains_key(name), stays, "{name}");
+        }
+    }
 }

@@ -1,8 +1,21 @@
 //! A request's head: what is refused, and what an endpoint gets to see of it.
 
+mod element;
+mod fit;
+mod forwarded;
+mod http2;
+mod origin;
+mod peer;
+
+pub use fit::fuzz_head;
+pub(crate) use forwarded::add_via;
+pub(crate) use http2::check_http2;
+pub(crate) use origin::{client_address, scheme};
+pub(crate) use peer::{Peer, Scheme};
+
 use crate::headers::{self, Upgrade};
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version,
+    HeaderName, HeaderValue, Method, Request, Uri, Version,
     header::{EXPECT, HOST, TE},
     request::Parts,
     uri::PathAndQuery,
@@ -25,6 +38,10 @@ pub(crate) enum Fault {
     TargetInvalid,
     /// `CONNECT` asks for a tunnel to a host of the client's choice.
     Connect,
+    /// HTTP/2 refuses headers that concern an HTTP/1 connection (RFC 9113 section 8.2.2).
+    ConnectionHeader,
+    /// `:authority` and `Host` name different hosts (RFC 9113 section 8.3.1).
+    HostsDiffer,
     /// The body broke the rules of its framing.
     Body,
 }
@@ -40,6 +57,10 @@ impl Fault {
             }
             Self::TargetInvalid => "the request target is neither a path nor an http URL",
             Self::Connect => "CONNECT is not supported",
+            Self::ConnectionHeader => {
+                "the request has a header that concerns an HTTP/1 connection, which HTTP/2 forbids"
+            }
+            Self::HostsDiffer => "the request's :authority and Host differ",
             Self::Body => "the request's body is not framed as HTTP demands",
         }
     }
@@ -80,32 +101,28 @@ fn is_host(host: &[u8]) -> bool {
         .all(|b| b.is_ascii_alphanumeric() || b"-._~:[]%!$&'()*+,;=".contains(b))
 }
 
-/// Who asked, and how: what the endpoint is told of the client's connection.
-#[derive(Debug)]
-pub(crate) struct Peer {
-    address: HeaderValue,
-}
-
-impl Peer {
-    /// A client that connected from `address`.
-    pub(crate) fn new(address: std::net::IpAddr) -> Self {
-        // Every address is visible ASCII; a value that were not would only be left out.
-        let text = address.to_canonical().to_string();
-        let address = HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("unknown"));
-        Self { address }
-    }
-}
-
 /// Turns the head that the client sent into the one that the endpoint gets: in origin form, without what concerns only
 /// the client's connection, with what the client's connection was. `Expect` is left out, as the client has been told
 /// to continue by the time that its body is read. Tells whether the client asked for a protocol that `may_upgrade`.
-pub(crate) fn rewrite(head: &mut Parts, peer: &Peer, may_upgrade: bool) -> Option<Upgrade> {
+/// `random` is drawn only for a request's id.
+pub(crate) fn rewrite(
+    head: &mut Parts,
+    peer: &Peer,
+    may_upgrade: bool,
+    random: impl FnMut() -> u64,
+) -> Option<Upgrade> {
     let upgrade = headers::upgrade(&head.headers).filter(|_| may_upgrade);
     let takes_trailers = headers::has_token(&head.headers, &TE, "trailers");
     headers::remove_hop_by_hop(&mut head.headers);
     head.headers.remove(EXPECT);
+    forwarded::remove_false(&mut head.headers, peer);
     origin_form(head);
-    forwarded(&mut head.headers, peer);
+    if head.version == Version::HTTP_2 {
+        headers::join_cookies(&mut head.headers);
+    }
+    forwarded::tell(&mut head.headers, peer);
+    forwarded::add_via(&mut head.headers, peer, head.version);
+    forwarded::identify(&mut head.headers, peer, random);
     if takes_trailers {
         headers::set_te_trailers(&mut head.headers, upgrade.is_none());
     }
@@ -134,37 +151,6 @@ fn origin_form(head: &mut Parts) {
         None => PathAndQuery::from_static("/"),
     };
     head.uri = Uri::from(path);
-}
-
-/// Tells the endpoint who asked. No peer is trusted: what it says of host and protocol is replaced; what it says of
-/// those before it stays, with its own address at the end, which is the only one that is certain.
-fn forwarded(headers: &mut HeaderMap, peer: &Peer) {
-    let before: Vec<&[u8]> = headers
-        .get_all(&FORWARDED_FOR)
-        .iter()
-        .map(HeaderValue::as_bytes)
-        .collect();
-    let chain = if before.is_empty() {
-        Some(peer.address.clone())
-    } else {
-        // One line, as many servers read the first line only.
-        let mut chain = before.join(&b", "[..]);
-        chain.extend_from_slice(b", ");
-        chain.extend_from_slice(peer.address.as_bytes());
-        HeaderValue::from_maybe_shared(bytes::Bytes::from(chain)).ok()
-    };
-    let host = headers.get(HOST).cloned();
-    for (name, value) in [
-        (FORWARDED_FOR, chain),
-        (FORWARDED_HOST, host),
-        (FORWARDED_PROTO, Some(HeaderValue::from_static("http"))),
-    ] {
-        match value {
-            // A map that is full refuses the header, which is better than to refuse the request.
-            Some(value) => drop(headers.try_insert(name, value)),
-            None => drop(headers.remove(name)),
-        }
-    }
 }
 
 #[cfg(test)]

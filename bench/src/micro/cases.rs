@@ -6,10 +6,13 @@ use http::{HeaderName, Request};
 use std::{
     hint::black_box,
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    num::NonZeroU32,
     time::Duration,
 };
 use traffic::{
-    Head, Outcome, Role, Route, RouteTable, Routes, Split, Stats, Sticky, StickyKey, Target,
+    Head, Outcome, Role, Route, RouteState, RouteTable, Routes, Split, Stats, Sticky, StickyKey,
+    Target,
+    action::{RateKey, RateLimit},
     matches::{HostMatch, PathMatch, RequestMatch},
 };
 
@@ -22,6 +25,10 @@ pub fn all() -> anyhow::Result<Vec<Case>> {
         view()?,
         find("match, 1 rule", 1)?,
         find("match, the last of 50 rules", 50)?,
+        find_host("match, host in capitals", "WWW.SHOP.EXAMPLE")?,
+        find_host("match, one of 1,000 wildcards", "a.b.shop-7.example")?,
+        limit("rate limit, by route", RateKey::Route)?,
+        limit("rate limit, by client", RateKey::ClientAddress)?,
         choose("split by weight", None)?,
         choose("split, sticky by header", Some(StickyKey::Header(USER)))?,
         choose("split, sticky by cookie", Some(bucket("bucket")))?,
@@ -126,6 +133,39 @@ fn find(name: &'static str, rules: usize) -> anyhow::Result<Case> {
     let (table, request) = (table(rules)?, request()?);
     Ok(case(name, move || {
         black_box(table.find(black_box(&head(&request))));
+    }))
+}
+
+/// Finding a host among many exact ones and wildcards.
+fn find_host(name: &'static str, host: &'static str) -> anyhow::Result<Case> {
+    let route = |host: &str| {
+        let hosts = vec![HostMatch::parse(host)];
+        Route::plain(hosts, vec![RequestMatch::any()], Target::Split(0))
+    };
+    let wildcards = (0..1_000).map(|i| route(&format!("*.shop-{i}.example")));
+    let routes = wildcards.chain([route("www.shop.example")]).collect();
+    let table = RouteTable::new(routes, vec![split(&Stats::new(1))])?;
+    let request = Request::get("/").header("host", host).body(())?;
+    Ok(case(name, move || {
+        black_box(table.find(black_box(&head(&request))));
+    }))
+}
+
+fn limit(name: &'static str, key: RateKey) -> anyhow::Result<Case> {
+    let limit = RateLimit {
+        per_second: 1e6,
+        burst: NonZeroU32::MIN.saturating_add(99),
+        key,
+    };
+    let (state, request) = (RouteState::default(), request()?);
+    let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let mut now = Duration::ZERO;
+    // Buckets by key are made for the first request.
+    let _ = state.admit(&limit, client, request.headers(), now);
+    Ok(case(name, move || {
+        now += Duration::from_micros(1);
+        let admitted = state.admit(&limit, client, request.headers(), now);
+        let _ = black_box(admitted);
     }))
 }
 

@@ -29,8 +29,35 @@ pub struct Actions {
     pub max_body_bytes: Option<u64>,
 }
 
+impl Actions {
+    /// Whether nothing is done, so that a request passes as it is.
+    pub fn is_empty(&self) -> bool {
+        let Self {
+            request_headers,
+            response_headers,
+            rewrite,
+            mirrors,
+            cors,
+            timeouts,
+            rate_limit,
+            max_concurrent,
+            max_body_bytes,
+        } = self;
+        request_headers.is_empty()
+            && response_headers.is_empty()
+            && rewrite.is_none()
+            && mirrors.is_empty()
+            && cors.is_none()
+            && *timeouts == RouteTimeouts::default()
+            && rate_limit.is_none()
+            && max_concurrent.is_none()
+            && max_body_bytes.is_none()
+    }
+}
+
 /// Changes of headers: first those of `remove` go, then those of `set` replace what is there, then those of `add` are
-/// added.
+/// added. Headers that are not editable ([`is_editable`]) stay as they are. Of several in `set` with the same name the
+/// first counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeaderEdits {
     /// Headers that get this one value.
@@ -39,6 +66,33 @@ pub struct HeaderEdits {
     pub add: Vec<(HeaderName, HeaderValue)>,
     /// Headers that go.
     pub remove: Vec<HeaderName>,
+}
+
+impl HeaderEdits {
+    /// Whether nothing is changed.
+    pub fn is_empty(&self) -> bool {
+        self.set.is_empty() && self.add.is_empty() && self.remove.is_empty()
+    }
+}
+
+/// Whether a route may change the header `name`. It may not change what frames a message or concerns one connection
+/// only (RFC 9110 section 7.6.1): a false `Content-Length` would let one message be read as two. The host is changed by
+/// [`Rewrite::hostname`].
+pub fn is_editable(name: &HeaderName) -> bool {
+    !matches!(
+        name.as_str(),
+        "connection"
+            | "content-length"
+            | "expect"
+            | "host"
+            | "http2-settings"
+            | "keep-alive"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+    )
 }
 
 /// `URLRewrite`: how host and path change before a request is sent.
@@ -132,9 +186,9 @@ pub struct RateLimit {
 pub enum RateKey {
     /// Nothing: all share one bucket.
     Route,
-    /// The client's address.
+    /// The client's address; of an IPv6 address its /64, as one client commonly has all of that.
     ClientAddress,
-    /// The value of this header; requests without it share a bucket.
+    /// The first value of this header; requests without it share a bucket.
     Header(HeaderName),
 }
 

@@ -33,7 +33,7 @@ pub use request::Head;
 pub use route::{Backend, Found, Route, RouteTable, Target};
 pub use snapshot::{Counts, Snapshot};
 pub use split::{Choice, Split, SplitRule};
-pub use state::{BackendState, RouteState};
+pub use state::{BackendState, MirrorCounts, Permit, RouteState};
 pub use stats::{Failure, Outcome, Series, Stats};
 pub use sticky::{Sticky, StickyKey};
 pub use weight::Weight;

@@ -3,6 +3,7 @@
 use crate::Head;
 use http::{HeaderName, Method};
 use regex::Regex;
+use std::{collections::HashSet, hash::Hash};
 
 /// A condition on a string.
 #[derive(Clone, Debug)]
@@ -18,7 +19,7 @@ pub enum ValueMatch {
 }
 
 impl ValueMatch {
-    fn admits(&self, value: &str) -> bool {
+    pub(crate) fn admits(&self, value: &str) -> bool {
         match self {
             Self::Exact(expected) => **expected == *value,
             Self::Prefix(prefix) => value.starts_with(&**prefix),
@@ -33,6 +34,8 @@ impl ValueMatch {
 /// # Errors
 /// When `pattern` is no regular expression, or one that compiles to more than the library's size limit.
 pub fn whole(pattern: &str) -> Result<Regex, regex::Error> {
+    // By itself first: `a)|(?:b` is none, and would be one inside the group.
+    Regex::new(pattern)?;
     Regex::new(&format!("^(?:{pattern})$"))
 }
 
@@ -53,7 +56,7 @@ impl PathMatch {
         Self::Prefix("/".into())
     }
 
-    fn admits(&self, path: &str) -> bool {
+    pub(crate) fn admits(&self, path: &str) -> bool {
         match self {
             Self::Exact(expected) => **expected == *path,
             Self::Prefix(prefix) => {
@@ -65,7 +68,8 @@ impl PathMatch {
         }
     }
 
-    /// Exact before regular expression before prefix; among equals the longer first.
+    /// Exact before regular expression before prefix; among equals the longer first. Where regular expressions come is
+    /// left to implementations.
     fn rank(&self) -> (u8, usize) {
         match self {
             Self::Exact(path) => (2, path.len()),
@@ -87,6 +91,13 @@ pub struct FieldMatch {
 }
 
 impl FieldMatch {
+    /// Leaves the first condition on each name, as the Gateway API demands: further ones are ignored.
+    pub(crate) fn keep_first_of_each_name(&mut self) {
+        keep_first(&mut self.headers);
+        keep_first(&mut self.cookies);
+        keep_first(&mut self.query);
+    }
+
     /// Whether `head` meets all conditions.
     pub fn admits(&self, head: &Head<'_>) -> bool {
         let header = |(name, value): &(HeaderName, ValueMatch)| {
@@ -105,6 +116,11 @@ impl FieldMatch {
                 .iter()
                 .all(|(name, value)| head.query(name).is_some_and(|v| value.admits(&v)))
     }
+}
+
+fn keep_first<N: Clone + Eq + Hash>(conditions: &mut Vec<(N, ValueMatch)>) {
+    let mut seen = HashSet::new();
+    conditions.retain(|(name, _)| seen.insert(name.clone()));
 }
 
 /// Conditions on a whole request; all must hold.
@@ -168,8 +184,8 @@ impl HostMatch {
         let host = host.to_ascii_lowercase();
         match host.strip_prefix('*') {
             Some("") => Self::Any,
-            Some(suffix) => Self::Wildcard(suffix.into()),
-            None => Self::Exact(host.into()),
+            Some(suffix) if suffix.starts_with('.') => Self::Wildcard(suffix.into()),
+            _ => Self::Exact(host.into()),
         }
     }
 
@@ -181,15 +197,6 @@ impl HostMatch {
             Self::Wildcard(suffix) => host.len().checked_sub(suffix.len()).is_some_and(|at| {
                 at > 0 && host.is_char_boundary(at) && host[at..].eq_ignore_ascii_case(suffix)
             }),
-        }
-    }
-
-    /// What decides which of two matching hosts goes first: the larger.
-    pub(crate) fn rank(&self) -> (u8, usize) {
-        match self {
-            Self::Any => (0, 0),
-            Self::Wildcard(suffix) => (1, suffix.len()),
-            Self::Exact(host) => (2, host.len()),
         }
     }
 }
@@ -220,6 +227,7 @@ mod tests {
     #[test]
     fn a_regular_expression_matches_the_whole_value() {
         let value = ValueMatch::Regex(whole("v[0-9]|beta").unwrap());
+        assert!(whole("a)|(?:b").is_err());
         for (text, expected) in [
             ("v1", true),
             ("beta", true),

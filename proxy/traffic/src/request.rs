@@ -60,12 +60,13 @@ impl<'a> Head<'a> {
     }
 }
 
-/// `authority` without user information and port. An IPv6 address keeps its brackets.
+/// `authority` without user information, port and the dot of a fully qualified name (RFC 1034 section 3.1), which
+/// makes it no other host. An IPv6 address keeps its brackets.
 fn without_port(authority: &str) -> &str {
     let host = authority
         .rsplit_once('@')
         .map_or(authority, |(_, host)| host);
-    match host.rsplit_once(':') {
+    let name = match host.rsplit_once(':') {
         Some((name, port))
             if port.bytes().all(|b| b.is_ascii_digit())
                 && (!name.contains(':') || name.ends_with(']')) =>
@@ -73,7 +74,8 @@ fn without_port(authority: &str) -> &str {
             name
         }
         _ => host,
-    }
+    };
+    name.strip_suffix('.').unwrap_or(name)
 }
 
 #[cfg(test)]
@@ -100,6 +102,8 @@ mod tests {
             ("[::1]:8080", "[::1]"),
             ("[::1]", "[::1]"),
             ("shop.example:", "shop.example"),
+            ("shop.example.", "shop.example"),
+            ("shop.example.:8080", "shop.example"),
         ] {
             let request = Request::get("/").header("host", host).body(()).unwrap();
             assert_eq!(check(&request, |head| head.host().to_owned()), expected);

@@ -1,5 +1,10 @@
 //! The route table: which requests go to which Service or split.
 
+mod conflicts;
+mod hosts;
+
+pub use conflicts::{Conditions, Conflict, conflicts};
+
 use crate::{
     BackendId, Head, RolloutId, Series, Split,
     action::{Actions, Redirect},
@@ -7,7 +12,13 @@ use crate::{
     policy::BackendPolicy,
     state::{BackendState, RouteState},
 };
-use std::{cmp::Reverse, collections::HashMap, net::SocketAddr, sync::Arc};
+use hosts::Hosts;
+use std::{
+    cmp::Reverse,
+    collections::{HashMap, HashSet},
+    net::SocketAddr,
+    sync::Arc,
+};
 
 /// One version's place to send requests to, with the counters for it.
 #[derive(Clone, Debug)]
@@ -77,6 +88,15 @@ impl Route {
             state: Arc::default(),
         }
     }
+
+    /// What decides whether it is taken.
+    pub fn conditions(&self) -> Conditions<'_> {
+        Conditions {
+            listeners: &self.listeners,
+            hosts: &self.hosts,
+            matches: &self.matches,
+        }
+    }
 }
 
 /// The route that a request takes.
@@ -86,6 +106,8 @@ pub struct Found<'a> {
     pub target: &'a Target,
     /// What is done to it on the way.
     pub actions: &'a Actions,
+    /// Whether `actions` say anything at all.
+    pub has_actions: bool,
     /// What the process knows of the route at run time.
     pub state: &'a Arc<RouteState>,
     /// The path prefix that was matched, when it was matched by one.
@@ -97,10 +119,7 @@ pub struct Found<'a> {
 pub struct RouteTable {
     targets: Vec<Leads>,
     splits: Vec<Split>,
-    /// The entries of hosts that are named in full, by the name in lower case.
-    exact: HashMap<Box<str>, Vec<Entry>>,
-    /// The entries of all other hosts, the more specific host first.
-    patterns: Vec<(HostMatch, Vec<Entry>)>,
+    hosts: Hosts<Entry>,
 }
 
 /// Where a route leads, and for whom.
@@ -109,6 +128,7 @@ struct Leads {
     listeners: Vec<Arc<str>>,
     target: Target,
     actions: Arc<Actions>,
+    has_actions: bool,
     state: Arc<RouteState>,
 }
 
@@ -127,14 +147,21 @@ impl RouteTable {
     ///
     /// # Errors
     /// The place in `routes` of the first route that leads to no split.
-    pub fn new(routes: Vec<Route>, splits: Vec<Split>) -> Result<Self, NoSuchSplit> {
+    pub fn new(routes: Vec<Route>, mut splits: Vec<Split>) -> Result<Self, NoSuchSplit> {
         let mut hosts: HashMap<HostMatch, Vec<Entry>> = HashMap::new();
         let mut targets = Vec::with_capacity(routes.len());
-        for (at, route) in routes.into_iter().enumerate() {
+        for (at, mut route) in routes.into_iter().enumerate() {
             if matches!(route.target, Target::Split(split) if split >= splits.len()) {
                 return Err(NoSuchSplit { route: at });
             }
+            for condition in &mut route.matches {
+                condition.fields.keep_first_of_each_name();
+            }
+            let mut seen = HashSet::new();
             for host in route.hosts {
+                if !seen.insert(host.clone()) {
+                    continue;
+                }
                 let entry = |condition: &RequestMatch| Entry {
                     condition: condition.clone(),
                     target: at,
@@ -147,63 +174,55 @@ impl RouteTable {
             targets.push(Leads {
                 listeners: route.listeners,
                 target: route.target,
+                has_actions: !route.actions.is_empty(),
                 actions: route.actions,
                 state: route.state,
             });
         }
-        let mut table = Self {
-            targets,
-            splits,
-            ..Self::default()
-        };
-        for (host, mut entries) in hosts {
+        for fields in splits
+            .iter_mut()
+            .flat_map(|split| &mut split.rules)
+            .flat_map(|rule| &mut rule.matches)
+        {
+            fields.keep_first_of_each_name();
+        }
+        for entries in hosts.values_mut() {
             // A stable sort keeps the order of the routes among equals.
             entries.sort_by_cached_key(|entry| Reverse(entry.condition.rank()));
-            match host {
-                HostMatch::Exact(name) => drop(table.exact.insert(name, entries)),
-                pattern => table.patterns.push((pattern, entries)),
-            }
         }
-        table
-            .patterns
-            .sort_by_cached_key(|(host, _)| Reverse(host.rank()));
-        Ok(table)
-    }
-
-    /// Where `head` goes, or nothing when no route is for it.
-    pub fn find(&self, head: &Head<'_>) -> Option<Found<'_>> {
-        let host = head.host();
-        let patterns = self
-            .patterns
-            .iter()
-            .filter(|(pattern, _)| pattern.admits(host));
-        let entries = self
-            .of_host(host)
-            .into_iter()
-            .chain(patterns.map(|(_, entries)| entries))
-            .flatten();
-        entries.into_iter().find_map(|entry| {
-            let leads = self.targets.get(entry.target)?;
-            let is_for = leads.listeners.is_empty()
-                || leads.listeners.iter().any(|name| **name == *head.listener);
-            (is_for && entry.condition.admits(head)).then(|| Found {
-                target: &leads.target,
-                actions: &leads.actions,
-                state: &leads.state,
-                matched_prefix: match &entry.condition.path {
-                    PathMatch::Prefix(prefix) => Some(prefix),
-                    PathMatch::Exact(_) | PathMatch::Regex(_) => None,
-                },
-            })
+        Ok(Self {
+            targets,
+            splits,
+            hosts: hosts.into_iter().collect(),
         })
     }
 
-    /// The entries of a host that is named in full.
-    fn of_host(&self, host: &str) -> Option<&Vec<Entry>> {
-        if host.bytes().any(|b| b.is_ascii_uppercase()) {
-            return self.exact.get(host.to_ascii_lowercase().as_str());
+    /// Where `head` goes, or nothing when no route is for it. A host none of whose routes fits leaves the request to
+    /// the less specific hosts.
+    pub fn find(&self, head: &Head<'_>) -> Option<Found<'_>> {
+        self.hosts.find_map(head.host(), |entries| {
+            entries.iter().find_map(|entry| self.take(entry, head))
+        })
+    }
+
+    /// Where `entry` leads `head`, if it is for it.
+    fn take<'a>(&'a self, entry: &'a Entry, head: &Head<'_>) -> Option<Found<'a>> {
+        if !entry.condition.admits(head) {
+            return None;
         }
-        self.exact.get(host)
+        let leads = self.targets.get(entry.target)?;
+        let is_for = leads.listeners.is_empty()
+            || leads.listeners.iter().any(|name| **name == *head.listener);
+        is_for.then(|| Found {
+            target: &leads.target,
+            actions: &leads.actions,
+            has_actions: leads.has_actions,
+            state: &leads.state,
+            matched_prefix: match &entry.condition.path {
+                PathMatch::Prefix(prefix) => Some(prefix),
+                PathMatch::Exact(_) | PathMatch::Regex(_) => None,
+            },
+        })
     }
 
     /// The splits, by the place that [`Target::Split`] names.
@@ -237,172 +256,4 @@ impl std::fmt::Display for NoSuchSplit {
 impl std::error::Error for NoSuchSplit {}
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        Role, Stats,
-        matches::{FieldMatch, ValueMatch, whole},
-    };
-    use http::{HeaderMap, Method, Request};
-
-    fn route(stats: &Stats, name: &str, hosts: &[&str], condition: RequestMatch) -> Route {
-        Route::plain(
-            hosts.iter().map(|host| HostMatch::parse(host)).collect(),
-            vec![condition],
-            Target::Backend(Backend::plain(
-                BackendId::new("default", name),
-                Arc::new([]),
-                stats.series(&RolloutId::new("default", name), Role::Active),
-            )),
-        )
-    }
-
-    fn path(path: PathMatch) -> RequestMatch {
-        RequestMatch {
-            path,
-            ..RequestMatch::any()
-        }
-    }
-
-    fn found(table: &RouteTable, method: Method, uri: &str, headers: &HeaderMap) -> Option<String> {
-        let request = Request::builder().method(method).uri(uri).body(()).unwrap();
-        let head = Head {
-            method: request.method(),
-            uri: request.uri(),
-            headers,
-            client: std::net::IpAddr::from([127, 0, 0, 1]),
-            listener: "",
-        };
-        table.find(&head).map(|found| match found.target {
-            Target::Backend(backend) => backend.id.name.to_string(),
-            Target::Split(split) => format!("split {split}"),
-            Target::Redirect(redirect) => redirect.status.to_string(),
-        })
-    }
-
-    #[test]
-    fn the_more_specific_goes_first() {
-        let stats = Stats::new(1);
-        let header = FieldMatch {
-            headers: vec![("x-beta".parse().unwrap(), ValueMatch::Present)],
-            ..FieldMatch::default()
-        };
-        let routes = vec![
-            route(&stats, "any", &["*"], RequestMatch::any()),
-            route(&stats, "wild", &["*.example"], RequestMatch::any()),
-            route(&stats, "host", &["a.example"], RequestMatch::any()),
-            route(
-                &stats,
-                "prefix",
-                &["a.example"],
-                path(PathMatch::Prefix("/shop".into())),
-            ),
-            route(
-                &stats,
-                "longer",
-                &["a.example"],
-                path(PathMatch::Prefix("/shop/cart".into())),
-            ),
-            route(
-                &stats,
-                "regex",
-                &["a.example"],
-                path(PathMatch::Regex(whole("/shop/v[0-9]").unwrap())),
-            ),
-            route(
-                &stats,
-                "exact",
-                &["a.example"],
-                path(PathMatch::Exact("/shop/v1".into())),
-            ),
-            route(
-                &stats,
-                "post",
-                &["a.example"],
-                RequestMatch {
-                    method: Some(Method::POST),
-                    ..RequestMatch::any()
-                },
-            ),
-            route(
-                &stats,
-                "beta",
-                &["a.example"],
-                RequestMatch {
-                    fields: header,
-                    ..RequestMatch::any()
-                },
-            ),
-            route(&stats, "second", &["a.example"], RequestMatch::any()),
-        ];
-        let table = RouteTable::new(routes, Vec::new()).unwrap();
-        let none = HeaderMap::new();
-        let beta = HeaderMap::from_iter([("x-beta".parse().unwrap(), "1".parse().unwrap())]);
-        for (method, uri, headers, expected) in [
-            (Method::GET, "http://b.other/", &none, "any"),
-            (Method::GET, "http://b.example/", &none, "wild"),
-            (Method::GET, "http://A.example/", &none, "host"),
-            (Method::GET, "http://a.example/shop", &none, "prefix"),
-            (Method::GET, "http://a.example/shop/cart/1", &none, "longer"),
-            (Method::GET, "http://a.example/shop/v2", &none, "regex"),
-            (Method::GET, "http://a.example/shop/v1", &none, "exact"),
-            (Method::POST, "http://a.example/", &none, "post"),
-            (Method::GET, "http://a.example/", &beta, "beta"),
-        ] {
-            assert_eq!(
-                found(&table, method, uri, headers).as_deref(),
-                Some(expected),
-                "{uri}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_host_without_a_fitting_route_leaves_the_request_to_less_specific_hosts() {
-        let stats = Stats::new(1);
-        let only = |prefix: &str| path(PathMatch::Prefix(prefix.into()));
-        let routes = vec![
-            route(&stats, "any", &["*"], RequestMatch::any()),
-            route(&stats, "short", &["*.example"], only("/a")),
-            route(&stats, "long", &["*.shop.example"], only("/a/b")),
-            route(&stats, "exact", &["x.shop.example"], only("/a/b/c")),
-        ];
-        let table = RouteTable::new(routes, Vec::new()).unwrap();
-        for (uri, expected) in [
-            ("http://x.shop.example/a/b/c", "exact"),
-            ("http://x.shop.example/a/b", "long"),
-            ("http://x.shop.example/a", "short"),
-            ("http://x.shop.example/", "any"),
-        ] {
-            assert_eq!(
-                found(&table, Method::GET, uri, &HeaderMap::new()).as_deref(),
-                Some(expected),
-                "{uri}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_request_without_a_route_finds_nothing() {
-        let stats = Stats::new(1);
-        let routes = vec![route(&stats, "host", &["a.example"], RequestMatch::any())];
-        let table = RouteTable::new(routes, Vec::new()).unwrap();
-        assert_eq!(
-            found(&table, Method::GET, "http://b.example/", &HeaderMap::new()),
-            None
-        );
-    }
-
-    #[test]
-    fn a_route_to_no_split_is_refused() {
-        let route = Route::plain(
-            vec![HostMatch::Any],
-            vec![RequestMatch::any()],
-            Target::Split(0),
-        );
-        assert_eq!(
-            RouteTable::new(vec![route], Vec::new()).unwrap_err(),
-            NoSuchSplit { route: 0 }
-        );
-    }
-}
+mod tests;

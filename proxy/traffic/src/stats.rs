@@ -159,6 +159,16 @@ impl Stats {
         Arc::clone(routes.entry(name.into()).or_default())
     }
 
+    /// What is known at run time of all routes, by name.
+    pub fn routes(&self) -> Vec<(Box<str>, Arc<RouteState>)> {
+        self.routes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .map(|(name, state)| (name.clone(), Arc::clone(state)))
+            .collect()
+    }
+
     /// Forgets the Services and routes that `backend` and `route` refuse.
     pub fn retain_states(
         &self,

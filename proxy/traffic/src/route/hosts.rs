@@ -1,0 +1,136 @@
+//! What is kept for hosts, found by the host that a request asks for.
+
+use crate::matches::HostMatch;
+use std::{borrow::Cow, collections::HashMap};
+
+/// Lists by host. Finding one costs a look-up for each label of the host, however many hosts there are.
+#[derive(Clone, Debug)]
+pub(super) struct Hosts<T> {
+    /// By the whole name, in lower case.
+    exact: HashMap<Box<str>, Vec<T>>,
+    /// By the suffix with its leading dot, in lower case.
+    wildcards: HashMap<Box<str>, Vec<T>>,
+    any: Vec<T>,
+}
+
+impl<T> Default for Hosts<T> {
+    fn default() -> Self {
+        Self {
+            exact: HashMap::new(),
+            wildcards: HashMap::new(),
+            any: Vec::new(),
+        }
+    }
+}
+
+impl<T> FromIterator<(HostMatch, Vec<T>)> for Hosts<T> {
+    fn from_iter<I: IntoIterator<Item = (HostMatch, Vec<T>)>>(lists: I) -> Self {
+        let mut hosts = Self::default();
+        for (host, list) in lists {
+            match host {
+                HostMatch::Exact(name) => drop(hosts.exact.insert(name, list)),
+                HostMatch::Wildcard(suffix) => drop(hosts.wildcards.insert(suffix, list)),
+                HostMatch::Any => hosts.any = list,
+            }
+        }
+        hosts
+    }
+}
+
+impl<T> Hosts<T> {
+    /// The first thing that `look` finds in the lists for `host`, the more specific list first: that of the host
+    /// itself, then those of wildcards from the longest, then that of every host.
+    pub(super) fn find_map<'a, R>(
+        &'a self,
+        host: &str,
+        mut look: impl FnMut(&'a [T]) -> Option<R>,
+    ) -> Option<R> {
+        let mut buffer = [0; LONGEST_NAME];
+        let host = lower_case(host, &mut buffer);
+        let found = self.exact.get(&*host).and_then(|list| look(list));
+        if found.is_some() {
+            return found;
+        }
+        if !self.wildcards.is_empty() {
+            let dots = host.match_indices('.').map(|(at, _)| at);
+            let found = dots
+                .filter(|at| *at > 0)
+                .filter_map(|at| self.wildcards.get(&host[at..]))
+                .find_map(|list| look(list));
+            if found.is_some() {
+                return found;
+            }
+        }
+        look(&self.any)
+    }
+}
+
+/// The length of the longest domain name, in bytes (RFC 1035 section 2.3.4).
+const LONGEST_NAME: usize = 255;
+
+/// `host` in lower case. Only a host that is too long for a name, and not in lower case, costs an allocation.
+fn lower_case<'a>(host: &'a str, buffer: &'a mut [u8; LONGEST_NAME]) -> Cow<'a, str> {
+    if !host.bytes().any(|b| b.is_ascii_uppercase()) {
+        return Cow::Borrowed(host);
+    }
+    if let Some(copy) = buffer.get_mut(..host.len()) {
+        copy.copy_from_slice(host.as_bytes());
+        copy.make_ascii_lowercase();
+        if let Ok(copy) = str::from_utf8(copy) {
+            return Cow::Borrowed(copy);
+        }
+    }
+    Cow::Owned(host.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn lists_are_looked_at_from_the_most_specific_host_on() {
+        let hosts: Hosts<&str> = ["*", "*.example", "*.shop.example", "a.shop.example"]
+            .into_iter()
+            .map(|host| (HostMatch::parse(host), vec![host]))
+            .collect();
+        for (host, expected) in [
+            (
+                "A.Shop.example",
+                &["a.shop.example", "*.shop.example", "*.example", "*"][..],
+            ),
+            ("x.y.shop.example", &["*.shop.example", "*.example", "*"]),
+            ("shop.example", &["*.example", "*"]),
+            ("example", &["*"]),
+            (".example", &["*"]),
+            ("", &["*"]),
+        ] {
+            let mut seen: Vec<&str> = Vec::new();
+            let none: Option<()> = hosts.find_map(host, |list| {
+                seen.extend(list);
+                None
+            });
+            assert_eq!(none, None);
+            assert_eq!(seen, expected, "{host}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_list_is_found_where_its_condition_admits_the_host(
+            pattern in "(\\*|\\*\\.[ab]{1,2}(\\.[ab])?|[ab]\\.[ab])",
+            host in "[abAB.]{0,8}",
+        ) {
+            let pattern = HostMatch::parse(&pattern);
+            let hosts = Hosts::from_iter([(pattern.clone(), vec![()])]);
+            let is_found = hosts.find_map(&host, |list| list.first()).is_some();
+            prop_assert_eq!(is_found, pattern.admits(&host));
+        }
+
+        #[test]
+        fn the_case_of_a_host_does_not_count(host in "\\PC{0,300}") {
+            let mut buffer = [0; LONGEST_NAME];
+            prop_assert_eq!(lower_case(&host, &mut buffer), host.to_ascii_lowercase());
+        }
+    }
+}
