@@ -1,6 +1,7 @@
 //! What a set of documents asks for, checked: the only form of it that the rest of the controller knows.
 
 mod conditions;
+mod conflicts;
 mod edge;
 mod filter;
 mod guard;
@@ -10,6 +11,7 @@ mod service;
 mod steps;
 
 pub use self::{
+    conflicts::conflicts,
     edge::{Certificate, Edge, Forwarding, Listener, ListenerTls, Log, Network, Timeouts, Traces},
     rollout::{RolloutSpec, Slots},
     route::{MirrorSpec, RouteSpec, RouteTarget},

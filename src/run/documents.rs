@@ -70,7 +70,10 @@ pub(crate) fn check(files: &mut Files, strictness: Strictness) -> Checked {
             .extend(missing_files(&documents, &checked.folder, strictness));
         if !has_errors(&checked.findings) {
             match spec::read(&documents, &checked.folder) {
-                Ok(spec) => checked.spec = Some(spec),
+                Ok(spec) => {
+                    checked.findings.extend(spec::conflicts(&spec, &documents));
+                    checked.spec = Some(spec);
+                }
                 Err(findings) => checked.findings.extend(findings),
             }
         }

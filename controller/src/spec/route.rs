@@ -188,7 +188,8 @@ fn rate_limit(
         }
     };
     // The rate is checked with the document to be more than 0 and not beyond what fits.
-    let burst = written.burst.unwrap_or(written.per_second.ceil() as u32);
+    let rounded = written.per_second.ceil() as u32;
+    let burst = written.burst.unwrap_or(rounded);
     Some(RateLimit {
         per_second: written.per_second,
         burst: NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN),

@@ -92,7 +92,8 @@ impl Filter {
             (cors.is_some(), FilterType::Cors),
         ]
         .into_iter()
-        .filter_map(|(is_set, kind)| is_set.then(|| kind.field()))
+        .filter(|(is_set, _)| *is_set)
+        .map(|(_, kind)| kind.field())
         .collect()
     }
 }

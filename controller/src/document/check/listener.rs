@@ -1,6 +1,7 @@
 //! Rules of where requests come in, and of whom is believed what.
 
-use crds::proxy::{Admin, Forwarding, ProxySpec, Tracing};
+use crds::Choice;
+use crds::proxy::{AccessLog, Admin, Forwarding, LogTemplate, ProxySpec, Tracing};
 use http::Uri;
 
 use super::{name, repeated};
@@ -57,6 +58,15 @@ pub(super) fn forwarding(forwarding: &Forwarding, report: &mut Report<'_>) {
     }
     if let Some(header) = &forwarding.request_id {
         name::editable_header(header, "spec.forwarding.requestId".to_owned(), report);
+    }
+}
+
+pub(super) fn access_log(log: &AccessLog, report: &mut Report<'_>) {
+    if let Some(Choice::Mapping(LogTemplate { template })) = &log.format
+        && !template.is_empty()
+        && let Err(fault) = traffic::log_template::validate(template)
+    {
+        report.error("spec.accessLog.format.template", fault);
     }
 }
 

@@ -2,6 +2,9 @@
 
 use std::net::SocketAddr;
 
+use http::HeaderName;
+use traffic::action::is_editable;
+
 use crate::document::report::Report;
 use crate::spec::Network;
 
@@ -86,35 +89,22 @@ pub(super) fn networks(written: &[String], path: &str, report: &mut Report<'_>) 
     }
 }
 
-/// Headers by which the proxy and its peers agree on a connection and on where a message ends. Whoever changed one of
-/// them would change what the next reader takes for a message.
-const FRAMING: [&str; 10] = [
-    "connection",
-    "content-length",
-    "host",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "expect",
-];
-
 /// Refuses what is no header's name, or one that only the proxy itself may set.
 pub(super) fn editable_header(name: &str, path: String, report: &mut Report<'_>) {
-    if FRAMING.contains(&name.to_ascii_lowercase().as_str()) {
-        let allowed = "a header that says nothing of connections, hosts or the length of messages";
-        report.error(path, format!("found {name:?}, allowed {allowed}"));
-    } else {
-        token(name, path, report);
+    match HeaderName::from_bytes(name.as_bytes()) {
+        Ok(header) if !is_editable(&header) => {
+            let allowed =
+                "a header that says nothing of connections, hosts or the length of messages";
+            report.error(path, format!("found {name:?}, allowed {allowed}"));
+        }
+        _ => token(name, path, report),
     }
 }
 
 /// Refuses what is no header's or cookie's name.
 pub(super) fn token(name: &str, path: String, report: &mut Report<'_>) {
     // The names of headers and cookies are tokens alike (RFC 9110, RFC 6265).
-    if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
+    if HeaderName::from_bytes(name.as_bytes()).is_err() {
         report.error(
             path,
             format!("found {name:?}, allowed a name of letters, digits and !#$%&'*+-.^_`|~"),

@@ -19,6 +19,9 @@ pub(in crate::document) fn proxy(proxy: &Proxy, report: &mut Report<'_>) {
     if let Some(forwarding) = &spec.forwarding {
         listener::forwarding(forwarding, report);
     }
+    if let Some(log) = &spec.access_log {
+        listener::access_log(log, report);
+    }
     if let Some(tracing) = &spec.tracing {
         listener::tracing(tracing, report);
     }

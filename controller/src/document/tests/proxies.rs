@@ -205,7 +205,7 @@ fn what_holds_for_all_requests_keeps_its_ranges() {
             "{LISTENERS}
 limits: {{headBytes: 100, http2: {{connectionWindow: 1}}}}
 forwarding: {{trusted: [everybody], via: a b, requestId: Content-Length}}
-accessLog: {{sample: 2, format: {{template: ''}}}}
+accessLog: {{sample: 2, format: {{template: '%x'}}}}
 tracing: {{endpoint: '127.0.0.1:4318', buffer: 0}}
 pool: {{idleTime: 0}}
 "
@@ -220,7 +220,8 @@ pool: {{idleTime: 0}}
             "7:48: error: spec.forwarding.requestId: found \"Content-Length\", allowed a header that says \
              nothing of connections, hosts or the length of messages",
             "8:15: error: spec.accessLog.sample: found 2, allowed 0 to 1",
-            "8:35: error: spec.accessLog.format.template: found \"\", allowed a text that is not empty",
+            "8:35: error: spec.accessLog.format.template: `%x` is no field; a field is written `%{name}`, and a \
+             percent sign `%%`",
             "9:13: error: spec.tracing.endpoint: found \"127.0.0.1:4318\", allowed the URL of an OTLP/HTTP endpoint, \
              such as http://127.0.0.1:4318/v1/traces",
             "9:41: error: spec.tracing.buffer: found 0, allowed 1 to 1048576",
