@@ -1,5 +1,6 @@
 //! `sluice run`: proxy, controller and admin server, wired into one process.
 
+mod config;
 mod control;
 pub(crate) mod documents;
 mod ending;
@@ -12,11 +13,7 @@ mod takeover;
 pub(crate) use running::Running;
 
 use crate::cli::RunArgs;
-use controller::{
-    engine::Saved,
-    spec::{Edge, Timeouts},
-    store,
-};
+use controller::{engine::Saved, spec::Edge, store};
 use ending::{Ending, Event, Signals};
 use notify::News;
 use prepared::Prepared;
@@ -208,24 +205,4 @@ fn token(file: &Path) -> Result<Arc<str>, StartError> {
         )),
         token => Ok(token.into()),
     }
-}
-
-fn config(edge: &Edge, workers: NonZeroUsize) -> proxy::Config {
-    let mut config = proxy::Config::new(edge.listeners.clone(), workers);
-    let Timeouts {
-        connect,
-        response_header,
-        idle,
-        keep_alive,
-        request_header,
-        drain: _,
-    } = edge.timeouts;
-    let set =
-        |timeout: &mut Duration, written: Option<Duration>| *timeout = written.unwrap_or(*timeout);
-    set(&mut config.timeouts.connect, connect);
-    set(&mut config.timeouts.response_header, response_header);
-    set(&mut config.timeouts.idle, idle);
-    set(&mut config.timeouts.keep_alive, keep_alive);
-    set(&mut config.timeouts.request_header, request_header);
-    config
 }

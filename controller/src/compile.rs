@@ -1,12 +1,12 @@
 //! From what is asked for and where the rollouts are to the table that requests follow. Pure.
 
-use crate::spec::{RolloutSpec, RouteTarget, Spec, header_route_matches};
+use crate::spec::{MirrorSpec, RolloutSpec, RouteSpec, RouteTarget, Spec, header_route_matches};
 use rollout::plan::{HeaderRoute, Revision};
 use rollout::state::Slot;
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 use traffic::{
-    Backend, BackendId, Role, RolloutId, Route, RouteTable, Split, SplitRule, Stats, Sticky,
-    Target, Weight, route::NoSuchSplit, split::Side,
+    Actions, Backend, BackendId, Role, RolloutId, Route, RouteTable, Split, SplitRule, Stats,
+    Sticky, Target, Weight, action::Mirror, route::NoSuchSplit, split::Side,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -45,16 +45,39 @@ pub fn compile(
             Role::Active,
             stats,
         )),
+        RouteTarget::Redirect(redirect) => Target::Redirect(redirect.clone()),
     };
-    let route = |route: &crate::spec::RouteSpec| {
-        Route::plain(
-            route.hosts.clone(),
-            route.matches.clone(),
-            target(&route.target),
-        )
+    let route = |route: &RouteSpec| Route {
+        name: (&*route.name).into(),
+        listeners: route.listeners.clone(),
+        hosts: route.hosts.clone(),
+        matches: route.matches.clone(),
+        target: target(&route.target),
+        actions: actions(spec, route, stats),
+        state: stats.route(&route.name),
     };
     let routes = spec.routes.iter().map(route).collect();
     RouteTable::new(routes, splits)
+}
+
+/// What is done on a route. A mirror is counted as its own Service, and as no version of a rollout.
+fn actions(spec: &Spec, route: &RouteSpec, stats: &Stats) -> Arc<Actions> {
+    if route.mirrors.is_empty() {
+        return Arc::clone(&route.actions);
+    }
+    let mirror = |mirror: &MirrorSpec| {
+        let (service, counted) = (&mirror.service, service_series(&mirror.service));
+        Mirror {
+            backend: backend(spec, service, &counted, Role::Active, stats),
+            share: mirror.share,
+            max_concurrent: mirror.max_concurrent,
+            max_body_bytes: mirror.max_body_bytes,
+        }
+    };
+    Arc::new(Actions {
+        mirrors: route.mirrors.iter().map(mirror).collect(),
+        ..Actions::clone(&route.actions)
+    })
 }
 
 /// A Service that no rollout splits is counted under its own name, as a rollout whose one version is active.
@@ -72,18 +95,20 @@ fn backend(
     role: Role,
     stats: &Stats,
 ) -> Backend {
+    let known = spec.services.get(service).cloned().unwrap_or_default();
     Backend {
         id: service.clone(),
-        endpoints: endpoints(spec, service),
-        policy: Arc::default(),
+        endpoints: known.endpoints,
+        policy: known.policy,
         state: stats.backend(service),
         series: stats.series(counted, role),
     }
 }
 
-/// The endpoints of `service`; none where it is not known.
-pub fn endpoints(spec: &Spec, service: &BackendId) -> Arc<[SocketAddr]> {
-    spec.services.get(service).cloned().unwrap_or_default()
+/// How many endpoints `service` has; none where it is not known.
+pub fn endpoints(spec: &Spec, service: &BackendId) -> usize {
+    let known = spec.services.get(service);
+    known.map_or(0, |service| service.endpoints.len())
 }
 
 fn split(
@@ -112,7 +137,7 @@ fn split(
             salt: salt(id, canary),
         }),
         tickets: stats.tickets(id),
-        rescue: false,
+        rescue: rollout.rescue,
     }
 }
 

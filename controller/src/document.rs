@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use crds::schema::{self, Node};
 use crds::{Proxy, Rollout};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -13,6 +14,7 @@ use serde_json::Value;
 mod check;
 mod finding;
 mod inert;
+mod named;
 mod report;
 mod scalar;
 mod source;
@@ -20,6 +22,7 @@ mod together;
 mod yaml;
 
 pub use finding::{Finding, Location, Severity};
+pub use named::{NamedFile, named_files};
 pub use source::Source;
 pub use together::check_together;
 
@@ -132,6 +135,7 @@ fn read_document(value: &Value, strictness: Strictness, report: &mut Report<'_>)
         }
         (Proxy::API_VERSION, Proxy::KIND) => {
             let proxy = read_typed::<Proxy>(value, "", strictness, report)?;
+            check::range(value, Node::root(schema::proxy()), "", report);
             check::proxy(&proxy, report);
             Some(Kind::Proxy(Box::new(proxy)))
         }

@@ -133,12 +133,13 @@ impl Engine {
     }
 
     /// Goes over to `spec`, which takes effect at the next turn.
-    pub fn reload(&mut self, spec: Spec) {
+    pub fn reload(&mut self, mut spec: Spec) {
         if spec.edge != self.spec.edge {
             tracing::warn!(
-                "listeners, admin, workers, timeouts and state file take effect when the process starts anew"
+                "what has changed of the Proxy beside services and routes takes effect when the process starts anew"
             );
         }
+        spec.share(&self.spec);
         self.spec = spec;
         self.problems.clear();
         self.published.stale = true;
@@ -214,7 +215,7 @@ impl Engine {
             let Some(spec) = self.spec.rollouts.get(id) else {
                 continue;
             };
-            let endpoints = |slot| compile::endpoints(&self.spec, spec.slots.get(slot)).len();
+            let endpoints = |slot| compile::endpoints(&self.spec, spec.slots.get(slot));
             changed |= entry.turn(spec, &traffic, &endpoints, now);
         }
         self.publish(now, elapsed);
@@ -272,7 +273,7 @@ impl Engine {
         tracing::debug!(%generation, "published a table");
     }
 
-    /// Forgets the counters of rollouts and Services that no document names any more.
+    /// Forgets what is counted and known of rollouts, Services and routes that no document names any more.
     fn forget_uncounted(&self) {
         let services: BTreeSet<_> = self
             .spec
@@ -283,6 +284,11 @@ impl Engine {
         self.stats.retain(|id| {
             self.spec.rollouts.contains_key(id) || services.contains(&(&id.namespace, &id.name))
         });
+        let routes: BTreeSet<&str> = self.spec.routes.iter().map(|route| &*route.name).collect();
+        self.stats.retain_states(
+            |id| self.spec.services.contains_key(id),
+            |name| routes.contains(name),
+        );
     }
 
     /// Carries `verb` out on `rollout`, in the same turn.
@@ -382,7 +388,7 @@ impl Engine {
         let entry = self.entries.get(rollout)?;
         let spec = self.spec.rollouts.get(rollout)?;
         let traffic = Traffic::at(elapsed, &self.stats, &self.routes);
-        let endpoints = |slot| compile::endpoints(&self.spec, spec.slots.get(slot)).len();
+        let endpoints = |slot| compile::endpoints(&self.spec, spec.slots.get(slot));
         Some(entry.view(spec, &traffic, &endpoints, now))
     }
 }

@@ -1,66 +1,75 @@
 //! What a set of documents asks for, checked: the only form of it that the rest of the controller knows.
 
 mod conditions;
+mod conflicts;
 mod edge;
+mod filter;
 mod guard;
 mod rollout;
+mod route;
+mod service;
 mod steps;
 
 pub use self::{
-    edge::{Edge, Timeouts},
+    conflicts::conflicts,
+    edge::{Certificate, Edge, Forwarding, Listener, ListenerTls, Log, Network, Timeouts, Traces},
     rollout::{RolloutSpec, Slots},
+    route::{MirrorSpec, RouteSpec, RouteTarget},
+    service::ServiceSpec,
 };
 
 use crate::document::{Document, Finding, Kind, Severity};
 use ::rollout::plan::HeaderRoute;
 use crds::FieldPath;
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
-use traffic::{
-    BackendId, RolloutId,
-    matches::{FieldMatch, HostMatch, RequestMatch},
+use http::HeaderName;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
 };
+use traffic::{BackendId, RolloutId, matches::FieldMatch};
 
 /// Everything that a set of documents asks for.
 #[derive(Clone, Debug)]
 pub struct Spec {
     /// Where requests and operators come in.
     pub edge: Edge,
-    /// The endpoints of each Service.
-    pub services: BTreeMap<BackendId, Arc<[SocketAddr]>>,
+    /// The Services, by name.
+    pub services: BTreeMap<BackendId, ServiceSpec>,
     /// What goes where, in the order of the document.
     pub routes: Vec<RouteSpec>,
     /// The rollouts, by name.
     pub rollouts: BTreeMap<RolloutId, RolloutSpec>,
 }
 
-/// What goes where.
-#[derive(Clone, Debug)]
-pub struct RouteSpec {
-    /// The hosts, of which one must be asked for.
-    pub hosts: Vec<HostMatch>,
-    /// The conditions, of which one must hold.
-    pub matches: Vec<RequestMatch>,
-    /// Where it leads.
-    pub target: RouteTarget,
-}
-
-/// Where a route leads.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RouteTarget {
-    /// To a Service that no rollout splits.
-    Service(BackendId),
-    /// To a rollout, split as it says.
-    Rollout(RolloutId),
-}
-
 /// Something in a document that cannot be acted on: where, and what was found and is allowed.
 type Fault = (FieldPath, String);
 
-/// Reads `documents`, which have passed the checks of [`crate::document`].
+/// The folder of a document, in which the relative paths in it begin.
+struct Folder<'f>(&'f Path);
+
+impl Folder<'_> {
+    fn join(&self, file: &str) -> PathBuf {
+        self.0.join(file)
+    }
+}
+
+impl Spec {
+    /// Takes over from `older` the values that say the same, so that they stay the same values.
+    pub fn share(&mut self, older: &Self) {
+        for (id, service) in &mut self.services {
+            if let Some(older) = older.services.get(id) {
+                service.share(older);
+            }
+        }
+    }
+}
+
+/// Reads `documents`, which have passed the checks of [`crate::document`]. Relative paths of files in the Proxy begin in
+/// `folder`.
 ///
 /// # Errors
 /// Everything in them that cannot be acted on.
-pub fn read(documents: &[Document]) -> Result<Spec, Vec<Finding>> {
+pub fn read(documents: &[Document], folder: &Path) -> Result<Spec, Vec<Finding>> {
     let mut findings = Vec::new();
     let mut rollouts = BTreeMap::new();
     let mut edge = None;
@@ -92,9 +101,10 @@ pub fn read(documents: &[Document]) -> Result<Spec, Vec<Finding>> {
     };
     let mut faults = Vec::new();
     let namespace = proxy.metadata.namespace();
-    let edge = Edge::read(&proxy.spec, &mut faults);
-    let services = edge::services(&proxy.spec, namespace, &mut faults);
-    let routes = edge::routes(&proxy.spec, namespace, &rollouts, &mut faults);
+    let folder = Folder(folder);
+    let edge = Edge::read(&proxy.spec, &folder, &mut faults);
+    let services = service::services(&proxy.spec, namespace, &folder, &mut faults);
+    let routes = route::routes(&proxy.spec, namespace, &rollouts, &mut faults);
     findings.extend(
         faults
             .into_iter()
@@ -115,6 +125,14 @@ pub fn read(documents: &[Document]) -> Result<Spec, Vec<Finding>> {
 pub(crate) fn header_route_matches(route: &HeaderRoute) -> Vec<FieldMatch> {
     // What cannot be compiled was refused with the document; of a route kept from an older one it admits nothing.
     conditions::of_header_route(route, &FieldPath::root(), &mut Vec::new()).unwrap_or_default()
+}
+
+fn header_name(name: &str, at: FieldPath, faults: &mut Vec<Fault>) -> Option<HeaderName> {
+    let parsed = HeaderName::try_from(name).ok();
+    if parsed.is_none() {
+        faults.push((at, format!("found {name:?}, allowed the name of a header")));
+    }
+    parsed
 }
 
 fn error(document: &Document, path: &FieldPath, message: String) -> Finding {

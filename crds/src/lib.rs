@@ -22,6 +22,7 @@
 //! ```
 
 pub mod analysis;
+mod choice;
 pub mod duration;
 pub mod experiment;
 mod int_or_string;
@@ -31,12 +32,14 @@ mod path;
 pub mod proxy;
 mod read;
 mod rollout;
+pub mod schema;
 pub mod sluice;
 pub mod step;
 pub mod strategy;
 mod string_match;
 pub mod traffic_routing;
 
+pub use choice::Choice;
 pub use duration::GoDuration;
 pub use int_or_string::IntOrString;
 pub use meta::{LabelSelector, LabelSelectorOperator, LabelSelectorRequirement, ObjectMeta};

@@ -10,19 +10,49 @@
 //!   - {name: checkout-blue, endpoints: ["127.0.0.1:9001"]}
 //!   - {name: checkout-green, endpoints: ["127.0.0.1:9002"]}
 //! ```
+//!
+//! Ranges and defaults stand in the `schemars` attributes of the fields: the reference page, the
+//! schema for editors and the checks of documents are all made from them ([`crate::schema`]).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::GoDuration;
 use crate::lenient;
 use crate::meta::ObjectMeta;
 
+mod balancing;
+mod filter;
+mod forwarding;
+mod health;
+mod limits;
+mod listener;
+mod observe;
 mod route;
+mod service;
 
-pub use route::{PathMatch, PathMatchType, Route, RouteMatch};
+pub use balancing::{Balancing, BalancingWord, ConsistentHash, HashKey, HashKind, NotOneHashKey};
+pub use filter::{
+    Cors, Filter, FilterType, Header, HeaderModifier, PathModifier, PathModifierType,
+    RequestMirror, RequestRedirect, Scheme, UrlRewrite,
+};
+pub use forwarding::{ForwardedHeaders, Forwarding};
+pub use health::{Ejection, HealthCheck};
+pub use limits::{Http2Limits, Limits, Pool, Timeouts};
+pub use listener::{
+    Certificate, ClientCertificates, Listener, ListenerTls, TlsVersion, TrustedPeers,
+};
+pub use observe::{AccessLog, LogFormat, LogTemplate, LogWord, Tracing};
+pub use route::{
+    PathMatch, PathMatchType, RateHeader, RateKey, RateLimit, RateWord, Route, RouteMatch,
+    RouteTimeouts,
+};
+pub use service::{
+    Protocol, ProxyProtocol, Retry, Service, ServiceCertificate, ServiceLimits, ServiceTls,
+    StreamDrain,
+};
 
 /// Where a standalone process listens, and where the endpoints of Services are.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Proxy {
     /// Always `sluice.dev/v1alpha1`.
@@ -43,8 +73,9 @@ impl Proxy {
     pub const KIND: &str = "Proxy";
 }
 
-/// What is wanted of a proxy.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What is wanted of a proxy. Services and routes change while the process runs; everything else
+/// when it starts anew.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProxySpec {
     /// Where requests come in; at least one.
@@ -53,16 +84,32 @@ pub struct ProxySpec {
     /// Where operators and scrapers come in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub admin: Option<Admin>,
-    /// Where the state of rollouts is kept; relative to this file. Default `sluice-state.json`
-    /// beside this file.
+    /// The file in which the state of rollouts is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1), extend("default" = "sluice-state.json", "x-file" = true))]
     pub state_file: Option<String>,
-    /// How many workers serve requests, 1 to 1024; default one for each core.
+    /// How many workers serve requests; absent means one for each core.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1024))]
     pub workers: Option<u32>,
     /// How long things may take.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeouts: Option<Timeouts>,
+    /// How many connections to endpoints are kept for reuse.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pool: Option<Pool>,
+    /// What clients may ask of the proxy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
+    /// Whom the proxy believes what it says of clients, and what endpoints are told of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forwarding: Option<Forwarding>,
+    /// Where requests are written down; absent writes nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_log: Option<AccessLog>,
+    /// Where traces go; absent makes none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tracing: Option<Tracing>,
     /// Named groups of endpoints.
     #[serde(default, deserialize_with = "lenient::or_default")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -73,67 +120,21 @@ pub struct ProxySpec {
     pub routes: Vec<Route>,
 }
 
-/// Where requests come in.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Listener {
-    /// Its name, unique in the proxy.
-    pub name: String,
-    /// Address and port, such as `127.0.0.1:8080`, `0.0.0.0:80` or `[::]:80`.
-    pub address: String,
-}
-
 /// Where operators and scrapers come in.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Admin {
-    /// Address and port; default [`Admin::DEFAULT_ADDRESS`].
+    /// Address and port.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = Self::DEFAULT_ADDRESS))]
     pub address: Option<String>,
     /// The file that holds the bearer token clients must show. Demanded beyond loopback.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-file" = true))]
     pub token_file: Option<String>,
 }
 
 impl Admin {
     /// Where the admin API listens when nothing else is said: on loopback, out of reach of others.
     pub const DEFAULT_ADDRESS: &str = "127.0.0.1:9901";
-}
-
-/// How long things may take. All must be longer than zero, and at most 24h.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Timeouts {
-    /// Until a connection to an endpoint stands; default 2s.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub connect: Option<GoDuration>,
-    /// From the request's end until the response's header; default 30s.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub response_header: Option<GoDuration>,
-    /// Without a byte in either direction while a request is under way; default 5m.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub idle: Option<GoDuration>,
-    /// Of a client's connection between two requests; default 75s.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub keep_alive: Option<GoDuration>,
-    /// Until a request's header is complete; default 30s.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub request_header: Option<GoDuration>,
-    /// For requests under way when the process is asked to end; default 30s.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub drain: Option<GoDuration>,
-}
-
-/// A named group of endpoints.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Service {
-    /// Its name, unique in its namespace.
-    pub name: String,
-    /// Its namespace; default the proxy's.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub namespace: Option<String>,
-    /// Addresses and ports, such as `127.0.0.1:9001`.
-    #[serde(default, deserialize_with = "lenient::or_default")]
-    pub endpoints: Vec<String>,
 }

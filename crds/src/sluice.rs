@@ -14,6 +14,7 @@
 //!         config: {maxDuration: 15m}
 //! ```
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::lenient;
@@ -39,7 +40,7 @@ pub const PROXY: &str = "sluice/proxy";
 pub const EVIDENCE: &str = "sluice/evidence";
 
 /// How Sluice splits a rollout's traffic and watches over it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProxyOptions {
     /// What keeps a user with a version, in order of preference: the first key that a request
@@ -53,7 +54,20 @@ pub struct ProxyOptions {
     pub rules: Vec<Rule>,
     /// The test that takes the traffic away from a bad canary. Absent means on, with defaults.
     #[serde(default, deserialize_with = "lenient::or_default")]
+    #[schemars(extend("default" = "on"))]
     pub guard: Guard,
+    /// What is done for the user when the canary failed an idempotent request: `stable` repeats it
+    /// there, and the canary's failure counts all the same. Absent does nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rescue: Option<Rescue>,
+}
+
+/// Where a request is repeated that the canary failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Rescue {
+    /// On stable.
+    Stable,
 }
 
 #[cfg(test)]

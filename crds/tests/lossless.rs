@@ -9,6 +9,7 @@ use crds::sluice::{Evidence, ProxyOptions};
 use crds::{FieldPath, Proxy, Rollout, Segment, read};
 use proptest::prelude::*;
 use proptest::sample::Index;
+use proptest::test_runner::TestCaseError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -266,24 +267,107 @@ fn prune(value: &mut Value, choices: &[Index]) {
     }
 }
 
+/// Whatever is left of a document with all fields is read and written without loss, or is told to be missing something.
+fn check_pruned<T: DeserializeOwned + Serialize + Clone + PartialEq + std::fmt::Debug>(
+    text: &str,
+    choices: &[Index],
+) -> Result<(), TestCaseError> {
+    let mut value = json(text);
+    prune(&mut value, choices);
+    let first = read::<T>(&value);
+    prop_assert_eq!(&first.unknown, &[]);
+    if let Some(document) = first.value {
+        let mut written = serde_json::to_value(&document).unwrap();
+        prop_assert_eq!(&read::<T>(&written).value, &Some(document));
+        // These are always written.
+        for place in ["/metadata", "/spec/listeners"] {
+            drop_absent(&mut written, &value, place);
+        }
+        for index in 0..8 {
+            drop_absent(
+                &mut written,
+                &value,
+                &format!("/spec/services/{index}/endpoints"),
+            );
+        }
+        prop_assert_eq!(written, value);
+    } else {
+        prop_assert!(!first.faults.is_empty());
+        prop_assert!(
+            first
+                .faults
+                .iter()
+                .all(|fault| fault.message == "is missing"),
+            "{:?}",
+            first.faults
+        );
+    }
+    Ok(())
+}
+
+/// Takes the field at `place` out of `written` when `value` does not have it.
+fn drop_absent(written: &mut Value, value: &Value, place: &str) {
+    let (parent, field) = place.rsplit_once('/').unwrap();
+    let fields = written.pointer_mut(parent).and_then(Value::as_object_mut);
+    if let Some(fields) = fields
+        && value.pointer(place).is_none()
+    {
+        fields.remove(field);
+    }
+}
+
 proptest! {
     #[test]
-    fn any_part_of_a_document_survives(choices in prop::collection::vec(any::<Index>(), 0..20)) {
-        let mut value = json(CANARY);
-        prune(&mut value, &choices);
-        let first = read::<Rollout>(&value);
-        prop_assert_eq!(&first.unknown, &[]);
-        if let Some(rollout) = first.value {
-            let mut written = serde_json::to_value(&rollout).unwrap();
-            prop_assert_eq!(&read::<Rollout>(&written).value, &Some(rollout));
-            // Metadata and an experiment's templates are always written.
-            if value.get("metadata").is_none() {
-                written.as_object_mut().unwrap().remove("metadata");
-            }
-            prop_assert_eq!(written, value);
-        } else {
-            prop_assert!(!first.faults.is_empty());
-            prop_assert!(first.faults.iter().all(|fault| fault.message == "is missing"));
-        }
+    fn any_part_of_a_rollout_survives(choices in prop::collection::vec(any::<Index>(), 0..20)) {
+        check_pruned::<Rollout>(CANARY, &choices)?;
     }
+
+    #[test]
+    fn any_part_of_a_proxy_survives(choices in prop::collection::vec(any::<Index>(), 0..20)) {
+        check_pruned::<Proxy>(PROXY, &choices)?;
+    }
+}
+
+#[test]
+fn words_and_versions_are_read_as_people_write_them() {
+    let mut value = json(PROXY);
+    let listener = &mut value["spec"]["listeners"][0];
+    listener["tls"]["minVersion"] = json!(1.3);
+    listener["http2"] = json!("yes");
+    value["spec"]["services"][0]["ejection"] = json!(false);
+    let spec = read::<Proxy>(&value).value.unwrap().spec;
+    let tls = spec.listeners[0].tls.as_ref().unwrap();
+    assert_eq!(tls.min_version, Some(crds::proxy::TlsVersion::V1_3));
+    assert_eq!(spec.listeners[0].http2, Some(true));
+    assert_eq!(spec.services[0].ejection, Some(crds::sluice::Switch::Off));
+}
+
+#[test]
+fn faults_in_words_and_mappings_name_what_is_allowed() {
+    let mut value = json(PROXY);
+    let service = &mut value["spec"]["services"][0];
+    service["balancing"] = json!("Random");
+    service["streamDrain"] = json!("soon");
+    service["protocol"] = json!("HTTP3");
+    service["ejection"] = json!({"maxTime": 3});
+    value["spec"]["listeners"][0]["tls"]["minVersion"] = json!("1.1");
+    value["spec"]["routes"][5]["rateLimit"]["key"] = json!({"header": 7});
+    value["spec"]["accessLog"]["format"] = json!(3);
+    let faults: Vec<_> = read::<Proxy>(&value)
+        .faults
+        .iter()
+        .map(|fault| format!("{}: {}", fault.path, fault.message))
+        .collect();
+    assert_eq!(
+        faults,
+        [
+            "spec.accessLog.format: found 3, allowed a word or a mapping",
+            "spec.listeners[0].tls.minVersion: found \"1.1\", allowed 1.2, 1.3",
+            "spec.routes[5].rateLimit.key.header: found 7, allowed a string",
+            "spec.services[0].balancing: found \"Random\", allowed PowerOfTwo, RoundRobin",
+            "spec.services[0].ejection.maxTime: found 3, allowed a duration such as 300ms, 2s, 5m or 1h30m",
+            "spec.services[0].protocol: found \"HTTP3\", allowed HTTP, HTTP2",
+            "spec.services[0].streamDrain: found \"soon\", allowed keep, or a duration such as 30s",
+        ]
+    );
 }

@@ -65,9 +65,15 @@ pub(crate) fn check(files: &mut Files, strictness: Strictness) -> Checked {
         checked
             .findings
             .extend(document::check_together(&documents));
+        checked
+            .findings
+            .extend(missing_files(&documents, &checked.folder, strictness));
         if !has_errors(&checked.findings) {
-            match spec::read(&documents) {
-                Ok(spec) => checked.spec = Some(spec),
+            match spec::read(&documents, &checked.folder) {
+                Ok(spec) => {
+                    checked.findings.extend(spec::conflicts(&spec, &documents));
+                    checked.spec = Some(spec);
+                }
                 Err(findings) => checked.findings.extend(findings),
             }
         }
@@ -80,6 +86,32 @@ pub(crate) fn check(files: &mut Files, strictness: Strictness) -> Checked {
     };
     checked.findings.sort_by_key(place);
     checked
+}
+
+/// Files that the Proxy in `folder` names and that are not there. While a process runs, a file that is missing for a
+/// moment must not keep a change of routes from taking effect; one that is needed from the start is missed then.
+fn missing_files(documents: &[Document], folder: &Path, strictness: Strictness) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for document in documents {
+        let document::Kind::Proxy(proxy) = &document.kind else {
+            continue;
+        };
+        for named in document::named_files(proxy) {
+            let Err(error) = std::fs::metadata(folder.join(&named.file)) else {
+                continue;
+            };
+            findings.push(Finding {
+                severity: match strictness {
+                    Strictness::Lint => Severity::Error,
+                    Strictness::Run => Severity::Warning,
+                },
+                location: document.source.locate(&named.path),
+                message: format!("found {:?}, which cannot be read: {error}", named.file),
+                path: named.path,
+            });
+        }
+    }
+    findings
 }
 
 fn is_proxy(document: &Document) -> bool {

@@ -52,7 +52,7 @@ impl Prepared {
             .unwrap_or(NonZeroUsize::MIN);
         Ok(Self {
             state_file: state_file(edge, &folder),
-            config: config(edge, workers),
+            config: config::config(edge, workers),
             token,
             files,
             spec,
@@ -118,6 +118,13 @@ impl Prepared {
 
         let mut exporter = proxy::metrics::Exporter::new(stats, Arc::clone(&routes));
         exporter.add_connections(proxy.counters());
+        exporter.add_tls(proxy.tls());
+        if let Some(counters) = proxy.log_counters() {
+            exporter.set_access_log(counters);
+        }
+        if let Some(counters) = proxy.trace_counters() {
+            exporter.set_traces(counters);
+        }
         let engine = Arc::new(Mutex::new(engine));
         crate::metrics::register(exporter.registry_mut(), &engine);
         let shared = admin::Shared {

@@ -40,6 +40,7 @@ pub fn check_together(documents: &[Document]) -> Vec<Finding> {
             rollouts: &known,
         };
         route_target(document, index, route, &known, &mut findings);
+        mirrors(document, index, route, &known, &mut findings);
     }
     findings.0
 }
@@ -189,6 +190,30 @@ struct Known<'k> {
     namespace: &'k str,
     services: &'k BTreeSet<Name<'k>>,
     rollouts: &'k BTreeSet<Name<'k>>,
+}
+
+/// Tells Services that get copies and are not there.
+fn mirrors(
+    document: &Document,
+    index: usize,
+    route: &Route,
+    known: &Known<'_>,
+    findings: &mut Findings,
+) {
+    for (place, filter) in route.filters.iter().enumerate() {
+        let Some(mirror) = &filter.request_mirror else {
+            continue;
+        };
+        if !known
+            .services
+            .contains(&(known.namespace, mirror.service.as_str()))
+        {
+            let path = format!("spec.routes[{index}].filters[{place}].requestMirror.service");
+            let allowed = listed(known.namespace, known.services, "Service");
+            let message = format!("found {:?}, allowed {allowed}", mirror.service);
+            findings.error(document, &path, message);
+        }
+    }
 }
 
 fn route_target(

@@ -56,7 +56,7 @@ fn read(text: &str) -> Spec {
         .filter(|f| f.severity == Severity::Error)
         .collect();
     assert!(errors.is_empty(), "{errors:?}");
-    spec::read(&parsed.documents).unwrap()
+    spec::read(&parsed.documents, std::path::Path::new(".")).unwrap()
 }
 
 /// What one version does.

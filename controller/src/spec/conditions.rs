@@ -1,6 +1,6 @@
 //! Conditions on requests, compiled.
 
-use super::Fault;
+use super::{Fault, header_name};
 use crds::{
     FieldPath,
     proxy::{PathMatchType, RouteMatch},
@@ -24,14 +24,6 @@ fn regex(pattern: &str, at: FieldPath, faults: &mut Vec<Fault>) -> Option<regex:
             None
         }
     }
-}
-
-fn header_name(name: &str, at: FieldPath, faults: &mut Vec<Fault>) -> Option<HeaderName> {
-    let parsed = HeaderName::try_from(name).ok();
-    if parsed.is_none() {
-        faults.push((at, format!("found {name:?}, allowed the name of a header")));
-    }
-    parsed
 }
 
 fn value(condition: &Condition, at: &FieldPath, faults: &mut Vec<Fault>) -> Option<ValueMatch> {

@@ -87,3 +87,73 @@ fn latency_of(
     set(&mut latency.quantiles, options.quantiles);
     Some(latency)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crds::{
+        schema::{self, Node},
+        sluice::{Evidence, GuardOptions, ProxyOptions},
+    };
+    use serde_json::{Value, json};
+
+    /// A mapping with the documented default of every field of `schema`.
+    fn defaults(schema: Node<'_>) -> Value {
+        let mut value = json!({});
+        for (name, field) in schema
+            .alternatives()
+            .iter()
+            .flat_map(|schema| schema.fields())
+        {
+            if let Some(default) = field.word("default") {
+                value[name] = default.clone();
+            }
+        }
+        value
+    }
+
+    fn field<'s>(schema: &'s Node<'s>, name: &str) -> Node<'s> {
+        let fields = schema.alternatives();
+        let mut fields = fields.iter().flat_map(|schema| schema.fields());
+        fields.find(|(field, _)| *field == name).unwrap().1
+    }
+
+    #[test]
+    fn documented_defaults_are_the_real_ones() {
+        let options = Node::root(schema::proxy_options());
+        let guard_schema = field(&options, "guard");
+        let mut written = defaults(guard_schema);
+        written["latency"] = defaults(field(&guard_schema, "latency"));
+        assert!(written["latency"]["quantiles"].is_array());
+        let written: GuardOptions = serde_json::from_value(written).unwrap();
+        let of = |guard: &Guard| guard_of(guard);
+        assert_eq!(of(&Switch::On(written)), of(&Guard::default()));
+        let all: ProxyOptions = serde_json::from_value(defaults(options)).unwrap();
+        assert_eq!(all, ProxyOptions::default());
+    }
+
+    fn guard_of(written: &Guard) -> String {
+        let mut faults = Vec::new();
+        let config = guard(written, &mut faults);
+        assert_eq!(faults, []);
+        format!("{config:#?}")
+    }
+
+    #[test]
+    fn documented_defaults_of_evidence_are_the_real_ones() {
+        let evidence: Evidence =
+            serde_json::from_value(defaults(Node::root(schema::evidence()))).unwrap();
+        let steps = |evidence: &Evidence| {
+            let canary = serde_json::from_value(json!({"steps": [
+                {"setWeight": 10},
+                {"plugin": {"name": "sluice/evidence", "config": evidence}},
+            ]}));
+            let config = guard(&Guard::default(), &mut Vec::new()).unwrap();
+            let mut faults = Vec::new();
+            let steps = super::super::steps::steps(&canary.unwrap(), &config, &mut faults);
+            assert_eq!(faults, []);
+            format!("{:?}", steps.unwrap().get(1))
+        };
+        assert_eq!(steps(&evidence), steps(&Evidence::default()));
+    }
+}

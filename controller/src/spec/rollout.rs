@@ -3,7 +3,7 @@
 use super::{Fault, conditions, guard::guard, path, steps::steps};
 use crds::{
     Canary, FieldPath, Rollout,
-    sluice::{self, ProxyOptions, StickyKind, Switch},
+    sluice::{self, ProxyOptions, Rescue, StickyKind, Switch},
 };
 use rollout::{Plan, analysis::Config, plan::Revision, state::Slot};
 use std::time::Duration;
@@ -21,6 +21,8 @@ pub struct RolloutSpec {
     pub sticky: Vec<StickyKey>,
     /// The rules that come before the weight.
     pub rules: Vec<SplitRule>,
+    /// Whether an idempotent request that the canary failed is repeated on stable.
+    pub rescue: bool,
     /// The guard's parameters. They also pace evidence steps where the guard itself is off.
     pub guard: Config,
 }
@@ -85,6 +87,7 @@ impl RolloutSpec {
             slots,
             sticky: sticky(&options, faults),
             rules: rules(&options, faults),
+            rescue: options.rescue == Some(Rescue::Stable),
             guard,
         };
         (faults.len() == before).then_some(spec)

@@ -1,17 +1,18 @@
 //! Rules that send certain requests to one version whatever the weight is.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Condition;
 use crate::lenient;
 
 /// Requests that go to one version whatever the weight is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Rule {
     /// The rule's name, unique in the rollout.
     pub name: String,
-    /// Which requests. A request needs to match only one entry.
+    /// Which requests, with at least one entry. A request needs to match only one.
     #[serde(rename = "match", default, deserialize_with = "lenient::or_default")]
     pub matches: Vec<RuleMatch>,
     /// Where they go.
@@ -19,7 +20,7 @@ pub struct Rule {
 }
 
 /// One of the two versions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Side {
     /// The new one.
@@ -29,7 +30,7 @@ pub enum Side {
 }
 
 /// Which requests. All conditions must hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RuleMatch {
     /// Conditions on headers.

@@ -1,12 +1,12 @@
 //! What keeps a user with a version.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::GoDuration;
 
-/// One thing by which a user is known again. Exactly one field is to be set;
-/// [`StickyKey::kind`] tells which.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// One thing by which a user is known again. Exactly one field is to be set.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StickyKey {
     /// The value of this header.
@@ -15,7 +15,7 @@ pub struct StickyKey {
     /// A cookie that Sluice sets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cookie: Option<StickyCookie>,
-    /// The address the connection comes from.
+    /// The address the connection comes from; an empty mapping.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_address: Option<ClientAddress>,
 }
@@ -63,17 +63,18 @@ impl StickyKey {
 }
 
 /// A cookie that holds a random bucket, never the name of a version.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StickyCookie {
     /// The cookie's name.
     pub name: String,
-    /// How long a browser keeps it, at least one second; absent means until the browser is closed.
+    /// How long a browser keeps it; absent means until the browser is closed.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-min" = "1s"))]
     pub max_age: Option<GoDuration>,
 }
 
 /// The address the connection comes from. There is nothing to set.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClientAddress {}

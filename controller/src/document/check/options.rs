@@ -1,10 +1,8 @@
-//! The options of the proxy: stickiness, rules, guard.
-
-use std::time::Duration;
+//! The options of the proxy, beyond the ranges of their numbers: stickiness, rules.
 
 use crds::sluice::{ProxyOptions, Rule, StickyKey, StickyKind};
 
-use super::{condition, guard, name, repeated};
+use super::{condition, name, repeated};
 use crate::document::report::Report;
 
 pub(super) fn options(options: &ProxyOptions, path: &str, report: &mut Report<'_>) {
@@ -19,7 +17,6 @@ pub(super) fn options(options: &ProxyOptions, path: &str, report: &mut Report<'_
         names.map(|(index, rule)| (rule.name.as_str(), format!("{path}.rules[{index}].name"))),
         report,
     );
-    guard::guard(&options.guard, &format!("{path}.guard"), report);
 }
 
 fn sticky(key: &StickyKey, path: &str, report: &mut Report<'_>) {
@@ -27,12 +24,6 @@ fn sticky(key: &StickyKey, path: &str, report: &mut Report<'_>) {
         Ok(StickyKind::Header(header)) => name::token(header, format!("{path}.header"), report),
         Ok(StickyKind::Cookie(cookie)) => {
             name::token(&cookie.name, format!("{path}.cookie.name"), report);
-            if let Some(age) = cookie.max_age
-                && age.0 < Duration::from_secs(1)
-            {
-                let path = format!("{path}.cookie.maxAge");
-                report.error(path, format!("found {age}, allowed at least 1s"));
-            }
         }
         Ok(StickyKind::ClientAddress) => {}
         Err(error) => report.error(path, error.to_string()),

@@ -1,10 +1,11 @@
 //! Rules of the rollout API.
 
+use crds::schema::{self, Node};
 use crds::sluice::{PROXY, ProxyOptions};
 use crds::{Canary, FieldPath, Rollout, RolloutSpec};
 use serde_json::Value;
 
-use super::{name, options, repeated, step};
+use super::{name, options, range, repeated, step};
 use crate::document::report::Report;
 use crate::document::{Strictness, inert, read_typed};
 
@@ -129,6 +130,7 @@ fn routing(canary: &Canary, strictness: Strictness, report: &mut Report<'_>) {
             .key(PROXY)
             .to_string();
         if let Some(read) = read_typed::<ProxyOptions>(written, &path, strictness, report) {
+            range::check(written, Node::root(schema::proxy_options()), &path, report);
             options::options(&read, &path, report);
         }
     }

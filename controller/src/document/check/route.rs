@@ -1,29 +1,77 @@
 //! Rules of the proxy document's routes.
 
-use crds::proxy::{PathMatch, PathMatchType, Route, RouteMatch};
+use crds::Choice;
+use crds::proxy::{PathMatch, PathMatchType, ProxySpec, Route, RouteMatch};
 
-use super::{condition, name};
+use super::{condition, filter, name, repeated};
 use crate::document::report::Report;
 
-pub(super) fn route(route: &Route, path: &str, report: &mut Report<'_>) {
-    match (&route.service, &route.rollout) {
-        (None, None) => report.error(
-            path,
-            "found no target, allowed exactly one of service, rollout",
-        ),
-        (Some(_), Some(_)) => {
+pub(super) fn routes(spec: &ProxySpec, report: &mut Report<'_>) {
+    let listeners: Vec<&str> = spec.listeners.iter().map(|l| l.name.as_str()).collect();
+    for (index, written) in spec.routes.iter().enumerate() {
+        route(
+            written,
+            &listeners,
+            &format!("spec.routes[{index}]"),
+            report,
+        );
+    }
+    let routes = spec.routes.iter().enumerate();
+    let names: Vec<_> = routes.map(|(index, route)| route.name(index)).collect();
+    let places = names.iter().enumerate();
+    repeated(
+        places.map(|(index, name)| (name.as_str(), format!("spec.routes[{index}].name"))),
+        report,
+    );
+}
+
+fn route(route: &Route, listeners: &[&str], path: &str, report: &mut Report<'_>) {
+    target(route, path, report);
+    name::optional_object(route.name.as_deref(), &format!("{path}.name"), report);
+    for (index, name) in route.listeners.iter().enumerate() {
+        if !listeners.contains(&name.as_str()) {
+            let allowed = listeners.join(", ");
             report.error(
-                path,
-                "found service and rollout, allowed exactly one of service, rollout",
+                format!("{path}.listeners[{index}]"),
+                format!("found {name:?}, allowed the name of a listener: {allowed}"),
             );
         }
-        _ => {}
+    }
+    filter::filters(route, path, report);
+    if let Some(limit) = &route.rate_limit
+        && let Some(Choice::Mapping(by)) = &limit.key
+    {
+        name::token(&by.header, format!("{path}.rateLimit.key.header"), report);
     }
     for (index, host) in route.hosts.iter().enumerate() {
         name::host(host, format!("{path}.hosts[{index}]"), report);
     }
     for (index, matched) in route.matches.iter().enumerate() {
         route_match(matched, &format!("{path}.matches[{index}]"), report);
+    }
+}
+
+/// Demands exactly one place where the route leads.
+fn target(route: &Route, path: &str, report: &mut Report<'_>) {
+    let by_filter = route.filters.iter().any(|f| f.request_redirect.is_some());
+    let found: Vec<_> = [
+        (route.service.is_some(), "service"),
+        (route.rollout.is_some(), "rollout"),
+        (route.redirect.is_some(), "redirect"),
+        (by_filter, "a filter of type RequestRedirect"),
+    ]
+    .into_iter()
+    .filter_map(|(is_set, name)| is_set.then_some(name))
+    .collect();
+    if found.len() != 1 {
+        let found = match found.as_slice() {
+            [] => "no target".to_owned(),
+            _ => found.join(" and "),
+        };
+        report.error(
+            path,
+            format!("found {found}, allowed exactly one of service, rollout, redirect"),
+        );
     }
 }
 
@@ -53,13 +101,6 @@ fn path_match(matched: &PathMatch, path: &str, report: &mut Report<'_>) {
     let value = matched.value();
     match matched.match_type() {
         PathMatchType::RegularExpression => condition::regex(value, path.to_owned(), report),
-        PathMatchType::PathPrefix | PathMatchType::Exact => {
-            if !value.starts_with('/') || value.contains(['?', '#']) {
-                report.error(
-                    path,
-                    format!("found {value:?}, allowed a path that begins with / and has no ? or #"),
-                );
-            }
-        }
+        PathMatchType::PathPrefix | PathMatchType::Exact => name::path(value, path, report),
     }
 }

@@ -1,12 +1,13 @@
 //! Rules of a canary's steps.
 
+use crds::schema::{self, Node};
 use crds::sluice::{EVIDENCE, Evidence};
 use crds::step::{PluginStep, SetHeaderRoute, StepAction};
 use crds::{Canary, CanaryStep};
 use serde_json::{Value, json};
 
 use super::rollout::{CANARY, ROUTING};
-use super::{condition, guard, name};
+use super::{condition, evidence, name, range};
 use crate::document::report::Report;
 use crate::document::{Strictness, read_typed};
 
@@ -86,8 +87,9 @@ fn plugin(plugin: &PluginStep, path: &str, strictness: Strictness, report: &mut 
         .config
         .as_ref()
         .filter(|config| **config != Value::Null);
-    if let Some(read) = read_typed::<Evidence>(config.unwrap_or(&absent), &path, strictness, report)
-    {
-        guard::evidence(&read, &path, report);
+    let config = config.unwrap_or(&absent);
+    if let Some(read) = read_typed::<Evidence>(config, &path, strictness, report) {
+        range::check(config, Node::root(schema::evidence()), &path, report);
+        evidence::evidence(&read, &path, report);
     }
 }

@@ -183,3 +183,22 @@ fn routes_lead_somewhere() {
         );
     }
 }
+
+#[test]
+fn mirrors_are_services_of_the_routes_namespace() {
+    let mirror = |route: &str, service: &str| {
+        let filter = format!("{{type: RequestMirror, requestMirror: {{service: {service}}}}}");
+        proxy(&format!(
+            "{SPEC}routes:\n- {{{route}, filters: [{filter}]}}\n"
+        ))
+    };
+    check_files(&[&mirror("service: blue", "green")], &[]);
+    check_files(&[&mirror("service: red, namespace: web", "blue")], &[]);
+    check_files(
+        &[&mirror("service: blue", "red")],
+        &[
+            "0.yaml:12:69: error: spec.routes[0].filters[0].requestMirror.service: found \"red\", allowed a Service of \
+             namespace default: blue, green",
+        ],
+    );
+}
