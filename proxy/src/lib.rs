@@ -4,6 +4,8 @@
 //! nothing that a request would have to wait for: each has its own sockets, route table reference, connections to
 //! endpoints and counters. The way of a request is the module `forward`, to be read from top to bottom.
 //!
+//! [`start_on()`] does the same on sockets that another process handed on, as [`Proxy::sockets`] gives them.
+//!
 //! - Every request that leaves for a version is counted as it leaves, and its outcome exactly once when it ends. What is
 //!   the client's doing (it went away, it stopped sending, it broke the rules) is never counted against the version.
 //! - A client that closes its sending side while it waits for an answer counts as gone, as with most proxies: the
