@@ -20,7 +20,6 @@ use prepared::Prepared;
 use std::{
     io,
     net::SocketAddr,
-    num::NonZeroUsize,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
