@@ -12,6 +12,8 @@ mod exchanges;
 mod failures;
 mod floods;
 mod headers;
+mod origins;
+mod origins_http2;
 mod routing;
 mod shutdown;
 mod support;
