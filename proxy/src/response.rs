@@ -280,7 +280,7 @@ impl Passing {
         } else {
             Seen::Success
         });
-        self.watch.enter(Phase::Idle);
+        // The client may have yet to take the last of it.
         exchange.finish(&self.worker.pool);
     }
 

@@ -8,10 +8,12 @@
     reason = "a test that is surprised ends"
 )]
 
+mod clients;
 mod exchanges;
 mod failures;
 mod floods;
 mod headers;
+mod limits;
 mod origins;
 mod origins_http2;
 mod routing;

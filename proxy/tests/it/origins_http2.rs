@@ -179,7 +179,7 @@ fn what_an_endpoint_has_not_acted_on_is_sent_again() {
     for (what, refuse) in [
         (
             "GOAWAY",
-            (|peer, _| drop(peer.try_send(goaway(0)))) as fn(&mut Peer, u32),
+            (|peer, _| assert!(peer.try_send(goaway(0)))) as fn(&mut Peer, u32),
         ),
         ("REFUSED_STREAM", |peer, stream| {
             peer.try_send(frame(frames::RST_STREAM, 0, stream, &[0, 0, 0, 7]));
