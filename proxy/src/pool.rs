@@ -3,7 +3,7 @@
 use crate::{
     PoolLimits,
     balance::Permit,
-    upstream::{http1, http2},
+    upstream::{NoConnection, http1, http2},
     worker::Worker,
 };
 use std::{
@@ -16,7 +16,7 @@ use std::{
 };
 use tokio::{sync::Notify, time::Instant};
 use traffic::{
-    BackendPolicy, Failure,
+    BackendPolicy,
     policy::{BackendTls, Protocol, ProxyProtocol},
 };
 
@@ -106,12 +106,12 @@ struct Shared {
 #[derive(Debug, Default)]
 pub(crate) struct Connecting {
     done: Notify,
-    failure: Cell<Option<Failure>>,
+    failure: Cell<Option<NoConnection>>,
 }
 
 impl Connecting {
     /// Waits until the connection is there, or cannot be made.
-    pub(crate) async fn wait(&self) -> Result<(), Failure> {
+    pub(crate) async fn wait(&self) -> Result<(), NoConnection> {
         self.done.notified().await;
         self.failure.get().map_or(Ok(()), Err)
     }
@@ -271,12 +271,12 @@ impl Pool {
 pub(crate) struct Making<'a> {
     pool: &'a Pool,
     key: Key,
-    failure: Option<Failure>,
+    failure: Option<NoConnection>,
 }
 
 impl Making<'_> {
     /// It was made, or failed.
-    pub(crate) fn end(mut self, failure: Option<Failure>) {
+    pub(crate) fn end(mut self, failure: Option<NoConnection>) {
         self.failure = failure;
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     client::Ask,
     lane::Dispatched,
     pool::{Key, Proxied},
-    upstream::{Answer, Exchange, SendError, connect, http2},
+    upstream::{Answer, Exchange, NoConnection, SendError, connect, http2},
     watch::Phase,
 };
 use http::{Version, request};
@@ -206,8 +206,11 @@ impl Delivery<'_> {
             };
             match self.exchange(pick.address(), may_reuse).await {
                 Ok(exchange) => return Ok((exchange, pick)),
-                Err(Failure::Overload) => return Err(NoAnswer::Version(Failure::Overload)),
-                Err(reason) => {
+                Err(NoConnection::Exhausted) => return Err(NoAnswer::Client(Refusal::Shed)),
+                Err(NoConnection::Version(Failure::Overload)) => {
+                    return Err(NoAnswer::Version(Failure::Overload));
+                }
+                Err(NoConnection::Version(reason)) => {
                     tried.push(pick.address());
                     let now = self.now();
                     pick.end(Seen::ConnectFailure, Duration::ZERO, now);
@@ -222,7 +225,11 @@ impl Delivery<'_> {
     }
 
     /// A connection to `address`: an idle one, or one that is made.
-    async fn exchange(&self, address: SocketAddr, may_reuse: bool) -> Result<Exchange, Failure> {
+    async fn exchange(
+        &self,
+        address: SocketAddr,
+        may_reuse: bool,
+    ) -> Result<Exchange, NoConnection> {
         let client = &self.ask.client;
         let worker = &client.worker;
         let policy = &self.backend.policy;
