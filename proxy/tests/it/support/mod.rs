@@ -1,5 +1,6 @@
 //! What the tests are made of.
 
+pub(crate) mod certificates;
 pub(crate) mod origin;
 pub(crate) mod wire;
 pub(crate) mod world;
