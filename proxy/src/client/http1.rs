@@ -353,7 +353,8 @@ async fn answer(
         && !is_last
         && !holds_back
         && !client.worker.is_draining()
-        && response.body().lets_stay();
+        && response.body().lets_stay()
+        && self::framing(&reader, &response) != Framing::UntilClose;
     let written = write(io, &reader, &mut response, keep_alive).await;
     let (parts, body) = response.into_parts();
     io.spares.put_map(parts.headers);
@@ -405,7 +406,7 @@ async fn write(
     let is_tunnel = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     let mut encoder = {
         let mut outbox = io.outbox.borrow_mut();
-        let keep_alive = keep_alive && framing != Framing::UntilClose || is_tunnel;
+        let keep_alive = keep_alive || is_tunnel;
         let (status, headers) = (response.status(), response.headers());
         outbox.lend(&io.spares);
         let reason = response.extensions().get::<Reason>();
