@@ -2,6 +2,8 @@
 
 pub(crate) mod certificates;
 pub(crate) mod origin;
+pub(crate) mod recorder;
+pub(crate) mod strict;
 pub(crate) mod wire;
 pub(crate) mod world;
 
