@@ -58,9 +58,15 @@ impl Running {
         self.shared.is_draining.store(true, Ordering::Relaxed);
         let Self { proxy, drain, .. } = self;
         let (ended, drained) = oneshot::channel();
+        let is_succeeded = *ending == Ending::Succeeded;
         let shutdown = move || {
+            let drained = if is_succeeded {
+                proxy.hand_over(drain)
+            } else {
+                proxy.shutdown(drain)
+            };
             // When a signal came first, nobody waits for it any more.
-            let _ = ended.send(proxy.shutdown(drain));
+            let _ = ended.send(drained);
         };
         if let Err(error) = thread::Builder::new().name("drain".into()).spawn(shutdown) {
             tracing::error!("no thread to drain from: {error}; all connections are cut");

@@ -178,6 +178,9 @@ enum Ended {
 pub(crate) async fn serve(client: Rc<Client>, stream: Stream, input: BytesMut) {
     let worker = Rc::clone(&client.worker);
     let watch = Rc::new(Watch::new(worker.timeouts));
+    if !input.is_empty() {
+        watch.received();
+    }
     let io = Io::new(stream, input, &watch, &worker);
     let ended = {
         let mut session = pin!(session(&client, &io, &watch));
@@ -264,10 +267,11 @@ async fn read_head(client: &Client, io: &Io) -> Result<Option<RequestHead>, Requ
             match read {
                 Poll::Ready(Ok(read)) if read > 0 => io.watch.received(),
                 Poll::Ready(_) => return Poll::Ready(Ok(None)),
-                Poll::Pending if input.is_empty() && worker.is_draining() => {
-                    return Poll::Ready(Ok(None));
-                }
                 Poll::Pending => {
+                    // Closed at once, it would lose a request that is on its way.
+                    if let Some(until) = worker.idle_until() {
+                        io.watch.idle_until(until);
+                    }
                     if input.is_empty() {
                         // An idle connection keeps no memory.
                         io.spares.reclaim(&mut input);
