@@ -81,10 +81,13 @@ pub(crate) struct Pool {
     idle: RefCell<HashMap<Key, Vec<Idle>>>,
     shared: RefCell<HashMap<Key, Vec<Shared>>>,
     connecting: RefCell<HashMap<Key, Rc<Connecting>>>,
-    flavors: RefCell<HashMap<*const BackendPolicy, (Arc<BackendPolicy>, Rc<Flavor>)>>,
+    flavors: RefCell<HashMap<*const BackendPolicy, OfPolicy>>,
     /// Told when a connection has become idle or was closed.
     freed: Notify,
 }
+
+/// What a policy makes of connections. Holding the policy keeps its address from being used again.
+type OfPolicy = (Arc<BackendPolicy>, Rc<Flavor>);
 
 /// A connection that nobody uses. The one that was used last is taken first: its path is the warmest, and those that
 /// are not needed grow old and are closed.

@@ -67,6 +67,18 @@ impl Gate {
     }
 }
 
+/// What a worker is given at its start.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// Its number, from 0.
+    pub(crate) index: usize,
+    pub(crate) clock: Clock,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) log: Option<WorkerLog>,
+    pub(crate) tracer: Option<WorkerTracer>,
+}
+
 /// What the connections of one worker share. It never leaves its thread.
 pub(crate) struct Worker {
     /// The clock that outcomes are timed by.
@@ -119,16 +131,16 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Worker `index` of those that `config` asks for. Must be called on its thread.
-    pub(crate) fn new(
-        index: usize,
-        config: &Config,
-        routes: &Routes,
-        clock: Clock,
-        counters: Arc<Counters>,
-        shared: Arc<Shared>,
-        (log, tracer): (Option<WorkerLog>, Option<WorkerTracer>),
-    ) -> Self {
+    /// The worker at `place` of those that `config` asks for. Must be called on its thread.
+    pub(crate) fn new(place: Place, config: &Config, routes: &Routes) -> Self {
+        let Place {
+            index,
+            clock,
+            counters,
+            shared,
+            log,
+            tracer,
+        } = place;
         let mut reader = routes.reader();
         let limits = config.limits;
         let head_limits = HeadLimits {

@@ -7,7 +7,8 @@ use crate::{
     forward::forward,
     headers,
     http1::{
-        Decoder, Framing, HeadReader, Piece, Reason, RequestFault, RequestHead, write_response,
+        Decoder, Framing, HeadReader, Piece, Reason, RequestFault, RequestHead, StatusLine,
+        write_response,
     },
     input::{BODY_ROOM, HEAD_ROOM, poll_read},
     outbox::Outbox,
@@ -98,15 +99,12 @@ impl Io {
         if outbox.has_room() {
             let version = Version::HTTP_11;
             let framing = Framing::None;
-            write_response(
-                outbox.buffer(),
-                version,
+            let line = StatusLine {
+                version_of_client: version,
                 status,
-                None,
-                headers,
-                &framing,
-                true,
-            );
+                reason: None,
+            };
+            write_response(outbox.buffer(), &line, headers, &framing, true);
         }
     }
 
@@ -414,15 +412,12 @@ async fn write(
         outbox.lend(&io.spares);
         let reason = response.extensions().get::<Reason>();
         let out = outbox.buffer();
-        write_response(
-            out,
-            reader.version,
+        let line = StatusLine {
+            version_of_client: reader.version,
             status,
             reason,
-            headers,
-            &framing,
-            keep_alive,
-        )
+        };
+        write_response(out, &line, headers, &framing, keep_alive)
     };
     let mut trailers = None;
     let body = response.body_mut();
