@@ -280,7 +280,6 @@ impl Passing {
         } else {
             Seen::Success
         });
-        self.watch.enter(Phase::Idle);
         exchange.finish(&self.worker.pool);
     }
 
