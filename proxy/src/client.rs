@@ -27,7 +27,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    io::AsyncReadExt,
+    io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     task::yield_now,
     time::{Instant, Sleep, sleep_until, timeout},
@@ -204,6 +204,11 @@ async fn speaks_http2(client: &Client, stream: &mut Stream, input: &mut BytesMut
         }
     });
     looked.await.unwrap_or(false)
+}
+
+/// Says that nothing more comes. With TLS that takes room at a client, which may never make any.
+pub(crate) async fn say_goodbye(stream: &mut Stream) {
+    let _ = timeout(LINGER, stream.shutdown()).await;
 }
 
 /// Reads on until the client ends, for a while. To close a socket with bytes unread would reset the connection, and

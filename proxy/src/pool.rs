@@ -235,7 +235,7 @@ impl Pool {
         Err(Making {
             pool: self,
             key: key.clone(),
-            failure: Some(Failure::Connect),
+            failure: None,
         })
     }
 
@@ -268,7 +268,8 @@ impl Pool {
     }
 }
 
-/// The making of a connection that others wait for. Dropped, it tells them how that ended.
+/// The making of a connection that others wait for. Dropped, it tells them how that ended; given up, as the client that
+/// it was made for has gone, it lets one of them make the connection.
 #[derive(Debug)]
 pub(crate) struct Making<'a> {
     pool: &'a Pool,

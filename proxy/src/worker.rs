@@ -15,6 +15,7 @@ use crate::{
     spares::Spares,
     tls::Tls,
     trace::WorkerTracer,
+    upstream::http2,
 };
 use std::{
     cell::{Cell, RefCell},
@@ -241,15 +242,28 @@ impl fmt::Debug for Worker {
     }
 }
 
-/// How HTTP/2 is spoken with endpoints.
+/// How HTTP/2 is spoken with endpoints. The requests on a connection are of many clients, and one that does not read its
+/// answer must not hold up the others: the connection takes in as much as all of its streams may.
 fn http2_client(limits: &Limits) -> h2::client::Builder {
+    /// RFC 9113 section 6.9.1.
+    const LARGEST_WINDOW: u32 = (1 << 31) - 1;
+    let window = limits.http2.stream_window.min(LARGEST_WINDOW);
+    let all = window.saturating_mul(http2::MOST_STREAMS as u32);
+    let all = all.min(LARGEST_WINDOW);
     let mut builder = h2::client::Builder::new();
     builder
-        .initial_window_size(limits.http2.stream_window)
-        .initial_connection_window_size(limits.http2.connection_window.max(1024 * 1024))
+        .initial_window_size(window)
+        .initial_connection_window_size(all)
+        .data_frame_budget(small_frames(all))
         .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
         .enable_push(false);
     builder
+}
+
+/// What small DATA frames may cost in memory beyond a window, in bytes, before the connection is closed. The library's
+/// own bound is that of a reader who keeps up: a stream of small messages to one who stalls would break it.
+pub(crate) fn small_frames(connection_window: u32) -> usize {
+    8 * connection_window as usize
 }
 
 /// A client's connection that is open.

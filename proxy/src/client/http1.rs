@@ -1,6 +1,6 @@
 //! A client's connection that speaks HTTP/1.
 
-use super::{Ask, Client, Early, linger, poll_watched};
+use super::{Ask, Client, Early, linger, poll_watched, say_goodbye};
 use crate::{
     answer::Refusal,
     body::{BodyError, RequestBody},
@@ -30,7 +30,7 @@ use std::{
     rc::Rc,
     task::{Context, Poll, ready},
 };
-use tokio::{io::AsyncWriteExt, time::sleep_until};
+use tokio::time::sleep_until;
 
 /// How much of the requests after the present one may wait unread before nothing more is read.
 const PIPELINED: usize = 16 * 1024;
@@ -197,10 +197,9 @@ pub(crate) async fn serve(client: Rc<Client>, stream: Stream, input: BytesMut) {
     let Some(io) = Rc::into_inner(io) else { return };
     let mut stream = io.stream.into_inner();
     match ended {
-        Ended::Done => drop(stream.shutdown().await),
+        Ended::Done => say_goodbye(&mut stream).await,
         Ended::Unread => {
-            // Says that nothing more comes.
-            let _ = stream.shutdown().await;
+            say_goodbye(&mut stream).await;
             linger(stream).await;
         }
         Ended::Tunnel(tunnel) => {

@@ -10,6 +10,7 @@
 
 mod exchanges;
 mod failures;
+mod floods;
 mod headers;
 mod routing;
 mod shutdown;

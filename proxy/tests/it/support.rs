@@ -1,5 +1,7 @@
 //! What the tests are made of.
 
+pub(crate) mod frames;
+pub(crate) mod http2;
 pub(crate) mod origin;
 pub(crate) mod wire;
 pub(crate) mod world;
