@@ -191,10 +191,7 @@ async fn exchange(
     let (parts, stream) = request.into_parts();
     let is_head = parts.method == Method::HEAD;
     let response = match check_http2(&parts) {
-        Err(fault) => {
-            client.worker.counters().bad_requests.count();
-            Some(Refusal::BadRequest(fault).into_response())
-        }
+        Err(fault) => Some(Refusal::BadRequest(fault).unrouted(client, Some(&parts))),
         Ok(()) => {
             let length = parts.headers.get(CONTENT_LENGTH);
             let length = length.and_then(|length| length.to_str().ok()?.parse().ok());

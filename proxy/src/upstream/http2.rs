@@ -32,7 +32,7 @@ pub(crate) struct Connection {
     streams: Cell<usize>,
     /// Set when it carries no more requests.
     is_closed: Rc<Cell<bool>>,
-    _slot: Slot,
+    slot: Slot,
 }
 
 impl Connection {
@@ -48,7 +48,7 @@ impl Connection {
             scheme,
             streams: Cell::new(0),
             is_closed,
-            _slot: slot,
+            slot,
         }
     }
 
@@ -218,6 +218,7 @@ impl Drop for Call {
     fn drop(&mut self) {
         let streams = &self.connection.streams;
         streams.set(streams.get() - 1);
+        self.connection.slot.has_room();
         if let Some(outgoing) = &mut self.outgoing {
             // The answer has come whole without the rest of the request, or nobody waits for it any more.
             outgoing.reset(Reason::CANCEL);

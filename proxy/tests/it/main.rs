@@ -10,6 +10,7 @@
 
 mod exchanges;
 mod failures;
+mod grpc;
 mod headers;
 mod routing;
 mod shutdown;
