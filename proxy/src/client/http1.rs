@@ -284,9 +284,7 @@ async fn read_head(client: &Client, io: &Io) -> Result<Option<RequestHead>, Requ
 
 /// Tells a client that what it sent is no HTTP that can be passed on.
 async fn reject(client: &Client, io: &Io, fault: RequestFault) -> Ended {
-    let refusal = Refusal::Malformed(fault);
-    client.worker.counters().bad_requests.count();
-    let mut response = refusal.into_response();
+    let mut response = Refusal::Malformed(fault).unrouted(client, None);
     // Text is all that such an answer has.
     let reader = Reader {
         version: Version::HTTP_11,

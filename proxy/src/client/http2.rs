@@ -209,10 +209,7 @@ async fn exchange(
     let (parts, stream) = request.into_parts();
     let is_head = parts.method == Method::HEAD;
     let response = match check(&parts, &client.worker.head_limits) {
-        Err(refusal) => {
-            client.worker.counters().bad_requests.count();
-            Some(refusal.into_response())
-        }
+        Err(refusal) => Some(refusal.unrouted(client, Some(&parts))),
         Ok(()) => {
             let length = parts.headers.get(CONTENT_LENGTH);
             let length = length.and_then(|length| length.to_str().ok()?.parse().ok());

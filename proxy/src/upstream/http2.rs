@@ -37,7 +37,7 @@ pub(crate) struct Connection {
     has_answered: Cell<bool>,
     /// Set when it carries no more requests.
     is_closed: Rc<Cell<bool>>,
-    _slot: Slot,
+    slot: Slot,
 }
 
 impl Connection {
@@ -54,7 +54,7 @@ impl Connection {
             streams: Cell::new(0),
             has_answered: Cell::new(false),
             is_closed,
-            _slot: slot,
+            slot,
         }
     }
 
@@ -239,6 +239,7 @@ impl Drop for Call {
     fn drop(&mut self) {
         let streams = &self.connection.streams;
         streams.set(streams.get() - 1);
+        self.connection.slot.has_room();
         if let Some(outgoing) = &mut self.outgoing {
             // The answer has come whole without the rest of the request, or nobody waits for it any more.
             outgoing.reset(Reason::CANCEL);

@@ -11,6 +11,7 @@
 mod exchanges;
 mod failures;
 mod floods;
+mod grpc;
 mod headers;
 mod routing;
 mod shutdown;
