@@ -56,11 +56,11 @@ pub(crate) async fn http2(
         match made {
             Ok(connection) => {
                 worker.pool.share(key, Rc::clone(&connection));
-                making.end(None);
+                drop(making);
                 return Ok(connection);
             }
             Err(failure) => {
-                making.end(Some(failure));
+                making.fail(failure);
                 return Err(failure);
             }
         }

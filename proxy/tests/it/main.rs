@@ -11,6 +11,8 @@
 mod corpus;
 mod exchanges;
 mod failures;
+mod floods;
+mod grpc;
 mod headers;
 mod routing;
 mod shutdown;
