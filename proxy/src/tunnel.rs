@@ -108,11 +108,7 @@ impl Drop for Tally {
 
 impl Tunnel {
     /// Has it written down in `account`, and hold the place that its route has given it.
-    pub(crate) fn keep(
-        &mut self,
-        account: Option<Box<Account>>,
-        permit: Option<traffic::Permit>,
-    ) {
+    pub(crate) fn keep(&mut self, account: Option<Box<Account>>, permit: Option<traffic::Permit>) {
         self.tally.account = account;
         self._route_permit = permit;
     }

@@ -32,6 +32,8 @@ pub(crate) struct Connection {
     streams: Cell<usize>,
     /// Set when it carries no more requests.
     is_closed: Rc<Cell<bool>>,
+    /// Whether an answer has come on it.
+    has_carried: Cell<bool>,
     slot: Slot,
 }
 
@@ -48,6 +50,7 @@ impl Connection {
             scheme,
             streams: Cell::new(0),
             is_closed,
+            has_carried: Cell::new(false),
             slot,
         }
     }
@@ -76,6 +79,8 @@ pub(crate) struct Call {
     response: Option<ResponseFuture>,
     request: Option<Request<()>>,
     is_bodiless: bool,
+    /// Whether the connection had carried others and lay idle: its end is then most likely not this call's doing.
+    is_after_idle: bool,
     outgoing: Option<Outgoing>,
     incoming: Option<(RecvStream, bool)>,
     refused: Option<SendError>,
@@ -84,8 +89,10 @@ pub(crate) struct Call {
 impl Call {
     /// A call over `connection`, not yet begun.
     pub(crate) fn new(connection: Rc<Connection>) -> Self {
-        connection.streams.set(connection.streams.get() + 1);
+        let others = connection.streams.get();
+        connection.streams.set(others + 1);
         Self {
+            is_after_idle: others == 0 && connection.has_carried.get(),
             sender: Some(connection.sender.clone()),
             connection,
             response: None,
@@ -189,7 +196,9 @@ impl Call {
                 early.inform(&parts);
             }
         }
-        let answer = ready!(Pin::new(response).poll(context)).map_err(|error| failure(&error))?;
+        let answer = ready!(Pin::new(response).poll(context));
+        let answer = answer.map_err(|error| failure(&error, self.is_after_idle))?;
+        self.connection.has_carried.set(true);
         let (parts, stream) = answer.into_parts();
         let length = parts.headers.get(CONTENT_LENGTH);
         let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
@@ -238,12 +247,14 @@ fn absolute(head: &request::Parts, scheme: &uri::Scheme) -> Uri {
     Uri::from_parts(parts).unwrap_or_else(|_| head.uri.clone())
 }
 
-fn failure(error: &h2::Error) -> SendError {
+fn failure(error: &h2::Error, is_after_idle: bool) -> SendError {
     tracing::debug!(%error, "an endpoint did not answer");
     // RFC 9113 sections 6.8 and 8.7: what was refused, or came after the last stream that GOAWAY names, was not
     // acted on.
     if error.reason() == Some(Reason::REFUSED_STREAM) || error.is_go_away() && error.is_remote() {
         SendError::Unsent
+    } else if error.is_io() && is_after_idle {
+        SendError::Stale
     } else if error.is_io() || error.is_reset() || error.is_go_away() {
         SendError::Failed(Failure::Reset)
     } else {

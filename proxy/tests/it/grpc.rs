@@ -125,7 +125,11 @@ async fn every_kind(client: &mut Grpc<Channel>) {
         .await
         .unwrap();
     let messages: Vec<_> = answer.into_inner().collect().await;
-    assert!(messages.iter().all(|m| m.as_ref().unwrap().len() == 100_000));
+    assert!(
+        messages
+            .iter()
+            .all(|m| m.as_ref().unwrap().len() == 100_000)
+    );
     assert_eq!(messages.len(), 10);
 
     client.ready().await.unwrap();
@@ -170,8 +174,15 @@ fn the_status_decides_what_is_a_failure() {
             let before = failed_grpc(&world);
             let message = format!("status:{}", code as i32);
             let status = unary(&mut client, message).await.unwrap_err();
-            assert_eq!((status.code(), status.message()), (code, "as was asked for: ä"));
-            assert_eq!(failed_grpc(&world) - before, u64::from(is_failure), "{code}");
+            assert_eq!(
+                (status.code(), status.message()),
+                (code, "as was asked for: ä")
+            );
+            assert_eq!(
+                failed_grpc(&world) - before,
+                u64::from(is_failure),
+                "{code}"
+            );
         }
         // In trailers, after messages.
         client.ready().await.unwrap();
@@ -196,7 +207,9 @@ fn metadata_passes_both_ways() {
     run(async {
         let mut client = connect(world.address()).await;
         let mut request = Request::new(Bytes::from_static(b"x"));
-        request.metadata_mut().insert("ask", "this".parse().unwrap());
+        request
+            .metadata_mut()
+            .insert("ask", "this".parse().unwrap());
         let answer = client.unary(request, method("Unary"), Raw).await.unwrap();
         assert_eq!(answer.metadata().get("told").unwrap(), "this");
         assert_eq!(answer.metadata().get("grpc-status").unwrap(), "0");
@@ -236,7 +249,9 @@ fn a_call_without_messages_ends_with_its_head() {
     let world = world::start();
     world.serve_with(&[], http2(None));
     run(async {
-        let tcp = tokio::net::TcpStream::connect(world.address()).await.unwrap();
+        let tcp = tokio::net::TcpStream::connect(world.address())
+            .await
+            .unwrap();
         let (mut sender, connection) = h2::client::handshake(tcp).await.unwrap();
         tokio::task::spawn_local(connection);
         let request = http::Request::post("http://shop.example/test.Echo/Unary")

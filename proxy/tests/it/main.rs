@@ -12,6 +12,8 @@ mod exchanges;
 mod failures;
 mod grpc;
 mod headers;
+mod http2_origins;
 mod routing;
 mod shutdown;
 mod support;
+mod versions;
