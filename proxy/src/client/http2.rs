@@ -74,10 +74,20 @@ async fn drive(client: &Rc<Client>, mut connection: Connection<Metered, Bytes>) 
     poll_fn(|context| {
         let _ = drain.as_mut().poll(context);
         loop {
+            let limit = worker.limits.requests_per_connection;
+            let must_end = worker.is_draining()
+                || open.is_over(client)
+                || limit.is_some_and(|most| served >= most);
+            if must_end && !std::mem::replace(&mut is_ending, true) {
+                // The end is written by the next turn.
+                connection.graceful_shutdown();
+            }
             match connection.poll_accept(context) {
                 Poll::Ready(Some(Ok((request, respond)))) => {
                     served += 1;
                     spawn_local(answer(Rc::clone(client), request, respond, open.begin()));
+                    // More may have come with it, of which nothing else would tell.
+                    continue;
                 }
                 Poll::Ready(Some(Err(error))) => {
                     tracing::debug!(%error, "an HTTP/2 connection broke off");
@@ -85,18 +95,6 @@ async fn drive(client: &Rc<Client>, mut connection: Connection<Metered, Bytes>) 
                 }
                 Poll::Ready(None) => return Poll::Ready(()),
                 Poll::Pending => {}
-            }
-            let limit = worker.limits.requests_per_connection;
-            let is_idle = open.is_over(client) && {
-                let _ = alarm.as_mut().poll(context);
-                true
-            };
-            let must_end =
-                worker.is_draining() || is_idle || limit.is_some_and(|most| served >= most);
-            if must_end && !std::mem::replace(&mut is_ending, true) {
-                // The end is written by the next turn.
-                connection.graceful_shutdown();
-                continue;
             }
             let deadline = open.deadline(client);
             if alarm.deadline() < deadline && alarm.is_elapsed() || deadline < alarm.deadline() {
