@@ -41,7 +41,7 @@ pub(crate) enum Refusal {
     /// The route answers by itself.
     Route(OwnAnswer),
     /// One of these, with headers that the route adds.
-    Edited(Box<(Refusal, HeaderMap)>),
+    Edited(Box<(Self, HeaderMap)>),
     /// The version failed. The text names it.
     Failed(Failure, String),
 }

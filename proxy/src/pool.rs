@@ -89,12 +89,15 @@ pub(crate) struct Pool {
     idle: RefCell<HashMap<Key, Vec<Idle>>>,
     shared: RefCell<HashMap<Key, Vec<Shared>>>,
     connecting: RefCell<HashMap<Key, Rc<Connecting>>>,
-    flavors: RefCell<HashMap<*const BackendPolicy, (Arc<BackendPolicy>, Rc<Flavor>)>>,
+    flavors: RefCell<HashMap<*const BackendPolicy, OfPolicy>>,
     /// Told when a connection has become idle or was closed.
     freed: Notify,
     /// Whether anybody is to be told.
     is_awaited: Cell<bool>,
 }
+
+/// What a policy makes of connections. Holding the policy keeps its address from being used again.
+type OfPolicy = (Arc<BackendPolicy>, Rc<Flavor>);
 
 /// A connection that nobody uses. The one that was used last is taken first: its path is the warmest, and those that
 /// are not needed grow old and are closed.
@@ -281,7 +284,8 @@ impl Pool {
     }
 }
 
-/// The making of a connection that others wait for. Dropped, it tells them how that ended.
+/// The making of a connection that others wait for. Dropped, it tells them how that ended; given up, as the client that
+/// it was made for has gone, it lets one of them make the connection.
 #[derive(Debug)]
 pub(crate) struct Making<'a> {
     pool: &'a Pool,

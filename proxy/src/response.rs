@@ -295,7 +295,6 @@ impl Passing {
         } else {
             Seen::Success
         });
-        self.watch.enter(Phase::Idle);
         exchange.finish(&self.worker.pool);
     }
 

@@ -81,7 +81,10 @@ impl Delivery<'_> {
     pub(crate) async fn send(&mut self) -> Result<Answered, NoAnswer> {
         let retry = &self.backend.policy.retry;
         let may_repeat = is_idempotent(&self.head.method);
-        self.body.keep(retry.max_body_bytes);
+        // HTTP/2 says which requests it has not acted on, whatever was sent of them.
+        if may_repeat || self.backend.policy.protocol == Protocol::Http2 {
+            self.body.keep(retry.max_body_bytes);
+        }
         self.service.count_request(self.now());
         let mut tried = Vec::new();
         let mut attempts = retry.attempts;

@@ -19,6 +19,10 @@ use http::{request, response};
 use std::task::{Context, Poll};
 use traffic::Failure;
 
+/// The most interim answers (1xx) to one request. Each is work for the client, too; a server that has something to say
+/// sends a few.
+const MOST_INTERIM: u32 = 64;
+
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SendError {

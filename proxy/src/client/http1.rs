@@ -1,13 +1,14 @@
 //! A client's connection that speaks HTTP/1.
 
-use super::{Ask, Client, Early, linger, poll_watched};
+use super::{Ask, Client, Early, linger, poll_watched, say_goodbye};
 use crate::{
     answer::Refusal,
     body::{BodyError, RequestBody},
     forward::forward,
     headers,
     http1::{
-        Decoder, Framing, HeadReader, Piece, Reason, RequestFault, RequestHead, write_response,
+        Decoder, Framing, HeadReader, Piece, Reason, RequestFault, RequestHead, StatusLine,
+        write_response,
     },
     input::{BODY_ROOM, HEAD_ROOM, poll_read},
     outbox::Outbox,
@@ -29,7 +30,7 @@ use std::{
     rc::Rc,
     task::{Context, Poll, ready},
 };
-use tokio::{io::AsyncWriteExt, time::sleep_until};
+use tokio::time::sleep_until;
 
 /// How much of the requests after the present one may wait unread before nothing more is read.
 const PIPELINED: usize = 16 * 1024;
@@ -98,15 +99,12 @@ impl Io {
         if outbox.has_room() {
             let version = Version::HTTP_11;
             let framing = Framing::None;
-            write_response(
-                outbox.buffer(),
-                version,
+            let line = StatusLine {
+                version_of_client: version,
                 status,
-                None,
-                headers,
-                &framing,
-                true,
-            );
+                reason: None,
+            };
+            write_response(outbox.buffer(), &line, headers, &framing, true);
         }
     }
 
@@ -178,6 +176,9 @@ enum Ended {
 pub(crate) async fn serve(client: Rc<Client>, stream: Stream, input: BytesMut) {
     let worker = Rc::clone(&client.worker);
     let watch = Rc::new(Watch::new(worker.timeouts));
+    if !input.is_empty() {
+        watch.received();
+    }
     let io = Io::new(stream, input, &watch, &worker);
     let ended = {
         let mut session = pin!(session(&client, &io, &watch));
@@ -196,10 +197,9 @@ pub(crate) async fn serve(client: Rc<Client>, stream: Stream, input: BytesMut) {
     let Some(io) = Rc::into_inner(io) else { return };
     let mut stream = io.stream.into_inner();
     match ended {
-        Ended::Done => drop(stream.shutdown().await),
+        Ended::Done => say_goodbye(&mut stream).await,
         Ended::Unread => {
-            // Says that nothing more comes.
-            let _ = stream.shutdown().await;
+            say_goodbye(&mut stream).await;
             linger(stream).await;
         }
         Ended::Tunnel(tunnel) => {
@@ -264,10 +264,11 @@ async fn read_head(client: &Client, io: &Io) -> Result<Option<RequestHead>, Requ
             match read {
                 Poll::Ready(Ok(read)) if read > 0 => io.watch.received(),
                 Poll::Ready(_) => return Poll::Ready(Ok(None)),
-                Poll::Pending if input.is_empty() && worker.is_draining() => {
-                    return Poll::Ready(Ok(None));
-                }
                 Poll::Pending => {
+                    // Closed at once, it would lose a request that is on its way.
+                    if let Some(until) = worker.idle_until() {
+                        io.watch.idle_until(until);
+                    }
                     if input.is_empty() {
                         // An idle connection keeps no memory.
                         io.spares.reclaim(&mut input);
@@ -408,15 +409,12 @@ async fn write(
         outbox.lend(&io.spares);
         let reason = response.extensions().get::<Reason>();
         let out = outbox.buffer();
-        write_response(
-            out,
-            reader.version,
+        let line = StatusLine {
+            version_of_client: reader.version,
             status,
             reason,
-            headers,
-            &framing,
-            keep_alive,
-        )
+        };
+        write_response(out, &line, headers, &framing, keep_alive)
     };
     let mut trailers = None;
     let body = response.body_mut();

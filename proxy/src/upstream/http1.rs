@@ -1,6 +1,6 @@
 //! A connection to an endpoint that speaks HTTP/1.1.
 
-use super::{Answer, SendError};
+use super::{Answer, MOST_INTERIM, SendError};
 use crate::{
     body::{BodyError, RequestBody},
     client::Early,
@@ -42,6 +42,8 @@ pub(crate) struct Connection {
     is_reused: bool,
     /// Whether a byte of the present answer has come.
     has_answered: bool,
+    /// Interim answers to the present request that have come.
+    interim: u32,
     /// Whether the connection may carry another request.
     may_stay: bool,
     /// Trailers to be sent at the end of the request's body.
@@ -77,6 +79,7 @@ impl Connection {
             upload: Upload::Done,
             is_reused: false,
             has_answered: false,
+            interim: 0,
             may_stay: true,
             trailers: None,
             slot,
@@ -122,6 +125,7 @@ impl Connection {
             _ => Upload::Open,
         };
         self.has_answered = false;
+        self.interim = 0;
         self.may_stay = false;
         self.trailers = None;
     }
@@ -191,6 +195,11 @@ impl Connection {
             };
             match read {
                 Ok(Some(head)) if is_interim(head.parts.status) => {
+                    self.interim += 1;
+                    if self.interim > MOST_INTERIM {
+                        tracing::debug!("an endpoint floods with interim answers");
+                        return Poll::Ready(Err(SendError::Failed(Failure::Protocol)));
+                    }
                     // The client was told to continue before its body was read.
                     if head.parts.status != StatusCode::CONTINUE {
                         early.inform(&head.parts);
@@ -213,7 +222,7 @@ impl Connection {
             );
             match ready!(read) {
                 Ok(read) if read > 0 => self.has_answered = true,
-                ended => return Poll::Ready(Err(self.ended(ended))),
+                ended => return Poll::Ready(Err(self.ended(&ended))),
             }
         }
     }
@@ -228,7 +237,7 @@ impl Connection {
     }
 
     /// What it means that the connection ended before the answer's head.
-    fn ended(&self, how: io::Result<usize>) -> SendError {
+    fn ended(&self, how: &io::Result<usize>) -> SendError {
         tracing::debug!(?how, "an endpoint did not answer");
         if !self.outbox.has_written() {
             SendError::Unsent

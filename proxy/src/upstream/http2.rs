@@ -1,6 +1,6 @@
 //! Requests over connections to endpoints that speak HTTP/2. Many share one connection.
 
-use super::{Answer, SendError};
+use super::{Answer, MOST_INTERIM, SendError};
 use crate::{
     body::{BodyError, RequestBody, poll_http2},
     client::Early,
@@ -23,6 +23,9 @@ use std::{
 };
 use traffic::Failure;
 
+/// The most requests on one connection at the same time, however many the endpoint allows.
+pub(crate) const MOST_STREAMS: usize = 128;
+
 /// A connection that carries many requests. A task of its own drives it.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -30,10 +33,10 @@ pub(crate) struct Connection {
     scheme: uri::Scheme,
     /// Requests under way on it.
     streams: Cell<usize>,
+    /// Whether an answer has come on it.
+    has_answered: Cell<bool>,
     /// Set when it carries no more requests.
     is_closed: Rc<Cell<bool>>,
-    /// Whether an answer has come on it.
-    has_carried: Cell<bool>,
     slot: Slot,
 }
 
@@ -49,15 +52,16 @@ impl Connection {
             sender,
             scheme,
             streams: Cell::new(0),
+            has_answered: Cell::new(false),
             is_closed,
-            has_carried: Cell::new(false),
             slot,
         }
     }
 
     /// Whether it can carry one more request.
     pub(crate) fn has_room(&self) -> bool {
-        !self.is_closed() && self.streams.get() < self.sender.current_max_send_streams()
+        let most = self.sender.current_max_send_streams().min(MOST_STREAMS);
+        !self.is_closed() && self.streams.get() < most
     }
 
     /// Requests under way on it.
@@ -79,8 +83,10 @@ pub(crate) struct Call {
     response: Option<ResponseFuture>,
     request: Option<Request<()>>,
     is_bodiless: bool,
-    /// Whether the connection had carried others and lay idle: its end is then most likely not this call's doing.
-    is_after_idle: bool,
+    /// Whether the connection had carried a whole answer before.
+    is_reused: bool,
+    /// Interim answers that have come.
+    interim: u32,
     outgoing: Option<Outgoing>,
     incoming: Option<(RecvStream, bool)>,
     refused: Option<SendError>,
@@ -89,11 +95,11 @@ pub(crate) struct Call {
 impl Call {
     /// A call over `connection`, not yet begun.
     pub(crate) fn new(connection: Rc<Connection>) -> Self {
-        let others = connection.streams.get();
-        connection.streams.set(others + 1);
+        connection.streams.set(connection.streams.get() + 1);
         Self {
-            is_after_idle: others == 0 && connection.has_carried.get(),
             sender: Some(connection.sender.clone()),
+            is_reused: connection.has_answered.get(),
+            interim: 0,
             connection,
             response: None,
             request: None,
@@ -192,13 +198,19 @@ impl Call {
         };
         while let Poll::Ready(Some(Ok(interim))) = response.poll_informational(context) {
             let (parts, ()) = interim.into_parts();
+            self.interim += 1;
+            if self.interim > MOST_INTERIM {
+                tracing::debug!("an endpoint floods with interim answers");
+                return Poll::Ready(Err(SendError::Failed(Failure::Protocol)));
+            }
             if parts.status != StatusCode::CONTINUE {
                 early.inform(&parts);
             }
         }
         let answer = ready!(Pin::new(response).poll(context));
-        let answer = answer.map_err(|error| failure(&error, self.is_after_idle))?;
-        self.connection.has_carried.set(true);
+        let answer =
+            answer.map_err(|error| failure(&error, self.is_reused && self.interim == 0))?;
+        self.connection.has_answered.set(true);
         let (parts, stream) = answer.into_parts();
         let length = parts.headers.get(CONTENT_LENGTH);
         let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
@@ -247,13 +259,13 @@ fn absolute(head: &request::Parts, scheme: &uri::Scheme) -> Uri {
     Uri::from_parts(parts).unwrap_or_else(|_| head.uri.clone())
 }
 
-fn failure(error: &h2::Error, is_after_idle: bool) -> SendError {
+fn failure(error: &h2::Error, may_be_stale: bool) -> SendError {
     tracing::debug!(%error, "an endpoint did not answer");
     // RFC 9113 sections 6.8 and 8.7: what was refused, or came after the last stream that GOAWAY names, was not
     // acted on.
     if error.reason() == Some(Reason::REFUSED_STREAM) || error.is_go_away() && error.is_remote() {
         SendError::Unsent
-    } else if error.is_io() && is_after_idle {
+    } else if may_be_stale && error.is_io() {
         SendError::Stale
     } else if error.is_io() || error.is_reset() || error.is_go_away() {
         SendError::Failed(Failure::Reset)

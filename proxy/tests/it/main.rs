@@ -10,6 +10,7 @@
 
 mod exchanges;
 mod failures;
+mod floods;
 mod grpc;
 mod headers;
 mod http2_origins;

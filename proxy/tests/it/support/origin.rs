@@ -19,6 +19,15 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
+    /// A server at `address` that counts its `connections`.
+    pub(crate) fn at(address: SocketAddr, connections: Arc<AtomicUsize>) -> Self {
+        Self {
+            address,
+            connections,
+            seen: Arc::default(),
+        }
+    }
+
     /// How many connections it has accepted.
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(SeqCst)

@@ -1,6 +1,9 @@
 //! What the tests are made of.
 
+pub(crate) mod certificates;
+pub(crate) mod frames;
 pub(crate) mod grpc;
+pub(crate) mod http2;
 pub(crate) mod origin;
 pub(crate) mod speak;
 pub(crate) mod tls;
