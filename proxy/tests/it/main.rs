@@ -14,6 +14,8 @@ mod failures;
 mod floods;
 mod grpc;
 mod headers;
+mod http2_origins;
 mod routing;
 mod shutdown;
 mod support;
+mod versions;
