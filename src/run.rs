@@ -146,8 +146,8 @@ fn serve(
     args: &RunArgs,
 ) -> Ending {
     let successors = runtime.block_on(async { wait_for_successors(&running.state_file) });
-    for address in &running.listeners {
-        tracing::info!("requests come in at http://{address}");
+    for (address, scheme) in running.listeners.iter().zip(&running.schemes) {
+        tracing::info!("requests come in at {scheme}://{address}");
     }
     tracing::info!("admin server at http://{}", running.admin);
     notify::tell(News::Ready);

@@ -154,3 +154,6 @@ fn header_rule(route: &HeaderRoute) -> SplitRule {
         to: Side::Canary,
     }
 }
+
+#[cfg(test)]
+mod tests;

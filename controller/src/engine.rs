@@ -134,9 +134,11 @@ impl Engine {
 
     /// Goes over to `spec`, which takes effect at the next turn.
     pub fn reload(&mut self, mut spec: Spec) {
-        if spec.edge != self.spec.edge {
+        let changed = self.spec.edge.changed(&spec.edge);
+        if !changed.is_empty() {
             tracing::warn!(
-                "what has changed of the Proxy beside services and routes takes effect when the process starts anew"
+                "{} have changed, and take effect when the process starts anew",
+                changed.join(", ")
             );
         }
         spec.share(&self.spec);

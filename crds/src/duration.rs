@@ -136,6 +136,9 @@ impl GoDuration {
     }
 }
 
+/// What [`parse`] reads, as a pattern for editors.
+const PATTERN: &str = r"^\+?(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)$";
+
 impl JsonSchema for GoDuration {
     fn inline_schema() -> bool {
         true
@@ -146,7 +149,8 @@ impl JsonSchema for GoDuration {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "format": "duration"})
+        // JSON Schema's own format of that name is another one.
+        json_schema!({"type": "string", "pattern": PATTERN, "x-type": "duration"})
     }
 }
 

@@ -1,7 +1,8 @@
 //! The API as JSON Schema, made from the types.
 //!
 //! Beside the standard's words, fields bear `x-min` and `x-max` (the range of a duration), `x-unit`
-//! (what a number counts) and `x-file` (a name of a file, relative to the document's folder).
+//! (what a number counts), `x-type` (a text that is a duration) and `x-file` (a name of a file,
+//! relative to the document's folder).
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;

@@ -252,7 +252,7 @@ fn kind_of(schema: Node<'_>) -> String {
     if words.is_some_and(|words| words.iter().any(Value::is_string)) || word.is_some() {
         return "word".to_owned();
     }
-    if schema.word("format").and_then(Value::as_str) == Some("duration") {
+    if schema.word("x-type").and_then(Value::as_str) == Some("duration") {
         return "duration".to_owned();
     }
     let of_type = |name: &str| match name {

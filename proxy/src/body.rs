@@ -2,6 +2,7 @@
 
 use crate::{
     client::http1,
+    headers,
     http1::{BodyFault, Framing, Piece},
     mirror::Tee,
     watch::Watch,
@@ -149,9 +150,10 @@ impl RequestBody {
         }
     }
 
-    /// Keeps what is taken from now on, up to `limit` bytes, so that it can be taken again.
+    /// Keeps what is taken from now on, up to `limit` bytes, so that it can be taken again. What is kept already stays.
     pub(crate) fn keep(&mut self, limit: usize) {
-        if !matches!(self.framing, Framing::None) {
+        // What was taken before is gone, or is kept already.
+        if !self.has_ended && self.received == 0 && self.kept.is_none() {
             self.kept = Some(Kept {
                 pieces: Vec::new(),
                 bytes: 0,
@@ -206,16 +208,16 @@ impl RequestBody {
         if piece.is_pending() {
             self.keep_pace();
         }
-        let piece = ready!(piece)?;
+        let mut piece = ready!(piece)?;
         self.watch.moved();
-        match &piece {
+        match &mut piece {
             Piece::Data(data) => {
                 self.received += data.len() as u64;
                 if self.limit.is_some_and(|limit| self.received > limit) {
                     return Poll::Ready(Err(BodyError::TooLarge));
                 }
             }
-            Piece::Trailers(_) => {}
+            Piece::Trailers(trailers) => headers::remove_from_trailers(trailers),
             Piece::End => self.has_ended = true,
         }
         self.remember(&piece);

@@ -18,19 +18,19 @@ use h2::server::SendResponse;
 use http::{Response, response};
 use std::{
     cell::RefCell,
-    future::{Future, poll_fn},
+    future::poll_fn,
     io,
     net::SocketAddr,
-    pin::{Pin, pin},
+    pin::Pin,
     rc::Rc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     task::yield_now,
-    time::{Sleep, timeout},
+    time::{Instant, Sleep, sleep_until, timeout},
 };
 
 /// How long a client may go on sending a body that nobody reads, after the answer to it was sent.
@@ -176,27 +176,33 @@ async fn begin(
 /// Whether the client begins with the preface of HTTP/2 (RFC 9113 section 3.4). What was read to find out is in
 /// `input`.
 async fn speaks_http2(client: &Client, stream: &mut Stream, input: &mut BytesMut) -> bool {
-    let mut drain = pin!(client.worker.drain.notified());
-    let looked = timeout(
-        client.worker.timeouts.request_header,
-        poll_fn(|context| {
-            let _ = drain.as_mut().poll(context);
-            loop {
-                match is_http2_preface(input) {
-                    Preface::Yes => return Poll::Ready(true),
-                    Preface::No => return Poll::Ready(false),
-                    Preface::NeedMore => {}
-                }
-                let read = poll_read(stream, input, HEAD_ROOM, &client.worker.spares, context);
-                match read {
-                    Poll::Ready(Ok(read)) if read > 0 => {}
-                    Poll::Ready(_) => return Poll::Ready(false),
-                    Poll::Pending if client.worker.is_draining() => return Poll::Ready(false),
-                    Poll::Pending => return Poll::Pending,
-                }
+    let worker = &client.worker;
+    let look = poll_fn(|context| {
+        loop {
+            match is_http2_preface(input) {
+                Preface::Yes => return Poll::Ready(true),
+                Preface::No => return Poll::Ready(false),
+                Preface::NeedMore => {}
             }
-        }),
-    );
+            match ready!(poll_read(stream, input, HEAD_ROOM, &worker.spares, context)) {
+                Ok(read) if read > 0 => {}
+                _ => return Poll::Ready(false),
+            }
+        }
+    });
+    let drained = async {
+        if !worker.is_draining() {
+            worker.drain.notified().await;
+        }
+        sleep_until(worker.idle_until().unwrap_or_else(Instant::now)).await;
+    };
+    let looked = timeout(worker.timeouts.request_header, async {
+        tokio::select! {
+            biased;
+            is_http2 = look => is_http2,
+            () = drained => false,
+        }
+    });
     looked.await.unwrap_or(false)
 }
 

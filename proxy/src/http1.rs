@@ -36,7 +36,7 @@ pub(crate) use request::{RequestFault, RequestHead};
 #[cfg(test)]
 use response::ResponseFault;
 pub(crate) use response::{Reason, ResponseHead};
-pub(crate) use write::{write_request, write_response};
+pub(crate) use write::{StatusLine, write_request, write_response};
 
 #[cfg(test)]
 mod tests;

@@ -14,7 +14,10 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    sync::{Notify, futures::Notified},
+    time::Instant,
+};
 use traffic::{
     BackendPolicy,
     policy::{BackendTls, Protocol, ProxyProtocol},
@@ -65,12 +68,17 @@ impl Slot {
             worker: Rc::clone(worker),
         }
     }
+
+    /// Tells who waits that the connection carries one request less.
+    pub(crate) fn has_room(&self) {
+        self.worker.pool.free();
+    }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
         // Who waits runs later, when the permit has been given back.
-        self.worker.pool.closed();
+        self.worker.pool.free();
     }
 }
 
@@ -81,10 +89,15 @@ pub(crate) struct Pool {
     idle: RefCell<HashMap<Key, Vec<Idle>>>,
     shared: RefCell<HashMap<Key, Vec<Shared>>>,
     connecting: RefCell<HashMap<Key, Rc<Connecting>>>,
-    flavors: RefCell<HashMap<*const BackendPolicy, (Arc<BackendPolicy>, Rc<Flavor>)>>,
+    flavors: RefCell<HashMap<*const BackendPolicy, OfPolicy>>,
     /// Told when a connection has become idle or was closed.
     freed: Notify,
+    /// Whether anybody is to be told.
+    is_awaited: Cell<bool>,
 }
+
+/// What a policy makes of connections. Holding the policy keeps its address from being used again.
+type OfPolicy = (Arc<BackendPolicy>, Rc<Flavor>);
 
 /// A connection that nobody uses. The one that was used last is taken first: its path is the warmest, and those that
 /// are not needed grow old and are closed.
@@ -110,7 +123,8 @@ pub(crate) struct Connecting {
 }
 
 impl Connecting {
-    /// Waits until the connection is there, or cannot be made.
+    /// Waits until the connection is there, or cannot be made. When whoever made it has given up, there is none, and no
+    /// failure either.
     pub(crate) async fn wait(&self) -> Result<(), NoConnection> {
         self.done.notified().await;
         self.failure.get().map_or(Ok(()), Err)
@@ -126,6 +140,7 @@ impl Pool {
             connecting: RefCell::default(),
             flavors: RefCell::default(),
             freed: Notify::new(),
+            is_awaited: Cell::new(false),
         }
     }
 
@@ -134,14 +149,18 @@ impl Pool {
         self.limits.idle_time
     }
 
-    /// Waits until a connection has become idle or was closed.
-    pub(crate) async fn freed(&self) {
-        self.freed.notified().await;
+    /// Waits until a connection has become idle or was closed, or carries one request less; also if that happens before
+    /// this is polled. All who wait are told: it may be any one's connection.
+    pub(crate) fn freed(&self) -> Notified<'_> {
+        self.is_awaited.set(true);
+        self.freed.notified()
     }
 
-    /// A connection was closed.
-    pub(crate) fn closed(&self) {
-        self.freed.notify_one();
+    /// A connection was closed, or carries one request less.
+    pub(crate) fn free(&self) {
+        if self.is_awaited.take() {
+            self.freed.notify_waiters();
+        }
     }
 
     /// What sets connections under `policy` apart, for the client that they are `proxied` for; none for HTTP/1 in plain
@@ -191,7 +210,7 @@ impl Pool {
         }
         let mut idle = self.idle.borrow_mut();
         let since = Instant::now();
-        self.freed.notify_one();
+        self.free();
         if let Some(endpoint) = idle.get_mut(connection.key()) {
             if endpoint.len() < self.limits.idle_per_endpoint {
                 endpoint.push(Idle { connection, since });
@@ -275,9 +294,9 @@ pub(crate) struct Making<'a> {
 }
 
 impl Making<'_> {
-    /// It was made, or failed.
-    pub(crate) fn end(mut self, failure: Option<NoConnection>) {
-        self.failure = failure;
+    /// It could not be made.
+    pub(crate) fn fail(mut self, failure: NoConnection) {
+        self.failure = Some(failure);
     }
 }
 

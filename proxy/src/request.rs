@@ -144,10 +144,13 @@ fn origin_form(head: &mut Parts) {
         let _ = head.headers.try_insert(HOST, host);
     }
     let path = match head.uri.path_and_query() {
-        Some(path) => path.clone(),
-        None => PathAndQuery::from_static("/"),
+        // RFC 9112 section 3.2.1: an empty path is the root.
+        Some(path) if path.as_str().starts_with('?') => {
+            PathAndQuery::try_from(format!("/{}", path.as_str())).ok()
+        }
+        path => path.cloned(),
     };
-    head.uri = Uri::from(path);
+    head.uri = Uri::from(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use crate::{
     body::RequestBody,
     drains::Draining,
     grpc::{self, Verdict},
+    headers,
     http1::{Framing, Piece},
     lane::Dispatched,
     send::Attempt,
@@ -22,13 +23,16 @@ use std::{
 };
 use traffic::{Failure, Outcome};
 
+/// The status of an answer that begins a tunnel.
+const SWITCHED: u16 = 101;
+
 /// The body of an answer.
 #[derive(Debug)]
 pub(crate) struct ResponseBody {
     kind: Kind,
     account: Option<Box<Account>>,
     /// The request's place among those that its route lets be under way.
-    _permit: Option<traffic::Permit>,
+    permit: Option<traffic::Permit>,
 }
 
 #[derive(Debug)]
@@ -46,7 +50,7 @@ impl ResponseBody {
         Self {
             kind,
             account: None,
-            _permit: None,
+            permit: None,
         }
     }
 
@@ -57,7 +61,7 @@ impl ResponseBody {
 
     /// Holds the request's place until the answer has ended.
     pub(crate) fn keep_permit(&mut self, permit: Option<traffic::Permit>) {
-        self._permit = permit;
+        self.permit = permit;
     }
 
     /// Ends the tunnel, if it is one, as `drain` says.
@@ -107,6 +111,8 @@ impl ResponseBody {
     /// How it is framed.
     pub(crate) fn framing(&self) -> Framing {
         match &self.kind {
+            // A gRPC client takes a status in the head for one only when the head is all there is.
+            Kind::Text { text, .. } if text.is_empty() => Framing::None,
             Kind::Text { text, .. } => Framing::Length(text.len() as u64),
             Kind::Passing(passing) => passing.framing,
             Kind::Tunnel(_) => Framing::None,
@@ -136,13 +142,18 @@ impl ResponseBody {
             Kind::Text { .. } | Kind::Tunnel(_) => None,
         };
         match piece {
-            Poll::Ready(Ok(Piece::Data(data))) => account.sent(data.len()),
+            Poll::Ready(Ok(Piece::Data(data))) => account.sent(data.len() as u64),
+            Poll::Ready(Ok(Piece::End)) if matches!(self.kind, Kind::Tunnel(_)) => {
+                account.attempt_ended(Some(SWITCHED), None);
+            }
             Poll::Ready(Ok(Piece::End)) => {
                 let (received, grpc) = passing.map_or((0, None), |passing| passing.noted());
                 account.attempt_ended(passing.map(|passing| passing.status), None);
                 account.ended(received, grpc);
             }
             Poll::Ready(Err(cut)) => {
+                let (received, _) = passing.map_or((0, None), |passing| passing.noted());
+                account.received(received);
                 account.attempt_ended(passing.map(|passing| passing.status), Some(cut.0.as_str()));
                 account.failed(cut.0.as_str());
             }
@@ -160,7 +171,10 @@ impl ResponseBody {
     /// The tunnel that the connection becomes, if it does.
     pub(crate) fn into_tunnel(self) -> Option<Tunnel> {
         match self.kind {
-            Kind::Tunnel(tunnel) => Some(tunnel),
+            Kind::Tunnel(mut tunnel) => {
+                tunnel.keep(self.account, self.permit);
+                Some(tunnel)
+            }
             Kind::Text { .. } | Kind::Passing(_) => None,
         }
     }
@@ -235,11 +249,12 @@ impl Passing {
             return Poll::Ready(Ok(Piece::End));
         };
         match exchange.poll_piece(context) {
-            Poll::Ready(Ok(piece)) => {
+            Poll::Ready(Ok(mut piece)) => {
                 self.watch.moved();
-                match &piece {
+                match &mut piece {
                     Piece::Data(_) => {}
                     Piece::Trailers(trailers) => {
+                        headers::remove_from_trailers(trailers);
                         if let Some(verdict) = &mut self.grpc {
                             verdict.see(trailers);
                         }
@@ -280,7 +295,6 @@ impl Passing {
         } else {
             Seen::Success
         });
-        // The client may have yet to take the last of it.
         exchange.finish(&self.worker.pool);
     }
 

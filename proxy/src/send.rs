@@ -9,10 +9,10 @@ use crate::{
     lane::Dispatched,
     pool::{Key, Proxied},
     upstream::{Answer, Exchange, NoConnection, SendError, connect, http2},
-    watch::Phase,
+    watch::{Phase, Watch},
 };
 use http::{Version, request};
-use std::{future::poll_fn, net::SocketAddr, rc::Rc, time::Duration};
+use std::{future::poll_fn, net::SocketAddr, pin::pin, rc::Rc, task::Poll, time::Duration};
 use tokio::time::timeout;
 use traffic::{
     Backend, Failure, Outcome, action::is_idempotent, policy::Protocol, state::backend::Limit,
@@ -64,6 +64,11 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
+    /// Notes that it has succeeded, though it goes on.
+    pub(crate) fn succeeded(&self, now: Duration) {
+        self.pick.succeeded(now);
+    }
+
     /// Notes how it ended.
     pub(crate) fn end(self, seen: Seen, now: Duration) {
         let latency = now.saturating_sub(self.began);
@@ -76,7 +81,10 @@ impl Delivery<'_> {
     pub(crate) async fn send(&mut self) -> Result<Answered, NoAnswer> {
         let retry = &self.backend.policy.retry;
         let may_repeat = is_idempotent(&self.head.method);
-        self.body.keep(retry.max_body_bytes);
+        // HTTP/2 says which requests it has not acted on, whatever was sent of them.
+        if may_repeat || self.backend.policy.protocol == Protocol::Http2 {
+            self.body.keep(retry.max_body_bytes);
+        }
         self.service.count_request(self.now());
         let mut tried = Vec::new();
         let mut attempts = retry.attempts;
@@ -204,12 +212,10 @@ impl Delivery<'_> {
                 }
                 Err(Unavailable::AllTried | Unavailable::NoEndpoint) => break,
             };
-            match self.exchange(pick.address(), may_reuse).await {
+            match in_time(&self.ask.watch, self.exchange(pick.address(), may_reuse)).await {
                 Ok(exchange) => return Ok((exchange, pick)),
                 Err(NoConnection::Exhausted) => return Err(NoAnswer::Client(Refusal::Shed)),
-                Err(NoConnection::Version(Failure::Overload)) => {
-                    return Err(NoAnswer::Version(Failure::Overload));
-                }
+                Err(NoConnection::FULL) => return Err(NoAnswer::Version(Failure::Overload)),
                 Err(NoConnection::Version(reason)) => {
                     tried.push(pick.address());
                     let now = self.now();
@@ -242,8 +248,10 @@ impl Delivery<'_> {
         let key = Key { address, flavor };
         if policy.protocol == Protocol::Http2 {
             self.ask.watch.enter(Phase::Connect);
-            let permit = || self.service.admit(Limit::Connections);
-            let connection = connect::http2(worker, key, permit).await?;
+            let connection = match self.shared(&key).await {
+                Err(NoConnection::FULL) => self.wait_for_stream(&key).await?,
+                made => made?,
+            };
             return Ok(Exchange::Http2(Box::new(http2::Call::new(connection))));
         }
         if may_reuse && let Some(connection) = worker.pool.take(&key) {
@@ -261,13 +269,39 @@ impl Delivery<'_> {
         Ok(Exchange::Http1(connection))
     }
 
-    /// Waits until the Service may have one more connection, or one is idle.
-    async fn wait_for_room(&self, key: &Key) -> Result<Room, Failure> {
+    /// A connection with room for one more request.
+    async fn shared(&self, key: &Key) -> Result<Rc<http2::Connection>, NoConnection> {
+        let permit = || self.service.admit(Limit::Connections);
+        connect::http2(&self.ask.client.worker, key.clone(), permit).await
+    }
+
+    /// Waits until the Service may have one more connection, or one has room for one more request.
+    async fn wait_for_stream(&self, key: &Key) -> Result<Rc<http2::Connection>, NoConnection> {
         let worker = &self.ask.client.worker;
         let _waiting = self
             .service
             .admit(Limit::Pending)
-            .map_err(|_| Failure::Overload)?;
+            .map_err(|_| NoConnection::FULL)?;
+        let freed = async {
+            loop {
+                let freed = worker.pool.freed();
+                match self.shared(key).await {
+                    Err(NoConnection::FULL) => freed.await,
+                    made => return made,
+                }
+            }
+        };
+        let waited = timeout(worker.timeouts.connect, freed).await;
+        waited.unwrap_or(Err(NoConnection::FULL))
+    }
+
+    /// Waits until the Service may have one more connection, or one is idle.
+    async fn wait_for_room(&self, key: &Key) -> Result<Room, NoConnection> {
+        let worker = &self.ask.client.worker;
+        let _waiting = self
+            .service
+            .admit(Limit::Pending)
+            .map_err(|_| NoConnection::FULL)?;
         let freed = async {
             loop {
                 worker.pool.freed().await;
@@ -280,8 +314,21 @@ impl Delivery<'_> {
             }
         };
         let waited = timeout(worker.timeouts.connect, freed).await;
-        waited.map_err(|_| Failure::Overload)
+        waited.map_err(|_| NoConnection::FULL)
     }
+}
+
+/// What `work` gives, unless the request's time is over before.
+async fn in_time<T>(
+    watch: &Watch,
+    work: impl Future<Output = Result<T, NoConnection>>,
+) -> Result<T, NoConnection> {
+    let mut work = pin!(work);
+    poll_fn(|context| match work.as_mut().poll(context) {
+        Poll::Pending if watch.is_over() => Poll::Ready(Err(Failure::ResponseTimeout.into())),
+        polled => polled,
+    })
+    .await
 }
 
 /// What came free.

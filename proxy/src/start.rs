@@ -10,7 +10,7 @@ use crate::{
     tls,
     trace::{Tracer, WorkerTracer},
     upstream::connect::Secured,
-    worker::{self, Gate},
+    worker::{self, Gate, Place, Stop, Worker},
 };
 use std::{
     io,
@@ -29,6 +29,9 @@ use traffic::Routes;
 
 /// How often certificates are looked at.
 const CERTIFICATES_LOOK: Duration = Duration::from_secs(1);
+
+/// How long connections stay open that nothing is under way on, when the proxy ends for good.
+const IDLE: Duration = Duration::from_secs(1);
 
 /// How long the last lines of the access log, and the last spans, may take to be written when the proxy ends.
 const LAST_LINES: Duration = Duration::from_secs(2);
@@ -105,7 +108,7 @@ pub struct Proxy {
 
 #[derive(Debug)]
 struct Running {
-    stop: oneshot::Sender<Instant>,
+    stop: oneshot::Sender<Stop>,
     thread: thread::JoinHandle<usize>,
 }
 
@@ -236,10 +239,25 @@ impl Proxy {
         self.spare.groups(&self.listeners)
     }
 
-    /// Stops accepting, closes idle connections, lets the others finish their exchange, and cuts what is left after
-    /// `deadline`. Blocks until all workers have ended.
+    /// Stops accepting, lets exchanges finish, and cuts what is left after `deadline`. Connections that nothing is under
+    /// way on are closed after a moment, in which a request that was on its way to them is still answered. Blocks until
+    /// all workers have ended.
     pub fn shutdown(self, deadline: Duration) -> Drained {
-        let deadline = Instant::now() + deadline;
+        self.stop(deadline, deadline.min(IDLE))
+    }
+
+    /// As [`Proxy::shutdown`], when another process serves on the same sockets: connections that nothing is under way on
+    /// stay open until `deadline`, and end with the answer to their next request.
+    pub fn hand_over(self, deadline: Duration) -> Drained {
+        self.stop(deadline, deadline)
+    }
+
+    fn stop(self, deadline: Duration, idle: Duration) -> Drained {
+        let now = Instant::now();
+        let how = Stop {
+            deadline: now + deadline,
+            idle_until: now + idle,
+        };
         self.spare.close_all();
         let (stops, threads): (Vec<_>, Vec<_>) = self
             .workers
@@ -248,7 +266,7 @@ impl Proxy {
             .unzip();
         for stop in stops {
             // A worker that has ended already needs no telling.
-            let _ = stop.send(deadline);
+            let _ = stop.send(how);
         }
         let cut = threads
             .into_iter()
@@ -295,7 +313,7 @@ impl Seat {
     fn run(
         mut self,
         sockets: Vec<Seated>,
-        stop: oneshot::Receiver<Instant>,
+        stop: oneshot::Receiver<Stop>,
         ready: &mpsc::Sender<io::Result<()>>,
     ) -> usize {
         let _alarm = PanicAlarm::new(&self);
@@ -313,16 +331,15 @@ impl Seat {
                         Some(socket.map(|socket| (Rc::new(gate), socket)))
                     })
                     .collect::<io::Result<Vec<_>>>()?;
-                let counters = Arc::clone(&self.counters);
-                let worker = worker::Worker::new(
-                    self.worker,
-                    &self.config,
-                    &self.routes,
-                    self.clock,
-                    counters,
-                    Arc::clone(&self.shared),
-                    (self.log.take(), self.tracer.take()),
-                );
+                let place = Place {
+                    index: self.worker,
+                    clock: self.clock,
+                    counters: Arc::clone(&self.counters),
+                    shared: Arc::clone(&self.shared),
+                    log: self.log.take(),
+                    tracer: self.tracer.take(),
+                };
+                let worker = Worker::new(place, &self.config, &self.routes);
                 let _ = ready.send(Ok(()));
                 Ok(worker::run(Rc::new(worker), listeners, stop).await)
             })

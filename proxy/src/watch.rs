@@ -16,6 +16,8 @@ use tokio::time::{Instant, Sleep};
 /// What the connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
+    /// The first request of a connection, of which nothing has come. It has the time of a head.
+    Fresh,
     /// The rest of a request's head. Progress does not extend it, or an endless dribble would go on for ever.
     Head,
     /// A connection to an endpoint, which has a timeout of its own.
@@ -42,20 +44,23 @@ pub(crate) struct Watch {
     until: Cell<Option<Instant>>,
     /// How long the answer to the present attempt is waited for, if less than otherwise.
     attempt: Cell<Option<Duration>>,
+    /// Until when a request is waited for, if that is limited otherwise.
+    idle_until: Cell<Option<Instant>>,
     /// When the client's body must have come further.
     pace: Cell<Option<Instant>>,
 }
 
 impl Watch {
-    /// A connection that begins now, with a request's head.
+    /// A connection that begins now, and that nothing has come on.
     pub(crate) fn new(limits: Timeouts) -> Self {
         Self {
-            phase: Cell::new(Phase::Head),
+            phase: Cell::new(Phase::Fresh),
             since: Cell::new(Instant::now()),
             is_over: Cell::new(false),
             limits: Cell::new(limits),
             until: Cell::new(None),
             attempt: Cell::new(None),
+            idle_until: Cell::new(None),
             pace: Cell::new(None),
         }
     }
@@ -71,6 +76,11 @@ impl Watch {
     /// The answer to the present attempt is waited for no longer than `attempt`.
     pub(crate) fn limit_attempt(&self, attempt: Option<Duration>) {
         self.attempt.set(attempt);
+    }
+
+    /// No request is waited for after `until`.
+    pub(crate) fn idle_until(&self, until: Instant) {
+        self.idle_until.set(Some(until));
     }
 
     /// Whether the request has lasted as long as it may altogether.
@@ -118,8 +128,10 @@ impl Watch {
 
     /// Bytes came from the client.
     pub(crate) fn received(&self) {
-        if self.phase.get() == Phase::Idle {
-            self.enter(Phase::Head);
+        match self.phase.get() {
+            Phase::Idle => self.enter(Phase::Head),
+            Phase::Fresh => self.phase.set(Phase::Head),
+            _ => {}
         }
     }
 
@@ -130,7 +142,7 @@ impl Watch {
                 self.since.set(Instant::now());
                 self.is_over.set(false);
             }
-            Phase::Head | Phase::Connect | Phase::Answer => {}
+            Phase::Fresh | Phase::Head | Phase::Connect | Phase::Answer => {}
         }
     }
 
@@ -140,7 +152,7 @@ impl Watch {
         const FAR: Duration = Duration::from_secs(3600);
         let limits = self.limits.get();
         let (limit, is_request) = match self.phase.get() {
-            Phase::Head => (limits.request_header, false),
+            Phase::Fresh | Phase::Head => (limits.request_header, false),
             Phase::Connect => (FAR, true),
             Phase::Upload | Phase::Transfer => (limits.idle, true),
             Phase::Answer => {
@@ -150,6 +162,10 @@ impl Watch {
             Phase::Idle => (limits.keep_alive, false),
         };
         let deadline = self.since.get() + limit;
+        if matches!(self.phase.get(), Phase::Fresh | Phase::Idle) {
+            let idle_until = self.idle_until.get();
+            return idle_until.map_or(deadline, |until| until.min(deadline));
+        }
         if !is_request {
             return deadline;
         }

@@ -68,6 +68,18 @@ impl Gate {
     }
 }
 
+/// What a worker is given at its start.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// Its number, from 0.
+    pub(crate) index: usize,
+    pub(crate) clock: Clock,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) log: Option<WorkerLog>,
+    pub(crate) tracer: Option<WorkerTracer>,
+}
+
 /// What the connections of one worker share. It never leaves its thread.
 pub(crate) struct Worker {
     /// The clock that outcomes are timed by.
@@ -104,7 +116,8 @@ pub(crate) struct Worker {
     pub(crate) http2_server: h2::server::Builder,
     /// Wakes every connection when draining begins.
     pub(crate) drain: Notify,
-    is_draining: Cell<bool>,
+    /// Set once it drains: until when connections stay open that nothing is under way on.
+    draining: Cell<Option<Instant>>,
     /// Client connections that are open, tunnels included.
     open: Cell<usize>,
     /// Woken when the last of them has closed.
@@ -119,16 +132,16 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Worker `index` of those that `config` asks for. Must be called on its thread.
-    pub(crate) fn new(
-        index: usize,
-        config: &Config,
-        routes: &Routes,
-        clock: Clock,
-        counters: Arc<Counters>,
-        shared: Arc<Shared>,
-        (log, tracer): (Option<WorkerLog>, Option<WorkerTracer>),
-    ) -> Self {
+    /// The worker at `place` of those that `config` asks for. Must be called on its thread.
+    pub(crate) fn new(place: Place, config: &Config, routes: &Routes) -> Self {
+        let Place {
+            index,
+            clock,
+            counters,
+            shared,
+            log,
+            tracer,
+        } = place;
         let mut reader = routes.reader();
         let limits = config.limits;
         let head_limits = HeadLimits {
@@ -157,7 +170,7 @@ impl Worker {
             head_limits,
             spares: Rc::default(),
             drain: Notify::new(),
-            is_draining: Cell::new(false),
+            draining: Cell::new(None),
             open: Cell::new(0),
             all_closed: Notify::new(),
             reader: RefCell::new(reader),
@@ -188,7 +201,12 @@ impl Worker {
 
     /// Whether connections are to end as soon as their exchange has.
     pub(crate) fn is_draining(&self) -> bool {
-        self.is_draining.get()
+        self.draining.get().is_some()
+    }
+
+    /// Until when connections stay open that nothing is under way on; none while the worker does not drain.
+    pub(crate) fn idle_until(&self) -> Option<Instant> {
+        self.draining.get()
     }
 
     /// Whether the process holds more memory than it may.
@@ -271,12 +289,32 @@ impl Drop for OpenTunnel<'_> {
     }
 }
 
-/// Serves until `stop` names a deadline, then finishes what is under way by that deadline. Gives the number of
-/// connections that were still open then. That the other end of `stop` is gone means to end at once.
+/// How a worker is to end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stop {
+    /// When what is still under way is cut.
+    pub(crate) deadline: Instant,
+    /// Until when connections stay open that nothing is under way on. A request that is on its way to such a connection
+    /// would be lost if it were closed at once.
+    pub(crate) idle_until: Instant,
+}
+
+impl Stop {
+    fn at_once() -> Self {
+        let now = Instant::now();
+        Self {
+            deadline: now,
+            idle_until: now,
+        }
+    }
+}
+
+/// Serves until told to `stop`, then finishes what is under way. Gives the number of connections that were cut at the
+/// deadline. That the other end of `stop` is gone means to end at once.
 pub(crate) async fn run(
     worker: Rc<Worker>,
     listeners: Vec<(Rc<Gate>, TcpListener)>,
-    stop: oneshot::Receiver<Instant>,
+    stop: oneshot::Receiver<Stop>,
 ) -> usize {
     let cut = tokio::select! {
         cut = accept_and_drain(&worker, listeners, stop) => cut,
@@ -292,20 +330,20 @@ pub(crate) async fn run(
 async fn accept_and_drain(
     worker: &Rc<Worker>,
     listeners: Vec<(Rc<Gate>, TcpListener)>,
-    stop: oneshot::Receiver<Instant>,
+    stop: oneshot::Receiver<Stop>,
 ) -> usize {
     let mut accepting = JoinSet::new();
     for (gate, listener) in listeners {
         accepting.spawn_local(accept(Rc::clone(worker), gate, listener));
     }
-    let deadline = tokio::select! {
-        deadline = stop => deadline.unwrap_or_else(|_| Instant::now()),
+    let stop = tokio::select! {
+        stop = stop => stop.unwrap_or_else(|_| Stop::at_once()),
         Some(ended) = accepting.join_next() => {
             pass_on_panic(ended);
-            Instant::now()
+            Stop::at_once()
         }
     };
-    worker.is_draining.set(true);
+    worker.draining.set(Some(stop.idle_until));
     worker.drain.notify_waiters();
     while let Some(ended) = accepting.join_next().await {
         pass_on_panic(ended);
@@ -315,7 +353,7 @@ async fn accept_and_drain(
             worker.all_closed.notified().await;
         }
     };
-    let _ = timeout_at(deadline, closed).await;
+    let _ = timeout_at(stop.deadline, closed).await;
     worker.open.get()
 }
 

@@ -151,3 +151,46 @@ pub(crate) fn load(files: &mut Files) -> Result<(Spec, PathBuf), Problems> {
     }
     Ok((spec, checked.folder))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn missing_files_are_errors_to_lint_and_warnings_to_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("edge.yaml");
+        let text = "apiVersion: sluice.dev/v1alpha1
+kind: Proxy
+metadata: {name: edge}
+spec:
+  listeners:
+  - name: https
+    address: '127.0.0.1:0'
+    tls: {certificates: [{chainFile: here.crt, keyFile: not/there.key}]}
+  accessLog: {file: made.log}
+  services: [{name: a, endpoints: ['127.0.0.1:1'], tls: {caFile: here.crt}}]
+  routes: [{service: a}]
+";
+        fs::write(&file, text).unwrap();
+        fs::write(folder.path().join("here.crt"), "").unwrap();
+        let mut files = Files::new(vec![file.clone()]);
+        for (strictness, severity) in [
+            (Strictness::Lint, Severity::Error),
+            (Strictness::Run, Severity::Warning),
+        ] {
+            let checked = check(&mut files, strictness);
+            let found: Vec<_> = checked.findings.iter().map(ToString::to_string).collect();
+            assert_eq!(
+                found,
+                [format!(
+                    "{}:8:48: {severity}: spec.listeners[0].tls.certificates[0].keyFile: found \"not/there.key\", \
+                     which cannot be read: No such file or directory (os error 2)",
+                    file.display()
+                )]
+            );
+            assert_eq!(checked.spec.is_some(), severity == Severity::Warning);
+        }
+    }
+}

@@ -30,6 +30,8 @@ pub(crate) struct Running {
     pub(crate) admin: SocketAddr,
     /// Where requests come in.
     pub(crate) listeners: Vec<SocketAddr>,
+    /// How each of them is spoken to.
+    pub(super) schemes: Vec<&'static str>,
     pub(super) proxy: proxy::Proxy,
     pub(super) control: control::Control,
     /// None while another process may have taken over.
@@ -58,9 +60,15 @@ impl Running {
         self.shared.is_draining.store(true, Ordering::Relaxed);
         let Self { proxy, drain, .. } = self;
         let (ended, drained) = oneshot::channel();
+        let is_succeeded = *ending == Ending::Succeeded;
         let shutdown = move || {
+            let drained = if is_succeeded {
+                proxy.hand_over(drain)
+            } else {
+                proxy.shutdown(drain)
+            };
             // When a signal came first, nobody waits for it any more.
-            let _ = ended.send(proxy.shutdown(drain));
+            let _ = ended.send(drained);
         };
         if let Err(error) = thread::Builder::new().name("drain".into()).spawn(shutdown) {
             tracing::error!("no thread to drain from: {error}; all connections are cut");

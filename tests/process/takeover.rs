@@ -99,7 +99,6 @@ fn what_is_under_way_in_the_old_process_is_finished_there() {
 }
 
 #[test]
-#[ignore = "when draining begins, the worker closes connections that have not sent anything yet"]
 fn a_connection_whose_first_request_comes_after_the_takeover_is_answered() {
     let (site, old) = halfway(2);
     let waiting: Vec<_> = (0..16)

@@ -168,6 +168,42 @@ pub struct Timeouts {
 }
 
 impl Edge {
+    /// The fields of the document in which `newer` differs.
+    pub fn changed(&self, newer: &Self) -> Vec<&'static str> {
+        let Self {
+            listeners,
+            admin,
+            token_file,
+            state_file,
+            workers,
+            timeouts,
+            pool,
+            limits,
+            forwarding,
+            access_log,
+            tracing,
+        } = newer;
+        [
+            (self.listeners == *listeners, "listeners"),
+            (
+                (self.admin, &self.token_file) == (*admin, token_file),
+                "admin",
+            ),
+            (self.state_file == *state_file, "stateFile"),
+            (self.workers == *workers, "workers"),
+            (self.timeouts == *timeouts, "timeouts"),
+            (self.pool == *pool, "pool"),
+            (self.limits == *limits, "limits"),
+            (self.forwarding == *forwarding, "forwarding"),
+            (self.access_log == *access_log, "accessLog"),
+            (self.tracing == *tracing, "tracing"),
+        ]
+        .into_iter()
+        .filter(|(is_same, _)| !is_same)
+        .map(|(_, field)| field)
+        .collect()
+    }
+
     pub(super) fn read(
         spec: &ProxySpec,
         folder: &Folder<'_>,

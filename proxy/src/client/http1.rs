@@ -7,7 +7,8 @@ use crate::{
     forward::forward,
     headers,
     http1::{
-        Decoder, Framing, HeadReader, Piece, Reason, RequestFault, RequestHead, write_response,
+        Decoder, Framing, HeadReader, Piece, Reason, RequestFault, RequestHead, StatusLine,
+        write_response,
     },
     input::{BODY_ROOM, HEAD_ROOM, poll_read},
     outbox::Outbox,
@@ -98,15 +99,12 @@ impl Io {
         if outbox.has_room() {
             let version = Version::HTTP_11;
             let framing = Framing::None;
-            write_response(
-                outbox.buffer(),
-                version,
+            let line = StatusLine {
+                version_of_client: version,
                 status,
-                None,
-                headers,
-                &framing,
-                true,
-            );
+                reason: None,
+            };
+            write_response(outbox.buffer(), &line, headers, &framing, true);
         }
     }
 
@@ -178,6 +176,9 @@ enum Ended {
 pub(crate) async fn serve(client: Rc<Client>, stream: Stream, input: BytesMut) {
     let worker = Rc::clone(&client.worker);
     let watch = Rc::new(Watch::new(worker.timeouts));
+    if !input.is_empty() {
+        watch.received();
+    }
     let io = Io::new(stream, input, &watch, &worker);
     let ended = {
         let mut session = pin!(session(&client, &io, &watch));
@@ -263,10 +264,11 @@ async fn read_head(client: &Client, io: &Io) -> Result<Option<RequestHead>, Requ
             match read {
                 Poll::Ready(Ok(read)) if read > 0 => io.watch.received(),
                 Poll::Ready(_) => return Poll::Ready(Ok(None)),
-                Poll::Pending if input.is_empty() && worker.is_draining() => {
-                    return Poll::Ready(Ok(None));
-                }
                 Poll::Pending => {
+                    // Closed at once, it would lose a request that is on its way.
+                    if let Some(until) = worker.idle_until() {
+                        io.watch.idle_until(until);
+                    }
                     if input.is_empty() {
                         // An idle connection keeps no memory.
                         io.spares.reclaim(&mut input);
@@ -282,9 +284,7 @@ async fn read_head(client: &Client, io: &Io) -> Result<Option<RequestHead>, Requ
 
 /// Tells a client that what it sent is no HTTP that can be passed on.
 async fn reject(client: &Client, io: &Io, fault: RequestFault) -> Ended {
-    let refusal = Refusal::Malformed(fault);
-    client.worker.counters().bad_requests.count();
-    let mut response = refusal.into_response();
+    let mut response = Refusal::Malformed(fault).unrouted(client, None);
     // Text is all that such an answer has.
     let reader = Reader {
         version: Version::HTTP_11,
@@ -352,7 +352,8 @@ async fn answer(
         && !is_last
         && !holds_back
         && !client.worker.is_draining()
-        && response.body().lets_stay();
+        && response.body().lets_stay()
+        && self::framing(&reader, &response) != Framing::UntilClose;
     let written = write(io, &reader, &mut response, keep_alive).await;
     let (parts, body) = response.into_parts();
     io.spares.put_map(parts.headers);
@@ -404,20 +405,17 @@ async fn write(
     let is_tunnel = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     let mut encoder = {
         let mut outbox = io.outbox.borrow_mut();
-        let keep_alive = keep_alive && framing != Framing::UntilClose || is_tunnel;
+        let keep_alive = keep_alive || is_tunnel;
         let (status, headers) = (response.status(), response.headers());
         outbox.lend(&io.spares);
         let reason = response.extensions().get::<Reason>();
         let out = outbox.buffer();
-        write_response(
-            out,
-            reader.version,
+        let line = StatusLine {
+            version_of_client: reader.version,
             status,
             reason,
-            headers,
-            &framing,
-            keep_alive,
-        )
+        };
+        write_response(out, &line, headers, &framing, keep_alive)
     };
     let mut trailers = None;
     let body = response.body_mut();

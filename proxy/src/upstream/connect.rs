@@ -51,16 +51,16 @@ pub(crate) async fn http2(
                 let slot = Slot::new(permit, worker);
                 within(worker.timeouts.connect, handshake(worker, &key, slot)).await
             }
-            Err(_) => Err(Failure::Overload.into()),
+            Err(_) => Err(NoConnection::FULL),
         };
         match made {
             Ok(connection) => {
                 worker.pool.share(key, Rc::clone(&connection));
-                making.end(None);
+                drop(making);
                 return Ok(connection);
             }
             Err(failure) => {
-                making.end(Some(failure));
+                making.fail(failure);
                 return Err(failure);
             }
         }

@@ -222,7 +222,7 @@ impl Connection {
             );
             match ready!(read) {
                 Ok(read) if read > 0 => self.has_answered = true,
-                ended => return Poll::Ready(Err(self.ended(ended))),
+                ended => return Poll::Ready(Err(self.ended(&ended))),
             }
         }
     }
@@ -237,7 +237,7 @@ impl Connection {
     }
 
     /// What it means that the connection ended before the answer's head.
-    fn ended(&self, how: io::Result<usize>) -> SendError {
+    fn ended(&self, how: &io::Result<usize>) -> SendError {
         tracing::debug!(?how, "an endpoint did not answer");
         if !self.outbox.has_written() {
             SendError::Unsent

@@ -1,12 +1,11 @@
 //! Rules of the evidence step beyond the ranges of its numbers.
 
-use crds::GoDuration;
 use crds::sluice::Evidence;
 
 use crate::document::report::Report;
 
 pub(super) fn evidence(evidence: &Evidence, path: &str, report: &mut Report<'_>) {
-    let longest: GoDuration = evidence
+    let longest = evidence
         .max_duration
         .unwrap_or(Evidence::DEFAULT_MAX_DURATION);
     if let Some(least) = evidence.min_duration

@@ -135,3 +135,23 @@ pub(crate) fn refusing() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     listener.local_addr().unwrap()
 }
+
+/// Runs `serve` with a socket that listens, on a thread of its own that goes on until the process ends. Gives the socket's
+/// address.
+pub(crate) fn on_its_own_runtime<W>(
+    serve: impl FnOnce(tokio::net::TcpListener) -> W + Send + 'static,
+) -> SocketAddr
+where
+    W: Future<Output = ()> + 'static,
+{
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    listener.set_nonblocking(true).unwrap();
+    thread::spawn(move || {
+        super::run(async move {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            serve(listener).await;
+        });
+    });
+    address
+}
