@@ -9,6 +9,7 @@
 )]
 
 mod corpus;
+mod downgrade;
 mod exchanges;
 mod failures;
 mod floods;
