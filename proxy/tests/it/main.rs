@@ -10,6 +10,7 @@
 
 mod clients;
 mod corpus;
+mod downgrade;
 mod exchanges;
 mod failures;
 mod floods;
