@@ -14,6 +14,7 @@ mod floods;
 mod grpc;
 mod headers;
 mod http2_origins;
+mod policies;
 mod routing;
 mod shutdown;
 mod support;
