@@ -20,6 +20,7 @@ mod http2_origins;
 mod limits;
 mod origins;
 mod origins_http2;
+mod policies;
 mod routing;
 mod shutdown;
 mod support;
