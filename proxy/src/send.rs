@@ -215,7 +215,9 @@ impl Delivery<'_> {
             match in_time(&self.ask.watch, self.exchange(pick.address(), may_reuse)).await {
                 Ok(exchange) => return Ok((exchange, pick)),
                 Err(NoConnection::Exhausted) => return Err(NoAnswer::Client(Refusal::Shed)),
-                Err(NoConnection::FULL) => return Err(NoAnswer::Version(Failure::Overload)),
+                Err(NoConnection::Version(Failure::Overload)) => {
+                    return Err(NoAnswer::Version(Failure::Overload));
+                }
                 Err(NoConnection::Version(reason)) => {
                     tried.push(pick.address());
                     let now = self.now();
@@ -249,7 +251,7 @@ impl Delivery<'_> {
         if policy.protocol == Protocol::Http2 {
             self.ask.watch.enter(Phase::Connect);
             let connection = match self.shared(&key).await {
-                Err(NoConnection::FULL) => self.wait_for_stream(&key).await?,
+                Err(NoConnection::Version(Failure::Overload)) => self.wait_for_stream(&key).await?,
                 made => made?,
             };
             return Ok(Exchange::Http2(Box::new(http2::Call::new(connection))));
@@ -281,27 +283,27 @@ impl Delivery<'_> {
         let _waiting = self
             .service
             .admit(Limit::Pending)
-            .map_err(|_| NoConnection::FULL)?;
+            .map_err(|_| Failure::Overload)?;
         let freed = async {
             loop {
                 let freed = worker.pool.freed();
                 match self.shared(key).await {
-                    Err(NoConnection::FULL) => freed.await,
+                    Err(NoConnection::Version(Failure::Overload)) => freed.await,
                     made => return made,
                 }
             }
         };
         let waited = timeout(worker.timeouts.connect, freed).await;
-        waited.unwrap_or(Err(NoConnection::FULL))
+        waited.unwrap_or(Err(Failure::Overload.into()))
     }
 
     /// Waits until the Service may have one more connection, or one is idle.
-    async fn wait_for_room(&self, key: &Key) -> Result<Room, NoConnection> {
+    async fn wait_for_room(&self, key: &Key) -> Result<Room, Failure> {
         let worker = &self.ask.client.worker;
         let _waiting = self
             .service
             .admit(Limit::Pending)
-            .map_err(|_| NoConnection::FULL)?;
+            .map_err(|_| Failure::Overload)?;
         let freed = async {
             loop {
                 worker.pool.freed().await;
@@ -314,7 +316,7 @@ impl Delivery<'_> {
             }
         };
         let waited = timeout(worker.timeouts.connect, freed).await;
-        waited.map_err(|_| NoConnection::FULL)
+        waited.map_err(|_| Failure::Overload)
     }
 }
 

@@ -48,11 +48,6 @@ pub(crate) enum NoConnection {
     Exhausted,
 }
 
-impl NoConnection {
-    /// The Service has as many connections as it may have.
-    pub(crate) const FULL: Self = Self::Version(Failure::Overload);
-}
-
 impl From<Failure> for NoConnection {
     fn from(failure: Failure) -> Self {
         Self::Version(failure)

@@ -51,7 +51,7 @@ pub(crate) async fn http2(
                 let slot = Slot::new(permit, worker);
                 within(worker.timeouts.connect, handshake(worker, &key, slot)).await
             }
-            Err(_) => Err(NoConnection::FULL),
+            Err(_) => Err(Failure::Overload.into()),
         };
         match made {
             Ok(connection) => {

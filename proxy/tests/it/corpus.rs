@@ -6,10 +6,12 @@
 mod reader;
 
 use crate::support::{
+    http2,
     recorder::{ASKED, Recorder, SCRIPTED, Script, Seen, messages},
     strict::{Message, Next, Strict},
     world::{self, World},
 };
+use http::Request;
 use reader::{Case, End};
 use std::sync::Arc;
 use traffic::{
@@ -218,13 +220,28 @@ fn visible(case: &Case) -> (Vec<(String, Vec<u8>)>, End) {
     (visible, case.end)
 }
 
-fn response_case(course: &mut Course, case: &Case) -> Result<(), String> {
+/// What the origin answers.
+fn script(case: &Case) -> Script {
     let head = String::from_utf8_lossy(&case.bytes).to_lowercase();
     let is_framed = head.contains("content-length:") || head.contains("transfer-encoding:");
-    course.recorder.set(Script {
+    Script {
         bytes: case.bytes.clone(),
         is_last: case.end == End::Incomplete || (case.end == End::Closed && !is_framed),
-    });
+    }
+}
+
+/// What the origin is to see, `asked` for last.
+fn expected_at_origin(case: &Case, asked: String) -> Vec<(String, Vec<u8>)> {
+    // An end without a byte may be that of an idle connection, so that the request is sent again.
+    let times = if case.bytes.is_empty() { 2 } else { 1 };
+    let request = format!("{} {SCRIPTED}", case.method);
+    let mut expected = vec![(request, Vec::new()); times];
+    expected.push((asked, Vec::new()));
+    expected
+}
+
+fn response_case(course: &mut Course, case: &Case) -> Result<(), String> {
+    course.recorder.set(script(case));
     let mut client = course.connect();
     let request = format!("{} {SCRIPTED}", case.method);
     client.send(format!("{request} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
@@ -249,20 +266,16 @@ fn response_case(course: &mut Course, case: &Case) -> Result<(), String> {
     }
     let asked = course.sentinel(&mut course.connect())?;
     let seen = course.recorder.take();
-    // An end without a byte may be that of an idle connection, so that the request is sent again.
-    let times = if case.bytes.is_empty() { 2 } else { 1 };
-    let mut expected = vec![(request, Vec::new()); times];
-    expected.push((asked, Vec::new()));
-    check_seen(&seen, &expected)?;
-    let is_reused = seen[times - 1].connection == seen[times].connection;
+    check_seen(&seen, &expected_at_origin(case, asked))?;
+    let is_reused = seen[seen.len() - 2].connection == seen[seen.len() - 1].connection;
     if is_reused != (end == End::Open) {
         return Err(format!("the connection was used again: {is_reused}"));
     }
     Ok(())
 }
 
-#[test]
-fn responses_reach_who_asked_for_them_and_nobody_else() {
+/// Nothing is sent again of which the endpoint may have seen something.
+fn course_of_responses() -> Course {
     let policy = BackendPolicy {
         retry: Retry {
             attempts: 0,
@@ -270,9 +283,61 @@ fn responses_reach_who_asked_for_them_and_nobody_else() {
         },
         ..BackendPolicy::default()
     };
-    let mut course = Course::start(Recorder::start(), true, policy);
+    Course::start(Recorder::start(), true, policy)
+}
+
+#[test]
+fn responses_reach_who_asked_for_them_and_nobody_else() {
+    let mut course = course_of_responses();
     for case in reader::read("http1/responses") {
         let result = response_case(&mut course, &case);
+        course.recorder.take();
+        course.note(&case, result);
+    }
+    course.end();
+}
+
+/// An answer to an HTTP/2 client is the one that came by HTTP/1, or the stream is reset.
+fn response_case_by_http2(course: &mut Course, case: &Case) -> Result<(), String> {
+    course.recorder.set(script(case));
+    let request = Request::builder()
+        .method(&*case.method)
+        .uri(format!("http://a{SCRIPTED}"))
+        .body(());
+    let answer = http2::ask(course.world.address(), request.unwrap(), b"");
+    let (mut messages, end) = visible(case);
+    let expected = match end {
+        End::Open | End::Closed | End::Excess => messages.pop(),
+        End::Refused(status) => Some((status.to_string(), Vec::new())),
+        End::Broken | End::Incomplete => None,
+    };
+    match (answer, expected) {
+        (Ok(answer), Some((status, body))) => {
+            let names = ["connection", "keep-alive", "transfer-encoding", "upgrade"];
+            if let Some(name) = names.iter().find(|it| answer.headers.contains_key(**it)) {
+                return Err(format!("an HTTP/2 answer has {name}"));
+            }
+            let is_same = answer.body == body || matches!(end, End::Refused(_));
+            if answer.status.to_string() != status || !is_same {
+                return Err(format!("a client got {answer:?}, not {status} {body:?}"));
+            }
+        }
+        (Ok(answer), None) if answer.status == 502 => {}
+        (Err(error), None) if error.is_reset() => {}
+        (answer, expected) => {
+            return Err(format!("a client got {answer:?}, not {expected:?}"));
+        }
+    }
+    let asked = course.sentinel(&mut course.connect())?;
+    let seen = course.recorder.take();
+    check_seen(&seen, &expected_at_origin(case, asked))
+}
+
+#[test]
+fn responses_reach_clients_of_http2() {
+    let mut course = course_of_responses();
+    for case in reader::read("http1/responses") {
+        let result = response_case_by_http2(&mut course, &case);
         course.recorder.take();
         course.note(&case, result);
     }

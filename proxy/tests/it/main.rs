@@ -10,6 +10,7 @@
 
 mod clients;
 mod corpus;
+mod downgrade;
 mod exchanges;
 mod failures;
 mod floods;
@@ -19,6 +20,7 @@ mod http2_origins;
 mod limits;
 mod origins;
 mod origins_http2;
+mod policies;
 mod routing;
 mod shutdown;
 mod support;

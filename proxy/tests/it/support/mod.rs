@@ -1,6 +1,5 @@
 //! What the tests are made of.
 
-pub(crate) mod certificates;
 pub(crate) mod frames;
 pub(crate) mod grpc;
 pub(crate) mod http2;

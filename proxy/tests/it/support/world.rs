@@ -106,17 +106,26 @@ impl World {
 
     /// Begins a split of everything.
     pub(crate) fn split(&self, stable: SocketAddr, canary: SocketAddr) -> SplitBuilder<'_> {
-        let split = Split {
+        let stable = self.backend(Role::Stable, &[stable]);
+        let canary = self.backend(Role::Canary, &[canary]);
+        SplitBuilder {
+            world: self,
+            split: self.split_of(stable, canary),
+        }
+    }
+
+    /// A split of these that gives the canary nothing.
+    pub(crate) fn split_of(&self, stable: Backend, canary: Backend) -> Split {
+        Split {
             rollout: rollout(),
-            stable: self.backend(Role::Stable, &[stable]),
-            canary: Some(self.backend(Role::Canary, &[canary])),
+            stable,
+            canary: Some(canary),
             weight: Weight::ZERO,
             rules: Vec::new(),
             sticky: None,
             tickets: self.stats.tickets(&rollout()),
             rescue: false,
-        };
-        SplitBuilder { world: self, split }
+        }
     }
 
     /// What was counted for `role`, once no request is under way any more.
