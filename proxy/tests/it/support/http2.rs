@@ -118,6 +118,7 @@ where
             loop {
                 let (tcp, _) = listener.accept().await.unwrap();
                 accepted.fetch_add(1, SeqCst);
+                tcp.set_nodelay(true).unwrap();
                 let answer = Arc::clone(&answer);
                 spawn_local(async move {
                     let Ok(mut connection) = h2::server::handshake(tcp).await else {
