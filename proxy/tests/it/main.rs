@@ -10,6 +10,7 @@
 
 mod exchanges;
 mod failures;
+mod filters;
 mod floods;
 mod grpc;
 mod headers;
@@ -18,4 +19,5 @@ mod policies;
 mod routing;
 mod shutdown;
 mod support;
+mod tunnels;
 mod versions;
