@@ -31,6 +31,7 @@ pub(crate) use encode::Encoder;
 use encode::{Overrun, Short};
 pub(crate) use framing::{Framing, FramingFault};
 pub(crate) use head::{HeadFault, HeadLimits, HeadReader};
+pub(crate) use host::is_host;
 pub(crate) use preface::{Preface, is_http2_preface};
 pub(crate) use request::{RequestFault, RequestHead};
 #[cfg(test)]

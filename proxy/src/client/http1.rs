@@ -167,7 +167,7 @@ enum Ended {
     /// In order for us, but the client may still be sending.
     Unread,
     /// It became a tunnel.
-    Tunnel(Tunnel),
+    Tunnel(Box<Tunnel>),
     /// It failed, or took too long.
     Broken,
 }
@@ -352,7 +352,8 @@ async fn answer(
         && !is_last
         && !holds_back
         && !client.worker.is_draining()
-        && response.body().lets_stay();
+        && response.body().lets_stay()
+        && self::framing(&reader, &response) != Framing::UntilClose;
     let written = write(io, &reader, &mut response, keep_alive).await;
     let (parts, body) = response.into_parts();
     io.spares.put_map(parts.headers);
@@ -404,7 +405,7 @@ async fn write(
     let is_tunnel = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     let mut encoder = {
         let mut outbox = io.outbox.borrow_mut();
-        let keep_alive = keep_alive && framing != Framing::UntilClose || is_tunnel;
+        let keep_alive = keep_alive || is_tunnel;
         let (status, headers) = (response.status(), response.headers());
         outbox.lend(&io.spares);
         let reason = response.extensions().get::<Reason>();

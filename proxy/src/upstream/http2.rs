@@ -13,7 +13,11 @@ use h2::{
     Reason, RecvStream, SendStream,
     client::{ResponseFuture, SendRequest},
 };
-use http::{Request, StatusCode, Uri, Version, header::CONTENT_LENGTH, request, uri};
+use http::{
+    HeaderValue, Request, StatusCode, Uri, Version,
+    header::{CONNECTION, CONTENT_LENGTH, HOST},
+    request, uri,
+};
 use std::{
     cell::Cell,
     future::Future,
@@ -113,12 +117,10 @@ impl Call {
     pub(super) fn begin(&mut self, head: &request::Parts, body: &RequestBody) {
         let mut request = Request::new(());
         *request.method_mut() = head.method.clone();
-        *request.uri_mut() = absolute(head, &self.connection.scheme);
-        *request.version_mut() = Version::HTTP_2;
+        *request.headers_mut() = head.headers.clone();
+        address(&mut request, head, &self.connection.scheme);
         let headers = request.headers_mut();
-        *headers = head.headers.clone();
-        headers.remove(http::header::HOST);
-        headers.remove(http::header::CONNECTION);
+        headers.remove(CONNECTION);
         if let Framing::Length(length) = body.framing() {
             headers.insert(CONTENT_LENGTH, length.into());
         }
@@ -247,16 +249,23 @@ impl Drop for Call {
     }
 }
 
-/// RFC 9113 section 8.3.1: scheme and authority are part of the request.
-fn absolute(head: &request::Parts, scheme: &uri::Scheme) -> Uri {
-    let host = head.headers.get(http::header::HOST);
-    let authority = host.and_then(|host| uri::Authority::try_from(host.as_bytes()).ok());
+/// Says what `request` is for. Its authority stands in the place of `Host` (RFC 9113 section 8.3.1). Where it has none, as
+/// with HTTP/1.0, none is said; h2 takes that only from who passes on what came by another version. A host that is none
+/// in a URI, such as one with a `%`, stays where it is.
+fn address(request: &mut Request<()>, head: &request::Parts, scheme: &uri::Scheme) {
+    let host = head.headers.get(HOST).map(HeaderValue::as_bytes);
+    let authority = host.and_then(|host| uri::Authority::try_from(host).ok());
     let mut parts = head.uri.clone().into_parts();
+    *request.version_mut() = Version::HTTP_11;
     if let Some(authority) = authority {
         parts.scheme = Some(scheme.clone());
         parts.authority = Some(authority);
+        *request.version_mut() = Version::HTTP_2;
     }
-    Uri::from_parts(parts).unwrap_or_else(|_| head.uri.clone())
+    if request.version() == Version::HTTP_2 || host.is_some_and(<[u8]>::is_empty) {
+        request.headers_mut().remove(HOST);
+    }
+    *request.uri_mut() = Uri::from_parts(parts).unwrap_or_else(|_| head.uri.clone());
 }
 
 fn failure(error: &h2::Error, may_be_stale: bool) -> SendError {

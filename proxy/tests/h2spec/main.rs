@@ -26,7 +26,7 @@ use std::{
     process::{Command, Stdio},
     sync::Once,
 };
-use support::{certificates::Certificates, origin, world};
+use support::{origin, tls::Authority, world};
 
 /// Cases that do not pass in plain text. Who sends `INVALID CONNECTION PREFACE` there speaks HTTP/1 as far as the listener,
 /// which speaks that too, can tell, and gets a 400. h2spec does not take that for the end that it is.
@@ -92,10 +92,11 @@ fn all_cases_pass_over_plain_tcp_and_over_tls() {
     if !asked_for() {
         return;
     }
-    let certificates = Certificates::new(&["localhost"]);
+    let authority = Authority::new("authority");
+    let certificate = authority.sign("localhost");
     let world = world::start_with(1, |config| {
         let mut tls = Listener::plain("tls", (Ipv4Addr::LOCALHOST, 0).into());
-        tls.tls = Some(certificates.listener());
+        tls.tls = Some(authority.listener(&[&certificate]));
         config.listeners.push(tls);
     });
     let origin = origin::http().body("hello").run();

@@ -8,6 +8,9 @@
     reason = "a test that is surprised ends"
 )]
 
+mod clients;
+mod corpus;
+mod downgrade;
 mod exchanges;
 mod failures;
 mod filters;
@@ -15,6 +18,9 @@ mod floods;
 mod grpc;
 mod headers;
 mod http2_origins;
+mod limits;
+mod origins;
+mod origins_http2;
 mod policies;
 mod routing;
 mod shutdown;

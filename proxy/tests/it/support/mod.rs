@@ -1,11 +1,12 @@
 //! What the tests are made of.
 
-pub(crate) mod certificates;
 pub(crate) mod frames;
 pub(crate) mod grpc;
 pub(crate) mod http2;
 pub(crate) mod origin;
+pub(crate) mod recorder;
 pub(crate) mod speak;
+pub(crate) mod strict;
 pub(crate) mod tls;
 pub(crate) mod wire;
 pub(crate) mod world;
