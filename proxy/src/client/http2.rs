@@ -85,18 +85,19 @@ async fn drive(client: &Rc<Client>, mut connection: Connection<Metered, Bytes>) 
     poll_fn(|context| {
         let _ = drain.as_mut().poll(context);
         loop {
-            match connection.poll_accept(context) {
+            let has_accepted = match connection.poll_accept(context) {
                 Poll::Ready(Some(Ok((request, respond)))) => {
                     served += 1;
                     spawn_local(answer(Rc::clone(client), request, respond, open.begin()));
+                    true
                 }
                 Poll::Ready(Some(Err(error))) => {
                     tracing::debug!(%error, "an HTTP/2 connection broke off");
                     return Poll::Ready(());
                 }
                 Poll::Ready(None) => return Poll::Ready(()),
-                Poll::Pending => {}
-            }
+                Poll::Pending => false,
+            };
             let limit = worker.limits.requests_per_connection;
             let patience = match is_ending {
                 false => worker.timeouts.keep_alive,
@@ -114,6 +115,10 @@ async fn drive(client: &Rc<Client>, mut connection: Connection<Metered, Bytes>) 
                 open.touch();
                 // The end is written by the next turn.
                 connection.graceful_shutdown();
+                continue;
+            }
+            if has_accepted {
+                // More may have come with it, of which nothing else would tell.
                 continue;
             }
             if alarm.is_elapsed() || deadline < alarm.deadline() {

@@ -9,12 +9,18 @@
 )]
 
 mod corpus;
+mod clients;
 mod downgrade;
 mod exchanges;
 mod failures;
 mod floods;
 mod grpc;
 mod headers;
+mod http2_origins;
+mod limits;
+mod origins;
+mod origins_http2;
 mod routing;
 mod shutdown;
 mod support;
+mod versions;

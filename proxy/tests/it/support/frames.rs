@@ -3,7 +3,7 @@
 use super::PATIENCE;
 use std::{
     io::{ErrorKind, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
 };
 
 pub(crate) const DATA: u8 = 0;
@@ -203,10 +203,4 @@ pub(crate) fn origin(
             serve(peer);
         }
     })
-}
-
-/// An address that nobody accepts from, and its listener.
-pub(crate) fn unaccepted() -> (SocketAddr, TcpListener) {
-    let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).unwrap();
-    (listener.local_addr().unwrap(), listener)
 }

@@ -80,13 +80,21 @@ pub(crate) async fn read(stream: &mut RecvStream) -> Result<Vec<u8>, h2::Error> 
 }
 
 /// Sends a whole body, as there is room for it.
-pub(crate) async fn send(stream: &mut SendStream<Bytes>, mut body: Bytes) -> Result<(), h2::Error> {
-    while !body.is_empty() {
-        stream.reserve_capacity(body.len());
+pub(crate) async fn send(stream: &mut SendStream<Bytes>, body: Bytes) -> Result<(), h2::Error> {
+    send_part(stream, body).await?;
+    stream.send_data(Bytes::new(), true)
+}
+
+/// Sends a part of a body, as there is room for it.
+pub(crate) async fn send_part(
+    stream: &mut SendStream<Bytes>,
+    mut part: Bytes,
+) -> Result<(), h2::Error> {
+    while !part.is_empty() {
+        stream.reserve_capacity(part.len());
         let room = poll_fn(|context| stream.poll_capacity(context)).await;
         let room = room.ok_or(h2::Reason::CANCEL)??;
-        let part = body.split_to(room.min(body.len()));
-        stream.send_data(part, body.is_empty())?;
+        stream.send_data(part.split_to(room.min(part.len())), false)?;
     }
     Ok(())
 }

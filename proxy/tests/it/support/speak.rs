@@ -355,8 +355,13 @@ async fn serve_http2(socket: Box<dyn Socket>, answer: Rc<impl Fn(Message) -> Mes
             let (parts, body) = request.into_parts();
             let mut message = Message::ask(parts.method.as_str(), &parts.uri.to_string());
             message.headers = parts.headers;
+            let is_head = message.method == Method::HEAD;
             if message.read_http2(body).await.is_ok() {
-                let _ = reply_http2(respond, answer(message));
+                let mut reply = answer(message);
+                if is_head {
+                    (reply.body, reply.trailers) = (Vec::new(), None);
+                }
+                let _ = reply_http2(respond, reply);
             }
         });
     }

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 use traffic::{
-    Backend, BackendId, BackendPolicy, Role, RolloutId, Route, RouteTable, Routes, Split,
+    Actions, Backend, BackendId, BackendPolicy, Role, RolloutId, Route, RouteTable, Routes, Split,
     SplitRule, Stats, Sticky, Target, Weight,
     matches::{HostMatch, PathMatch, RequestMatch},
     stats::Totals,
@@ -92,6 +92,16 @@ impl World {
             ..self.backend(Role::Stable, endpoints)
         });
         self.publish(&[("/", target)], Vec::new());
+    }
+
+    /// Publishes a table whose only route leads everything to `target` and does `actions` to it.
+    pub(crate) fn route(&self, target: Target, actions: Actions) {
+        let route = Route {
+            actions: Arc::new(actions),
+            ..Route::plain(vec![HostMatch::Any], vec![RequestMatch::any()], target)
+        };
+        self.routes
+            .publish(RouteTable::new(vec![route], Vec::new()).unwrap());
     }
 
     /// Begins a split of everything.
