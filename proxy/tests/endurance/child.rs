@@ -147,7 +147,7 @@ fn answer(answers: &mut impl BufRead, begins: &str) -> String {
 pub(crate) fn all_descriptors() -> u64 {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
-    setrlimit(Resource::Nofile, limit.clone()).unwrap();
+    setrlimit(Resource::Nofile, limit).unwrap();
     limit.current.unwrap_or(u64::MAX)
 }
 

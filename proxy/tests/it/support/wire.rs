@@ -91,7 +91,7 @@ impl Client {
 
     /// Whether the other end has closed the connection, or closes it now, with nothing more to read.
     pub(crate) fn is_closed(&mut self) -> bool {
-        self.ahead.is_empty() && !self.read_more()
+        self.ahead() == 0 && !self.read_more()
     }
 
     /// How many bytes were read ahead.
