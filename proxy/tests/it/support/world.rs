@@ -140,10 +140,14 @@ impl World {
         self.totals(Role::Stable)
     }
 
+    /// What was counted for the stable version so far.
+    pub(crate) fn stable_now(&self) -> Totals {
+        self.stats.series(&rollout(), Role::Stable).totals()
+    }
+
     /// Requests under way at the stable version.
     pub(crate) fn in_flight(&self) -> u64 {
-        let series = self.stats.series(&rollout(), Role::Stable);
-        series.totals().in_flight
+        self.stable_now().in_flight
     }
 
     pub(crate) fn shutdown(self, deadline: Duration) -> proxy::Drained {
