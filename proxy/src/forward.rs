@@ -18,12 +18,14 @@ use traffic::{Found, Head};
 pub(crate) async fn forward(ask: &Ask, head: Parts, body: RequestBody) -> Response<ResponseBody> {
     let client = client_address(&ask.client.peer, &head.headers);
     let mut account = Account::begin(&ask.client, client, &head);
-    let (version, is_grpc) = (head.version, grpc::is_grpc(&head.headers));
+    let is_grpc = grpc::is_grpc(&head.headers);
     let answered = route(ask, client, head, body, &mut account).await;
     let mut response = match answered {
         Ok(response) => response,
         Err(refusal) => refusal.answer(ask, is_grpc, &mut account),
     };
+    // RFC 9110 section 7.6.3: the version that it came in, which is the endpoint's.
+    let version = response.version();
     request::add_via(response.headers_mut(), &ask.client.peer, version);
     if let Some(mut account) = account {
         account.answered(response.status(), response.headers());

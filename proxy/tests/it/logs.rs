@@ -225,7 +225,7 @@ fn a_tunnel_is_one_line_when_it_has_ended() {
 
 #[test]
 fn a_template_is_followed() {
-    let template = "%{client} \"%{method} %{path} %{protocol}\" %{status} %{request_header(x-a)} %{response_header(x-b)}";
+    let template = "%{client} \"%{method} %{path} %{protocol}\" %{status} %{req.x-a} %{resp.x-b}";
     let (world, folder) = logging(LogFormat::Template(template.into()));
     let origin = origin::answering(b"HTTP/1.1 200 OK\r\nx-b: two\r\ncontent-length: 0\r\n\r\n");
     world.serve(&[origin.address]);

@@ -129,24 +129,10 @@ fn endpoints_are_told_by_the_proxy_protocol_whose_connection_it_is() {
 #[test]
 fn endpoints_are_told_of_clients_as_far_as_these_are_believed() {
     let claims = "x-forwarded-for: 203.0.113.1, 192.0.2.9\r\nx-forwarded-proto: https\r\nx-request-id: mine\r\n";
-    for (what, trusted, hops, chain, proto, id_is_kept) in [
-        ("nobody", vec![], 0, "127.0.0.1", "http", false),
-        (
-            "network",
-            loopback(),
-            0,
-            "203.0.113.1, 192.0.2.9, 127.0.0.1",
-            "https",
-            true,
-        ),
-        (
-            "hops",
-            vec![],
-            1,
-            "203.0.113.1, 192.0.2.9, 127.0.0.1",
-            "https",
-            true,
-        ),
+    for (what, trusted, hops, proto, id_is_kept) in [
+        ("nobody", vec![], 0, "http", false),
+        ("network", loopback(), 0, "https", true),
+        ("hops", vec![], 1, "https", true),
     ] {
         let world = world::start_with(1, |config| {
             config.forwarding.trusted = trusted;
@@ -159,7 +145,9 @@ fn endpoints_are_told_of_clients_as_far_as_these_are_believed() {
         let answer = world.connect().get("/", claims);
         assert_eq!(answer.header("via"), Some("1.1 edge"), "{what}");
         let seen = origin.seen().remove(0);
-        assert_eq!(seen.header("x-forwarded-for"), Some(chain), "{what}");
+        // Who is believed or not, the chain is passed on; the last of it is what this proxy saw itself.
+        let chain = Some("203.0.113.1, 192.0.2.9, 127.0.0.1");
+        assert_eq!(seen.header("x-forwarded-for"), chain, "{what}");
         assert_eq!(seen.header("x-forwarded-proto"), Some(proto), "{what}");
         assert_eq!(seen.header("via"), Some("1.1 edge"), "{what}");
         let forwarded = seen.header("forwarded").unwrap();
