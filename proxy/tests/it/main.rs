@@ -8,8 +8,8 @@
     reason = "a test that is surprised ends"
 )]
 
-mod corpus;
 mod clients;
+mod corpus;
 mod downgrade;
 mod exchanges;
 mod failures;
