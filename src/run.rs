@@ -2,6 +2,7 @@
 
 mod config;
 mod control;
+mod descriptors;
 pub(crate) mod documents;
 mod ending;
 mod notify;
@@ -98,6 +99,7 @@ pub(crate) fn take_over(files: &[PathBuf]) -> Result<Running, StartError> {
 
 /// Runs the files until the process is asked to end, or another one takes over.
 pub(crate) fn run(args: &RunArgs) -> ExitCode {
+    descriptors::allow_all();
     let started = match args.takeover {
         true => take_over(&args.files),
         false => start(&args.files),

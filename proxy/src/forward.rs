@@ -66,7 +66,9 @@ async fn route(
     }
     let way = Way::begin(ask, &view, &chosen, &seen);
     let prepared = Prepared::new(ask, &mut head, &body, &mut passage);
-    mirror::copy(ask, &view, &found, &head, &mut body);
+    if !prepared.asks_to_upgrade() {
+        mirror::copy(ask, &view, &found, &head, &mut body);
+    }
     let answered = way.go(&prepared, &mut head, body, account).await;
     worker.spares.put_map(head.headers);
     let mut response = answered.map_err(|refusal| refusal.edited(&passage))?;

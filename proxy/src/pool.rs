@@ -3,7 +3,7 @@
 use crate::{
     PoolLimits,
     balance::Permit,
-    upstream::{http1, http2},
+    upstream::{NoConnection, http1, http2},
     worker::Worker,
 };
 use std::{
@@ -19,7 +19,7 @@ use tokio::{
     time::Instant,
 };
 use traffic::{
-    BackendPolicy, Failure,
+    BackendPolicy,
     policy::{BackendTls, Protocol, ProxyProtocol},
 };
 
@@ -119,13 +119,13 @@ struct Shared {
 #[derive(Debug, Default)]
 pub(crate) struct Connecting {
     done: Notify,
-    failure: Cell<Option<Failure>>,
+    failure: Cell<Option<NoConnection>>,
 }
 
 impl Connecting {
     /// Waits until the connection is there, or cannot be made. When whoever made it has given up, there is none, and no
     /// failure either.
-    pub(crate) async fn wait(&self) -> Result<(), Failure> {
+    pub(crate) async fn wait(&self) -> Result<(), NoConnection> {
         self.done.notified().await;
         self.failure.get().map_or(Ok(()), Err)
     }
@@ -290,12 +290,12 @@ impl Pool {
 pub(crate) struct Making<'a> {
     pool: &'a Pool,
     key: Key,
-    failure: Option<Failure>,
+    failure: Option<NoConnection>,
 }
 
 impl Making<'_> {
     /// It could not be made.
-    pub(crate) fn fail(mut self, failure: Failure) {
+    pub(crate) fn fail(mut self, failure: NoConnection) {
         self.failure = Some(failure);
     }
 }

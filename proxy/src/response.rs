@@ -42,7 +42,7 @@ enum Kind {
     /// What an endpoint sends.
     Passing(Box<Passing>),
     /// None: the connection becomes a tunnel.
-    Tunnel(Tunnel),
+    Tunnel(Box<Tunnel>),
 }
 
 impl ResponseBody {
@@ -96,7 +96,7 @@ impl ResponseBody {
 
     /// No body: the connection becomes `tunnel` after the head.
     pub(crate) fn tunnel(tunnel: Tunnel) -> Self {
-        Self::of(Kind::Tunnel(tunnel))
+        Self::of(Kind::Tunnel(Box::new(tunnel)))
     }
 
     /// Whether the client's connection may carry another request.
@@ -169,7 +169,7 @@ impl ResponseBody {
     }
 
     /// The tunnel that the connection becomes, if it does.
-    pub(crate) fn into_tunnel(self) -> Option<Tunnel> {
+    pub(crate) fn into_tunnel(self) -> Option<Box<Tunnel>> {
         match self.kind {
             Kind::Tunnel(mut tunnel) => {
                 tunnel.keep(self.account, self.permit);

@@ -8,7 +8,7 @@ use crate::{
     client::Ask,
     lane::Dispatched,
     pool::{Key, Proxied},
-    upstream::{Answer, Exchange, SendError, connect, http2},
+    upstream::{Answer, Exchange, NoConnection, SendError, connect, http2},
     watch::{Phase, Watch},
 };
 use http::{Version, request};
@@ -214,8 +214,11 @@ impl Delivery<'_> {
             };
             match in_time(&self.ask.watch, self.exchange(pick.address(), may_reuse)).await {
                 Ok(exchange) => return Ok((exchange, pick)),
-                Err(Failure::Overload) => return Err(NoAnswer::Version(Failure::Overload)),
-                Err(reason) => {
+                Err(NoConnection::Exhausted) => return Err(NoAnswer::Client(Refusal::Shed)),
+                Err(NoConnection::Version(Failure::Overload)) => {
+                    return Err(NoAnswer::Version(Failure::Overload));
+                }
+                Err(NoConnection::Version(reason)) => {
                     tried.push(pick.address());
                     let now = self.now();
                     pick.end(Seen::ConnectFailure, Duration::ZERO, now);
@@ -230,7 +233,11 @@ impl Delivery<'_> {
     }
 
     /// A connection to `address`: an idle one, or one that is made.
-    async fn exchange(&self, address: SocketAddr, may_reuse: bool) -> Result<Exchange, Failure> {
+    async fn exchange(
+        &self,
+        address: SocketAddr,
+        may_reuse: bool,
+    ) -> Result<Exchange, NoConnection> {
         let client = &self.ask.client;
         let worker = &client.worker;
         let policy = &self.backend.policy;
@@ -244,7 +251,7 @@ impl Delivery<'_> {
         if policy.protocol == Protocol::Http2 {
             self.ask.watch.enter(Phase::Connect);
             let connection = match self.shared(&key).await {
-                Err(Failure::Overload) => self.wait_for_stream(&key).await?,
+                Err(NoConnection::Version(Failure::Overload)) => self.wait_for_stream(&key).await?,
                 made => made?,
             };
             return Ok(Exchange::Http2(Box::new(http2::Call::new(connection))));
@@ -265,13 +272,13 @@ impl Delivery<'_> {
     }
 
     /// A connection with room for one more request.
-    async fn shared(&self, key: &Key) -> Result<Rc<http2::Connection>, Failure> {
+    async fn shared(&self, key: &Key) -> Result<Rc<http2::Connection>, NoConnection> {
         let permit = || self.service.admit(Limit::Connections);
         connect::http2(&self.ask.client.worker, key.clone(), permit).await
     }
 
     /// Waits until the Service may have one more connection, or one has room for one more request.
-    async fn wait_for_stream(&self, key: &Key) -> Result<Rc<http2::Connection>, Failure> {
+    async fn wait_for_stream(&self, key: &Key) -> Result<Rc<http2::Connection>, NoConnection> {
         let worker = &self.ask.client.worker;
         let _waiting = self
             .service
@@ -281,13 +288,13 @@ impl Delivery<'_> {
             loop {
                 let freed = worker.pool.freed();
                 match self.shared(key).await {
-                    Err(Failure::Overload) => freed.await,
+                    Err(NoConnection::Version(Failure::Overload)) => freed.await,
                     made => return made,
                 }
             }
         };
         let waited = timeout(worker.timeouts.connect, freed).await;
-        waited.unwrap_or(Err(Failure::Overload))
+        waited.unwrap_or(Err(Failure::Overload.into()))
     }
 
     /// Waits until the Service may have one more connection, or one is idle.
@@ -316,11 +323,11 @@ impl Delivery<'_> {
 /// What `work` gives, unless the request's time is over before.
 async fn in_time<T>(
     watch: &Watch,
-    work: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
+    work: impl Future<Output = Result<T, NoConnection>>,
+) -> Result<T, NoConnection> {
     let mut work = pin!(work);
     poll_fn(|context| match work.as_mut().poll(context) {
-        Poll::Pending if watch.is_over() => Poll::Ready(Err(Failure::ResponseTimeout)),
+        Poll::Pending if watch.is_over() => Poll::Ready(Err(Failure::ResponseTimeout.into())),
         polled => polled,
     })
     .await

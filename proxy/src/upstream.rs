@@ -39,6 +39,21 @@ pub(crate) enum SendError {
     Stalled,
 }
 
+/// Why there is no connection to an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoConnection {
+    /// The version failed.
+    Version(Failure),
+    /// This process has no descriptor, port or memory left for one. That is no endpoint's doing.
+    Exhausted,
+}
+
+impl From<Failure> for NoConnection {
+    fn from(failure: Failure) -> Self {
+        Self::Version(failure)
+    }
+}
+
 /// The head of an answer.
 #[derive(Debug)]
 pub(crate) struct Answer {

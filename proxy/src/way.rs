@@ -92,6 +92,11 @@ impl Prepared {
         passage.edit_request(head);
         Self { upgrade, is_grpc }
     }
+
+    /// Whether the client asks to speak another protocol than HTTP from then on.
+    pub(crate) fn asks_to_upgrade(&self) -> bool {
+        self.upgrade.is_some()
+    }
 }
 
 /// The way to a version, and back.

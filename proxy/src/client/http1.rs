@@ -167,7 +167,7 @@ enum Ended {
     /// In order for us, but the client may still be sending.
     Unread,
     /// It became a tunnel.
-    Tunnel(Tunnel),
+    Tunnel(Box<Tunnel>),
     /// It failed, or took too long.
     Broken,
 }

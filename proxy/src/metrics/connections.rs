@@ -57,7 +57,7 @@ const HANDSHAKES_FAILED: About = about(
 );
 const SHED: About = about(
     "sluice_shed_requests",
-    "Requests answered with 503 because the process held more memory than it may",
+    "Requests answered with 503 for lack of memory, descriptors or ports",
 );
 const RESCUED: About = about(
     "sluice_rescued_requests",

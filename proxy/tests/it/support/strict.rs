@@ -69,6 +69,7 @@ fn invalid<T>(what: &str, line: &[u8]) -> Result<T, Stop> {
 }
 
 /// How the body of a message is framed.
+#[derive(Clone, Copy)]
 enum Body {
     None,
     Length(usize),

@@ -105,6 +105,17 @@ impl Authority {
         config
     }
 
+    /// A client that knows no newer TLS than 1.2, and shows `pair`.
+    pub(crate) fn old_client(&self, pair: &Pair) -> ClientConfig {
+        let (chain, key) = pair.parts();
+        ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&rustls::version::TLS12])
+            .unwrap()
+            .with_root_certificates(self.roots())
+            .with_client_auth_cert(chain, key)
+            .unwrap()
+    }
+
     /// A server that shows `pair` and takes `alpn`, and clients with a certificate of this authority only, if it `demands`
     /// one.
     pub(crate) fn server(&self, alpn: &[&str], pair: &Pair, demands: bool) -> Arc<ServerConfig> {

@@ -94,6 +94,11 @@ impl Client {
         self.ahead.is_empty() && !self.read_more()
     }
 
+    /// How many bytes were read ahead.
+    pub(crate) fn ahead(&self) -> usize {
+        self.ahead.len()
+    }
+
     /// Throws away what was read ahead.
     pub(crate) fn discard(&mut self) {
         self.ahead.clear();

@@ -106,17 +106,26 @@ impl World {
 
     /// Begins a split of everything.
     pub(crate) fn split(&self, stable: SocketAddr, canary: SocketAddr) -> SplitBuilder<'_> {
-        let split = Split {
+        let stable = self.backend(Role::Stable, &[stable]);
+        let canary = self.backend(Role::Canary, &[canary]);
+        SplitBuilder {
+            world: self,
+            split: self.split_of(stable, canary),
+        }
+    }
+
+    /// A split of these that gives the canary nothing.
+    pub(crate) fn split_of(&self, stable: Backend, canary: Backend) -> Split {
+        Split {
             rollout: rollout(),
-            stable: self.backend(Role::Stable, &[stable]),
-            canary: Some(self.backend(Role::Canary, &[canary])),
+            stable,
+            canary: Some(canary),
             weight: Weight::ZERO,
             rules: Vec::new(),
             sticky: None,
             tickets: self.stats.tickets(&rollout()),
             rescue: false,
-        };
-        SplitBuilder { world: self, split }
+        }
     }
 
     /// What was counted for `role`, once no request is under way any more.
@@ -131,10 +140,14 @@ impl World {
         self.totals(Role::Stable)
     }
 
+    /// What was counted for the stable version so far.
+    pub(crate) fn stable_now(&self) -> Totals {
+        self.stats.series(&rollout(), Role::Stable).totals()
+    }
+
     /// Requests under way at the stable version.
     pub(crate) fn in_flight(&self) -> u64 {
-        let series = self.stats.series(&rollout(), Role::Stable);
-        series.totals().in_flight
+        self.stable_now().in_flight
     }
 
     pub(crate) fn shutdown(self, deadline: Duration) -> proxy::Drained {

@@ -1,0 +1,96 @@
+//! Connections that wait.
+
+use crate::{
+    asked_for,
+    child::{Child, Plan, all_descriptors},
+    support::{
+        frames::{self, Peer},
+        origin,
+        tls::Authority,
+        wire,
+    },
+};
+use rustls::{ClientConnection, StreamOwned};
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    sync::Arc,
+};
+
+/// Has connections made by `connect`, each after one exchange, and measures what each costs.
+fn check<T>(what: &str, most_kib: u64, plan: &Plan, connect: impl Fn(SocketAddr) -> T) {
+    let origin = origin::http().run();
+    let plan = Plan {
+        endpoint: Some(origin.address),
+        ..plan.clone()
+    };
+    let count = 10_000.min(all_descriptors() - 200);
+    let mut child = Child::start(&plan);
+    // What is taken once is taken before.
+    drop((0..100).map(|_| connect(child.address)).collect::<Vec<_>>());
+    child.is_left_alone();
+    let before = child.resident();
+    let idle: Vec<T> = (0..count).map(|_| connect(child.address)).collect();
+    assert_eq!(child.counted().open, count, "{what}");
+    let after = child.resident();
+    let bytes = (after - before) * 1024 / count;
+    println!("{count} idle connections, {what}: {bytes} bytes each");
+    assert!(bytes < most_kib * 1024, "{what}: {bytes} bytes each");
+    // All of them still work, and cost nothing while they wait.
+    let worked = child.ticks();
+    drop(idle);
+    child.is_left_alone();
+    println!(
+        "  {} KiB before, {after} KiB with them, {} KiB after they left ({} ticks)",
+        before,
+        child.resident(),
+        child.ticks() - worked
+    );
+}
+
+fn plain(address: SocketAddr) -> wire::Client {
+    let mut client = wire::Client::connect(address);
+    assert_eq!(client.get("/", "").status(), 200);
+    client
+}
+
+#[test]
+fn thousands_of_idle_connections_cost_little() {
+    if !asked_for() {
+        return;
+    }
+    check("HTTP/1.1", 24, &Plan::default(), plain);
+    check("HTTP/2", 64, &Plan::default(), |address| {
+        let mut peer = Peer::connect(address);
+        peer.get(1, "/");
+        while peer.find(frames::DATA).unwrap().flags & frames::END_STREAM == 0 {}
+        peer
+    });
+}
+
+#[test]
+fn thousands_of_idle_connections_over_tls_cost_little() {
+    if !asked_for() {
+        return;
+    }
+    let authority = Authority::new("authority");
+    let pair = authority.sign("shop.example");
+    let config = Arc::new(authority.client(&["http/1.1"], None));
+    let file = |path: &std::path::Path| path.to_str().unwrap().to_owned();
+    let plan = Plan {
+        tls: Some((file(&pair.chain_file), file(&pair.key_file))),
+        ..Plan::default()
+    };
+    check("HTTP/1.1 over TLS", 64, &plan, |address| {
+        let name = "shop.example".try_into().unwrap();
+        let session = ClientConnection::new(Arc::clone(&config), name).unwrap();
+        let tcp = TcpStream::connect(address).unwrap();
+        let mut stream = StreamOwned::new(session, tcp);
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nhost: shop.example\r\n\r\n")
+            .unwrap();
+        let mut bytes = [0; 1024];
+        assert!(stream.read(&mut bytes).unwrap() > 0);
+        stream
+    });
+}
