@@ -25,6 +25,10 @@ mod support;
 
 use std::{io::Write, sync::Once};
 
+/// That of the `sluice` binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Whether these tests were asked for. Says so once when they were not; past the test harness, which would keep the
 /// line to itself.
 fn asked_for() -> bool {
