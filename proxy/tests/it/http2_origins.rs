@@ -60,11 +60,11 @@ fn ok((_, respond): Asked) {
     let _ = reply_http2(respond, Message::answer(200).body(&["ok"]));
 }
 
-fn check(world: &World, what: &str, messages: Vec<Message>) {
+fn check(world: &World, what: &str, messages: &[Message]) {
     run(async {
         for version in [Version::HTTP_2, Version::HTTP_11] {
             let mut client = Client::plain(version, world.address()).await;
-            for message in messages.clone() {
+            for message in messages.iter().cloned() {
                 let answer = client.ask(message).await;
                 assert_eq!(answer.status, 200, "{what} {version:?} {answer:?}");
             }
@@ -124,7 +124,7 @@ fn a_request_that_the_origin_did_not_act_on_is_sent_again() {
         if what != "dropping" {
             messages.extend(vec![Message::ask("POST", "/").body(&["hel", "lo"]); 10]);
         }
-        check(&world, what, messages);
+        check(&world, what, &messages);
     }
 }
 

@@ -68,7 +68,7 @@ fn answer(request: &Message) -> Message {
 }
 
 /// Does `each` with a client and an origin of every pairing of versions.
-fn with_every_pairing(each: impl AsyncFn(&mut Client, &Origin, &World, (Version, Protocol))) {
+fn with_every_pairing(each: &impl AsyncFn(&mut Client, &Origin, &World, (Version, Protocol))) {
     for protocol in PROTOCOLS {
         let (world, origin) = plain(protocol);
         for version in VERSIONS {
@@ -84,7 +84,7 @@ fn with_every_pairing(each: impl AsyncFn(&mut Client, &Origin, &World, (Version,
 
 #[test]
 fn answers_of_every_shape_pass() {
-    with_every_pairing(async |client, origin, _, pairing| {
+    with_every_pairing(&async |client, origin, _, pairing| {
         for (method, path, status, body) in [
             ("GET", "/empty", 200, ""),
             ("GET", "/none", 204, ""),
@@ -117,7 +117,7 @@ fn answers_of_every_shape_pass() {
 
 #[test]
 fn requests_of_every_framing_pass() {
-    with_every_pairing(async |client, origin, _, pairing| {
+    with_every_pairing(&async |client, origin, _, pairing| {
         for (pieces, length) in [
             (&["hello"][..], Some("5")),
             (&["hel", "lo"], Some("5")),
@@ -141,7 +141,7 @@ fn requests_of_every_framing_pass() {
 
 #[test]
 fn trailers_pass_both_ways_but_for_those_that_must_not_come_in_them() {
-    with_every_pairing(async |client, origin, _, pairing| {
+    with_every_pairing(&async |client, origin, _, pairing| {
         let request = Message::ask("POST", "/trailers")
             .header("te", "trailers")
             .body(&["x"])
@@ -166,7 +166,7 @@ fn trailers_pass_both_ways_but_for_those_that_must_not_come_in_them() {
 
 #[test]
 fn what_concerns_one_connection_stays_there() {
-    with_every_pairing(async |client, origin, _, (version, protocol)| {
+    with_every_pairing(&async |client, origin, _, (version, protocol)| {
         let mut request = Message::ask("GET", "/x")
             .header("te", "trailers")
             .header("x-kept", "1");
@@ -202,7 +202,7 @@ fn what_concerns_one_connection_stays_there() {
 
 #[test]
 fn large_heads_and_many_cookies_pass() {
-    with_every_pairing(async |client, origin, _, (version, protocol)| {
+    with_every_pairing(&async |client, origin, _, (version, protocol)| {
         let answer = client.ask(Message::ask("GET", "/large")).await;
         assert_eq!(answer.one("x-large").unwrap().len(), 20_000);
         origin.take();

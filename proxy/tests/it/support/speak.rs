@@ -3,7 +3,7 @@
 use super::origin::on_its_own_runtime;
 use bytes::Bytes;
 use h2::{
-    Reason, RecvStream,
+    RecvStream,
     server::{Builder, SendResponse},
 };
 use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
@@ -158,8 +158,9 @@ pub(crate) enum Client {
     Http2(h2::client::SendRequest<Bytes>),
 }
 
-/// Why there is no answer, or not a whole one.
+/// Why there is no answer, or not a whole one, for whoever reads of a test that failed.
 #[derive(Debug)]
+#[allow(dead_code, reason = "read in the messages of tests that fail")]
 pub(crate) enum Failed {
     Http1(hyper::Error),
     Http2(h2::Error),
@@ -174,16 +175,6 @@ impl From<hyper::Error> for Failed {
 impl From<h2::Error> for Failed {
     fn from(error: h2::Error) -> Self {
         Self::Http2(error)
-    }
-}
-
-impl Failed {
-    /// Why the stream was reset, in HTTP/2.
-    pub(crate) fn reason(&self) -> Option<Reason> {
-        match self {
-            Self::Http1(_) => None,
-            Self::Http2(error) => error.reason(),
-        }
     }
 }
 
