@@ -15,7 +15,7 @@ use crate::{
 };
 use bytes::{Bytes, BytesMut};
 use h2::server::SendResponse;
-use http::{Response, response};
+use http::{Response, StatusCode, response};
 use std::{
     cell::RefCell,
     future::poll_fn,
@@ -27,7 +27,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    io::AsyncReadExt,
+    io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     task::yield_now,
     time::{Instant, Sleep, sleep_until, timeout},
@@ -76,6 +76,12 @@ pub(crate) enum Early {
 impl Early {
     /// Sends an interim answer (RFC 9110 section 15.2).
     pub(crate) fn inform(&self, interim: &response::Parts) {
+        // To continue, the client was told before its body was read. To change the protocol ends HTTP/1 and is unknown
+        // to HTTP/2 (RFC 9113 section 8.6): an endpoint that says it nevertheless would have the client read what follows
+        // as something else.
+        if [StatusCode::CONTINUE, StatusCode::SWITCHING_PROTOCOLS].contains(&interim.status) {
+            return;
+        }
         let mut headers = interim.headers.clone();
         crate::headers::remove_hop_by_hop(&mut headers);
         match self {
@@ -204,6 +210,12 @@ async fn speaks_http2(client: &Client, stream: &mut Stream, input: &mut BytesMut
         }
     });
     looked.await.unwrap_or(false)
+}
+
+/// Says that nothing more comes. Under TLS that has to be written, and a client that reads nothing must not be waited
+/// for.
+pub(crate) async fn shut_down(stream: &mut Stream) {
+    let _ = timeout(LINGER, stream.shutdown()).await;
 }
 
 /// Reads on until the client ends, for a while. To close a socket with bytes unread would reset the connection, and

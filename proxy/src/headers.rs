@@ -47,7 +47,6 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
 /// Removes from trailers what must not come in them (RFC 9110 section 6.5.1): what frames a message, says where it goes,
 /// who sends it or what it is. An endpoint that takes trailers for headers would otherwise believe a client what the proxy
 /// has just set right.
-#[allow(dead_code, reason = "trailers do not pass through it yet")]
 pub(crate) fn remove_from_trailers(trailers: &mut HeaderMap) {
     const FORBIDDEN: [&str; 23] = [
         "authorization",

@@ -39,6 +39,7 @@ mod log;
 pub mod metrics;
 mod mirror;
 mod outbox;
+mod pieces;
 mod pool;
 mod proxy_protocol;
 mod request;

@@ -3,9 +3,10 @@
 use crate::{
     account::Account,
     balance::{Permit, Seen},
-    body::RequestBody,
+    body::{BodyError, RequestBody},
     drains::Draining,
     grpc::{self, Verdict},
+    headers,
     http1::{Framing, Piece},
     lane::Dispatched,
     send::Attempt,
@@ -151,9 +152,13 @@ impl ResponseBody {
     }
 
     /// Lets the rest of the request be sent, which may take longer than the head of the answer.
-    pub(crate) fn poll_upload(&mut self, context: &mut Context<'_>) {
-        if let Kind::Passing(passing) = &mut self.kind {
-            passing.poll_upload(context);
+    ///
+    /// # Errors
+    /// When the client does not send it as it should. Then it is not to be answered any further.
+    pub(crate) fn poll_upload(&mut self, context: &mut Context<'_>) -> Result<(), BodyError> {
+        match &mut self.kind {
+            Kind::Passing(passing) => passing.poll_upload(context),
+            Kind::Text { .. } | Kind::Tunnel(_) => Ok(()),
         }
     }
 
@@ -202,8 +207,9 @@ pub(crate) struct Begun {
 
 impl Passing {
     /// The answer that has `begun`.
-    pub(crate) fn new(begun: Begun, watch: &Rc<Watch>, worker: &Rc<Worker>) -> Self {
+    pub(crate) fn new(mut begun: Begun, watch: &Rc<Watch>, worker: &Rc<Worker>) -> Self {
         watch.enter(Phase::Transfer);
+        begun.request.keep_no_more();
         Self {
             exchange: Some(begun.exchange),
             attempt: Some(begun.attempt),
@@ -220,14 +226,17 @@ impl Passing {
         }
     }
 
-    fn poll_upload(&mut self, context: &mut Context<'_>) {
+    fn poll_upload(&mut self, context: &mut Context<'_>) -> Result<(), BodyError> {
         let Some(exchange) = self.exchange.as_mut().filter(|_| self.is_uploading) else {
-            return;
+            return Ok(());
         };
-        // A body that breaks off shows to the endpoint, which decides what its answer is then.
-        self.is_uploading = exchange
-            .poll_upload(&mut self.request, &self.watch, context)
-            .is_pending();
+        match exchange.poll_upload(&mut self.request, &self.watch, context) {
+            Poll::Pending => Ok(()),
+            Poll::Ready(uploaded) => {
+                self.is_uploading = false;
+                uploaded
+            }
+        }
     }
 
     fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Result<Piece, Cut>> {
@@ -235,11 +244,12 @@ impl Passing {
             return Poll::Ready(Ok(Piece::End));
         };
         match exchange.poll_piece(context) {
-            Poll::Ready(Ok(piece)) => {
+            Poll::Ready(Ok(mut piece)) => {
                 self.watch.moved();
-                match &piece {
+                match &mut piece {
                     Piece::Data(_) => {}
                     Piece::Trailers(trailers) => {
+                        headers::remove_from_trailers(trailers);
                         if let Some(verdict) = &mut self.grpc {
                             verdict.see(trailers);
                         }

@@ -77,6 +77,7 @@ impl Tunnel {
                 Noticed::new(&mut self.stream, &moved),
             );
             endpoint.write_all(&sent).await?;
+            endpoint.flush().await?;
             client.write_all(&self.read).await?;
             client.flush().await?;
             copy_bidirectional(&mut client, &mut endpoint).await

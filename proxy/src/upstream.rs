@@ -19,6 +19,9 @@ use http::{request, response};
 use std::task::{Context, Poll};
 use traffic::Failure;
 
+/// The most interim answers (1xx) to one request. A client that does not read would have them wait in memory.
+const INTERIMS: u32 = 64;
+
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SendError {

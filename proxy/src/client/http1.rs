@@ -1,6 +1,6 @@
 //! A client's connection that speaks HTTP/1.
 
-use super::{Ask, Client, Early, linger, poll_watched};
+use super::{Ask, Client, Early, linger, poll_watched, shut_down};
 use crate::{
     answer::Refusal,
     body::{BodyError, RequestBody},
@@ -29,7 +29,7 @@ use std::{
     rc::Rc,
     task::{Context, Poll, ready},
 };
-use tokio::{io::AsyncWriteExt, time::sleep_until};
+use tokio::time::sleep_until;
 
 /// How much of the requests after the present one may wait unread before nothing more is read.
 const PIPELINED: usize = 16 * 1024;
@@ -199,10 +199,10 @@ pub(crate) async fn serve(client: Rc<Client>, stream: Stream, input: BytesMut) {
     let Some(io) = Rc::into_inner(io) else { return };
     let mut stream = io.stream.into_inner();
     match ended {
-        Ended::Done => drop(stream.shutdown().await),
+        Ended::Done => shut_down(&mut stream).await,
         Ended::Unread => {
             // Says that nothing more comes.
-            let _ = stream.shutdown().await;
+            shut_down(&mut stream).await;
             linger(stream).await;
         }
         Ended::Tunnel(tunnel) => {
@@ -296,7 +296,8 @@ async fn reject(client: &Client, io: &Io, fault: RequestFault) -> Ended {
         method: Method::GET,
         takes_trailers: false,
     };
-    let written = write(io, &reader, &mut response, false).await;
+    let framing = framing_for(&reader, &response);
+    let written = write(io, &reader, &mut response, framing, false).await;
     match written {
         Ok(()) => Ended::Unread,
         Err(_) => Ended::Broken,
@@ -322,6 +323,8 @@ async fn answer(
         method: parts.method.clone(),
         takes_trailers: headers::has_token(&parts.headers, &TE, "trailers"),
     };
+    // What the route of an earlier request allowed is over.
+    watch.limit(client.worker.timeouts, None);
     *io.decoder.borrow_mut() = Decoder::new(framing, &client.worker.head_limits);
     io.waits_to_continue
         .set(expects_continue && !matches!(framing, Framing::None));
@@ -353,12 +356,14 @@ async fn answer(
     };
     // Nobody asks the client to go on with a body that it holds back.
     let holds_back = io.waits_to_continue.take();
+    let framing = framing_for(&reader, &response);
     let keep_alive = keep_alive
         && !is_last
         && !holds_back
         && !client.worker.is_draining()
-        && response.body().lets_stay();
-    let written = write(io, &reader, &mut response, keep_alive).await;
+        && response.body().lets_stay()
+        && framing != Framing::UntilClose;
+    let written = write(io, &reader, &mut response, framing, keep_alive).await;
     let (parts, body) = response.into_parts();
     io.spares.put_map(parts.headers);
     if written.is_err() {
@@ -403,13 +408,12 @@ async fn write(
     io: &Io,
     reader: &Reader,
     response: &mut Response<ResponseBody>,
+    framing: Framing,
     keep_alive: bool,
 ) -> Result<(), Unwritten> {
-    let framing = framing(reader, response);
     let is_tunnel = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     let mut encoder = {
         let mut outbox = io.outbox.borrow_mut();
-        let keep_alive = keep_alive && framing != Framing::UntilClose || is_tunnel;
         let (status, headers) = (response.status(), response.headers());
         outbox.lend(&io.spares);
         let reason = response.extensions().get::<Reason>();
@@ -421,14 +425,15 @@ async fn write(
             reason,
             headers,
             &framing,
-            keep_alive,
+            keep_alive || is_tunnel,
         )
     };
     let mut trailers = None;
     let body = response.body_mut();
     let mut has_ended = false;
     poll_fn(|context| {
-        body.poll_upload(context);
+        // Whoever does not send on is not sent on to, or nobody would notice that it has gone.
+        body.poll_upload(context).map_err(|_| Unwritten::Gone)?;
         loop {
             if !has_ended && io.outbox.borrow().has_room() {
                 match body.poll_piece(context) {
@@ -477,7 +482,7 @@ async fn write(
 }
 
 /// How the client gets the body of `response`.
-fn framing(reader: &Reader, response: &Response<ResponseBody>) -> Framing {
+fn framing_for(reader: &Reader, response: &Response<ResponseBody>) -> Framing {
     let status = response.status();
     let is_bodiless = reader.method == Method::HEAD
         || status.is_informational()

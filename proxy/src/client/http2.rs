@@ -237,7 +237,10 @@ async fn write(
     let Ok(stream) = sent else { return };
     let mut outgoing = Outgoing::new(stream);
     poll_fn(|context| {
-        body.poll_upload(context);
+        if body.poll_upload(context).is_err() {
+            outgoing.reset(Reason::CANCEL);
+            return Poll::Ready(());
+        }
         loop {
             if is_empty {
                 return match body.poll_piece(context) {

@@ -1,6 +1,6 @@
 //! A connection to an endpoint that speaks HTTP/1.1.
 
-use super::{Answer, SendError};
+use super::{Answer, INTERIMS, SendError};
 use crate::{
     body::{BodyError, RequestBody},
     client::Early,
@@ -46,6 +46,8 @@ pub(crate) struct Connection {
     may_stay: bool,
     /// Trailers to be sent at the end of the request's body.
     trailers: Option<HeaderMap>,
+    /// Interim answers to the present request.
+    interims: u32,
     slot: Slot,
 }
 
@@ -79,6 +81,7 @@ impl Connection {
             has_answered: false,
             may_stay: true,
             trailers: None,
+            interims: 0,
             slot,
         }
     }
@@ -86,6 +89,11 @@ impl Connection {
     /// What it leads to.
     pub(crate) fn key(&self) -> &Key {
         &self.key
+    }
+
+    /// Its place among those of its Service.
+    pub(crate) fn slot(&self) -> &Slot {
+        &self.slot
     }
 
     /// Whether it is open and has nothing more to do for the last request.
@@ -124,6 +132,7 @@ impl Connection {
         self.has_answered = false;
         self.may_stay = false;
         self.trailers = None;
+        self.interims = 0;
     }
 
     pub(super) fn poll_upload(
@@ -166,10 +175,11 @@ impl Connection {
                 Ok(())
             }
             Piece::End => {
-                self.upload = Upload::Done;
                 let trailers = self.trailers.take();
                 let ended = self.encoder.end(trailers.as_ref(), self.outbox.buffer());
-                ended.map_err(|_| BodyError::Invalid)
+                ended.map_err(|_| BodyError::Invalid)?;
+                self.upload = Upload::Done;
+                Ok(())
             }
         }
     }
@@ -191,10 +201,11 @@ impl Connection {
             };
             match read {
                 Ok(Some(head)) if is_interim(head.parts.status) => {
-                    // The client was told to continue before its body was read.
-                    if head.parts.status != StatusCode::CONTINUE {
-                        early.inform(&head.parts);
+                    self.interims += 1;
+                    if self.interims > INTERIMS {
+                        return Poll::Ready(Err(SendError::Failed(Failure::Protocol)));
                     }
+                    early.inform(&head.parts);
                     continue;
                 }
                 Ok(Some(head)) => return Poll::Ready(Ok(self.answered(head))),

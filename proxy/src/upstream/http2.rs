@@ -1,6 +1,6 @@
 //! Requests over connections to endpoints that speak HTTP/2. Many share one connection.
 
-use super::{Answer, SendError};
+use super::{Answer, INTERIMS, SendError};
 use crate::{
     body::{BodyError, RequestBody, poll_http2},
     client::Early,
@@ -13,7 +13,7 @@ use h2::{
     Reason, RecvStream, SendStream,
     client::{ResponseFuture, SendRequest},
 };
-use http::{Request, StatusCode, Uri, Version, header::CONTENT_LENGTH, request, uri};
+use http::{Request, Uri, Version, header::CONTENT_LENGTH, request, uri};
 use std::{
     cell::Cell,
     future::Future,
@@ -79,6 +79,7 @@ pub(crate) struct Call {
     outgoing: Option<Outgoing>,
     incoming: Option<(RecvStream, bool)>,
     refused: Option<SendError>,
+    interims: u32,
 }
 
 impl Call {
@@ -94,6 +95,7 @@ impl Call {
             outgoing: None,
             incoming: None,
             refused: None,
+            interims: 0,
         }
     }
 
@@ -184,10 +186,11 @@ impl Call {
             return Poll::Pending;
         };
         while let Poll::Ready(Some(Ok(interim))) = response.poll_informational(context) {
-            let (parts, ()) = interim.into_parts();
-            if parts.status != StatusCode::CONTINUE {
-                early.inform(&parts);
+            self.interims += 1;
+            if self.interims > INTERIMS {
+                return Poll::Ready(Err(SendError::Failed(Failure::Protocol)));
             }
+            early.inform(&interim.into_parts().0);
         }
         let answer = ready!(Pin::new(response).poll(context)).map_err(|error| failure(&error))?;
         let (parts, stream) = answer.into_parts();
@@ -281,6 +284,10 @@ impl Outgoing {
                     Some(room) => room?,
                     None => return Poll::Ready(Err(Reason::CANCEL.into())),
                 };
+                if room == 0 {
+                    // Others were faster.
+                    continue;
+                }
             }
             let part = self.data.split_to(room.min(self.data.len()));
             self.stream.send_data(part, false)?;
