@@ -2,7 +2,7 @@
 
 use crate::{
     PoolLimits,
-    balance::Permit,
+    balance::{Permit, Service},
     upstream::{http1, http2},
     worker::Worker,
 };
@@ -53,15 +53,20 @@ pub(crate) struct Proxied {
 /// A connection's place among those that its Service may have. Given back, it lets one that waits go on.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    _permit: Permit,
+    permit: Permit,
     worker: Rc<Worker>,
 }
 
 impl Slot {
+    /// Whether it is a place at `service`.
+    pub(crate) fn is_of(&self, service: &Rc<Service>) -> bool {
+        self.permit.is_of(service)
+    }
+
     /// The place that `permit` gives.
     pub(crate) fn new(permit: Permit, worker: &Rc<Worker>) -> Self {
         Self {
-            _permit: permit,
+            permit,
             worker: Rc::clone(worker),
         }
     }
@@ -82,7 +87,8 @@ pub(crate) struct Pool {
     shared: RefCell<HashMap<Key, Vec<Shared>>>,
     connecting: RefCell<HashMap<Key, Rc<Connecting>>>,
     flavors: RefCell<HashMap<*const BackendPolicy, (Arc<BackendPolicy>, Rc<Flavor>)>>,
-    /// Told when a connection has become idle or was closed.
+    /// Told when a connection has become idle or was closed. All who wait look for themselves: it may be of use to any
+    /// one of them only.
     freed: Notify,
 }
 
@@ -141,7 +147,7 @@ impl Pool {
 
     /// A connection was closed.
     pub(crate) fn closed(&self) {
-        self.freed.notify_one();
+        self.freed.notify_waiters();
     }
 
     /// What sets connections under `policy` apart, for the client that they are `proxied` for; none for HTTP/1 in plain
@@ -184,6 +190,20 @@ impl Pool {
         }
     }
 
+    /// Closes an idle connection of `service`, which keeps it from having another. Whether there was one.
+    pub(crate) fn close_idle(&self, service: &Rc<Service>) -> bool {
+        let mut idle = self.idle.borrow_mut();
+        let closed = idle.values_mut().find_map(|endpoint| {
+            // The one that lies idle for longest.
+            let is_its = |idle: &Idle| idle.connection.slot().is_of(service);
+            let place = endpoint.iter().position(is_its)?;
+            Some(endpoint.remove(place))
+        });
+        // Its end looks at what is idle.
+        drop(idle);
+        closed.is_some()
+    }
+
     /// Keeps `connection` for the next request if it can carry one and there is room.
     pub(crate) fn put(&self, mut connection: Box<http1::Connection>) {
         if self.limits.idle_per_endpoint == 0 || !connection.is_idle() {
@@ -191,7 +211,7 @@ impl Pool {
         }
         let mut idle = self.idle.borrow_mut();
         let since = Instant::now();
-        self.freed.notify_one();
+        self.freed.notify_waiters();
         if let Some(endpoint) = idle.get_mut(connection.key()) {
             if endpoint.len() < self.limits.idle_per_endpoint {
                 endpoint.push(Idle { connection, since });
@@ -232,7 +252,7 @@ impl Pool {
         Err(Making {
             pool: self,
             key: key.clone(),
-            failure: Some(Failure::Connect),
+            failure: None,
         })
     }
 
@@ -265,7 +285,8 @@ impl Pool {
     }
 }
 
-/// The making of a connection that others wait for. Dropped, it tells them how that ended.
+/// The making of a connection that others wait for. Dropped, it tells them how that ended; that its client went away
+/// meanwhile is no failure, and the next of them makes one.
 #[derive(Debug)]
 pub(crate) struct Making<'a> {
     pool: &'a Pool,

@@ -11,9 +11,9 @@ use crate::{
     upstream::{Answer, Exchange, SendError, connect, http2},
     watch::Phase,
 };
-use http::{Version, request};
+use http::{StatusCode, Version, request};
 use std::{future::poll_fn, net::SocketAddr, rc::Rc, time::Duration};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use traffic::{
     Backend, Failure, Outcome, action::is_idempotent, policy::Protocol, state::backend::Limit,
 };
@@ -120,7 +120,11 @@ impl Delivery<'_> {
                         attempt,
                     });
                 }
-                Ok(answer) => self.give_up(Outcome::Answered(answer.parts.status.as_u16())),
+                Ok(answer) => {
+                    let status = answer.parts.status;
+                    attempt.end(judged(status), now);
+                    self.give_up(Outcome::Answered(status.as_u16()));
+                }
                 Err(error) => {
                     attempt.end(seen(error), now);
                     if !again {
@@ -204,7 +208,7 @@ impl Delivery<'_> {
                 }
                 Err(Unavailable::AllTried | Unavailable::NoEndpoint) => break,
             };
-            match self.exchange(pick.address(), may_reuse).await {
+            match self.exchange_in_time(pick.address(), may_reuse).await {
                 Ok(exchange) => return Ok((exchange, pick)),
                 Err(Failure::Overload) => return Err(NoAnswer::Version(Failure::Overload)),
                 Err(reason) => {
@@ -219,6 +223,21 @@ impl Delivery<'_> {
             }
         }
         Err(NoAnswer::Version(failure))
+    }
+
+    /// The same as [`Self::exchange`], unless the whole request takes too long meanwhile.
+    async fn exchange_in_time(
+        &self,
+        address: SocketAddr,
+        may_reuse: bool,
+    ) -> Result<Exchange, Failure> {
+        let made = self.exchange(address, may_reuse);
+        match self.ask.watch.until() {
+            Some(until) => timeout_at(until, made)
+                .await
+                .unwrap_or(Err(Failure::ResponseTimeout)),
+            None => made.await,
+        }
     }
 
     /// A connection to `address`: an idle one, or one that is made.
@@ -245,6 +264,11 @@ impl Delivery<'_> {
         self.ask.watch.enter(Phase::Connect);
         let permit = match self.service.admit(Limit::Connections) {
             Ok(permit) => permit,
+            // What lies idle makes room.
+            Err(_) if worker.pool.close_idle(self.service) => {
+                let permit = self.service.admit(Limit::Connections);
+                permit.map_err(|_| Failure::Overload)?
+            }
             Err(_) => match self.wait_for_room(&key).await? {
                 Room::Connection(connection) => return Ok(Exchange::Http1(connection)),
                 Room::Permit(permit) => permit,
@@ -272,7 +296,9 @@ impl Delivery<'_> {
                 }
             }
         };
-        let waited = timeout(worker.timeouts.connect, freed).await;
+        let limit = Instant::now() + worker.timeouts.connect;
+        let until = self.ask.watch.until().unwrap_or(limit);
+        let waited = timeout_at(limit.min(until), freed).await;
         waited.map_err(|_| Failure::Overload)
     }
 }
@@ -281,6 +307,15 @@ impl Delivery<'_> {
 enum Room {
     Connection(Box<crate::upstream::http1::Connection>),
     Permit(Permit),
+}
+
+/// What an answer that is not passed on says of its endpoint.
+pub(crate) fn judged(status: StatusCode) -> Seen {
+    if status.is_server_error() {
+        Seen::Failure
+    } else {
+        Seen::Success
+    }
 }
 
 /// What an attempt that ended without an answer says of its endpoint.

@@ -229,12 +229,16 @@ impl fmt::Debug for Worker {
     }
 }
 
-/// How HTTP/2 is spoken with endpoints.
+/// How HTTP/2 is spoken with endpoints. Their connections are shared by clients: the window of all streams together is as
+/// large as it may be, or a few clients that do not read would hold up the others. What may come is bounded by the windows
+/// of the streams.
 fn http2_client(limits: &Limits) -> h2::client::Builder {
+    /// RFC 9113 section 6.9.1.
+    const LARGEST_WINDOW: u32 = (1 << 31) - 1;
     let mut builder = h2::client::Builder::new();
     builder
         .initial_window_size(limits.http2.stream_window)
-        .initial_connection_window_size(limits.http2.connection_window.max(1024 * 1024))
+        .initial_connection_window_size(LARGEST_WINDOW)
         .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
         .enable_push(false);
     builder

@@ -8,6 +8,7 @@
     reason = "a test that is surprised ends"
 )]
 
+mod bodies;
 mod exchanges;
 mod failures;
 mod headers;
