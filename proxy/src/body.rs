@@ -1,7 +1,7 @@
 //! The body of a request on its way to an endpoint.
 
 use crate::{
-    client::http1,
+    client::{Early, http1},
     headers,
     http1::{BodyFault, Framing, Piece},
     mirror::Tee,
@@ -57,6 +57,8 @@ enum Source {
     Http2 {
         stream: RecvStream,
         data_ended: bool,
+        /// Where a client waits to be told that it may send the body.
+        waiting: Option<Early>,
     },
 }
 
@@ -109,14 +111,24 @@ impl RequestBody {
         }
     }
 
-    /// What comes on an HTTP/2 stream; `length` when it was announced.
-    pub(crate) fn http2(stream: RecvStream, length: Option<u64>, watch: &Rc<Watch>) -> Self {
+    /// What comes on an HTTP/2 stream; `length` when it was announced. A client that is `waiting` is told to go on when the
+    /// first piece is asked for.
+    pub(crate) fn http2(
+        stream: RecvStream,
+        length: Option<u64>,
+        waiting: Option<Early>,
+        watch: &Rc<Watch>,
+    ) -> Self {
         if stream.is_end_stream() {
             return Self::none(watch);
         }
         let framing = length.map_or(Framing::Chunked, Framing::Length);
-        let data_ended = false;
-        Self::new(Source::Http2 { stream, data_ended }, framing, watch)
+        let source = Source::Http2 {
+            stream,
+            data_ended: false,
+            waiting,
+        };
+        Self::new(source, framing, watch)
     }
 
     /// How an endpoint that speaks HTTP/1 gets it.
@@ -293,7 +305,14 @@ impl Source {
         match self {
             Self::None => Poll::Ready(Ok(Piece::End)),
             Self::Http1(io) => io.poll_piece(context),
-            Self::Http2 { stream, data_ended } => {
+            Self::Http2 {
+                stream,
+                data_ended,
+                waiting,
+            } => {
+                if let Some(early) = waiting.take() {
+                    early.go_on();
+                }
                 poll_http2(stream, data_ended, context).map_err(|_| BodyError::Gone)
             }
         }

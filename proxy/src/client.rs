@@ -74,6 +74,15 @@ pub(crate) enum Early {
 }
 
 impl Early {
+    /// Has a client that speaks HTTP/2 send the body that it holds back (RFC 9110 section 10.1.1).
+    pub(crate) fn go_on(&self) {
+        if let Self::Http2(respond) = self {
+            let mut response = Response::new(());
+            *response.status_mut() = StatusCode::CONTINUE;
+            let _ = respond.borrow_mut().send_informational(response);
+        }
+    }
+
     /// Sends an interim answer (RFC 9110 section 15.2).
     pub(crate) fn inform(&self, interim: &response::Parts) {
         // To continue, the client was told before its body was read. To change the protocol ends HTTP/1 and is unknown

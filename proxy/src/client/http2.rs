@@ -2,11 +2,12 @@
 
 mod meter;
 
-use super::{Ask, Client, Early, poll_watched};
+use super::{Ask, Client, Early, LINGER, poll_watched};
 use crate::{
     answer::Refusal,
     body::RequestBody,
     forward::forward,
+    headers,
     http1::{Framing, Piece},
     request::check_http2,
     response::ResponseBody,
@@ -19,7 +20,10 @@ use h2::{
     Reason, RecvStream,
     server::{Builder, Connection, SendResponse},
 };
-use http::{HeaderMap, Method, Request, Response, Version, header::CONTENT_LENGTH};
+use http::{
+    HeaderMap, Method, Request, Response, Version,
+    header::{CONTENT_LENGTH, EXPECT},
+};
 use meter::Metered;
 use std::{
     cell::{Cell, RefCell},
@@ -69,7 +73,6 @@ async fn drive(client: &Rc<Client>, mut connection: Connection<Metered, Bytes>) 
     let open = Rc::new(Open::default());
     let mut alarm = pin!(sleep_until(open.deadline(client)));
     let mut drain = pin!(worker.drain.notified());
-    let mut is_ending = false;
     let mut served = 0_u64;
     poll_fn(|context| {
         let _ = drain.as_mut().poll(context);
@@ -86,23 +89,24 @@ async fn drive(client: &Rc<Client>, mut connection: Connection<Metered, Bytes>) 
                 Poll::Ready(None) => return Poll::Ready(()),
                 Poll::Pending => {}
             }
+            let is_over = open.deadline(client) <= Instant::now();
+            if is_over && open.is_ending() {
+                // The client answers nothing: the library would wait for it without end.
+                return Poll::Ready(());
+            }
             let limit = worker.limits.requests_per_connection;
-            let is_idle = open.is_over(client) && {
-                let _ = alarm.as_mut().poll(context);
-                true
-            };
             let must_end =
-                worker.is_draining() || is_idle || limit.is_some_and(|most| served >= most);
-            if must_end && !std::mem::replace(&mut is_ending, true) {
+                worker.is_draining() || is_over || limit.is_some_and(|most| served >= most);
+            if must_end && open.end() {
                 // The end is written by the next turn.
                 connection.graceful_shutdown();
                 continue;
             }
             let deadline = open.deadline(client);
-            if alarm.deadline() < deadline && alarm.is_elapsed() || deadline < alarm.deadline() {
+            if alarm.is_elapsed() || deadline < alarm.deadline() {
                 alarm.as_mut().reset(deadline);
             }
-            if alarm.as_mut().poll(context).is_ready() && !is_ending {
+            if alarm.as_mut().poll(context).is_ready() {
                 context.waker().wake_by_ref();
             }
             return Poll::Pending;
@@ -117,6 +121,8 @@ struct Open {
     count: Cell<usize>,
     /// Since when there is none.
     since: Cell<Instant>,
+    /// Since when the client has been told that the connection ends.
+    ending: Cell<Option<Instant>>,
 }
 
 impl Default for Open {
@@ -124,6 +130,7 @@ impl Default for Open {
         Self {
             count: Cell::new(0),
             since: Cell::new(Instant::now()),
+            ending: Cell::new(None),
         }
     }
 }
@@ -140,11 +147,23 @@ impl Open {
             0 => self.since.get(),
             _ => Instant::now(),
         };
-        since + client.worker.timeouts.keep_alive
+        match self.ending.get() {
+            Some(told) => since.max(told) + LINGER,
+            None => since + client.worker.timeouts.keep_alive,
+        }
     }
 
-    fn is_over(&self, client: &Client) -> bool {
-        self.count.get() == 0 && self.deadline(client) <= Instant::now()
+    fn is_ending(&self) -> bool {
+        self.ending.get().is_some()
+    }
+
+    /// The client is told that the connection ends. Whether it has not been told before.
+    fn end(&self) -> bool {
+        let is_first = !self.is_ending();
+        if is_first {
+            self.ending.set(Some(Instant::now()));
+        }
+        is_first
     }
 }
 
@@ -198,12 +217,14 @@ async fn exchange(
         Ok(()) => {
             let length = parts.headers.get(CONTENT_LENGTH);
             let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
-            let body = RequestBody::http2(stream, length, watch);
             let ask = Ask {
                 client: Rc::clone(client),
                 watch: Rc::clone(watch),
                 early: Early::Http2(Rc::clone(respond)),
             };
+            let waits = headers::has_token(&parts.headers, &EXPECT, "100-continue");
+            let waiting = waits.then(|| ask.early.clone());
+            let body = RequestBody::http2(stream, length, waiting, watch);
             let mut forwarding = pin!(forward(&ask, parts, body));
             poll_fn(|context| {
                 if let Poll::Ready(response) = forwarding.as_mut().poll(context) {

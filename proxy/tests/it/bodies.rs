@@ -225,3 +225,44 @@ fn a_grpc_call_whose_body_is_refused_is_the_connections_last_request() {
     assert_eq!(client.response().header("connection"), Some("close"));
     assert!(client.is_closed());
 }
+
+#[test]
+fn a_client_that_answers_nothing_cannot_keep_an_http2_connection() {
+    let world = world::start_with(1, |config| {
+        config.timeouts.keep_alive = Duration::from_millis(50);
+    });
+    let mut client = world.connect();
+    client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0");
+    // Neither SETTINGS nor the PING that comes with GOAWAY are acknowledged.
+    while !client.is_closed() {
+        client.discard();
+    }
+}
+
+#[test]
+fn an_http2_client_that_holds_its_body_back_is_told_to_go_on() {
+    let origin = origin::http().run();
+    let world = world::start();
+    world.serve(&[origin.address]);
+    let mut client = world.connect();
+    client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0");
+    // POST http, path / and authority a, and literal: expect: 100-continue.
+    let mut block = vec![0x83, 0x86, 0x84, 0x41, 1, b'a', 0x0f, 20, 12];
+    block.extend(b"100-continue");
+    let mut frame = vec![0, 0, u8::try_from(block.len()).unwrap(), 1, 4, 0, 0, 0, 1];
+    frame.extend(block);
+    client.send(frame);
+    // The head of the interim answer: HEADERS on stream 1 that begin with :status, literal.
+    let mut seen = Vec::new();
+    while !seen.windows(3).any(|window| window == b"100") && !has_huffman_100(&seen) {
+        seen.extend(client.take(1));
+    }
+    client.send(b"\0\0\x02\0\x01\0\0\0\x01ok");
+    eventually("the body comes", || !origin.seen().is_empty());
+    assert_eq!(origin.seen()[0].body, b"ok");
+}
+
+/// Whether there is `100` in the code of RFC 7541 appendix B: 00001 00000 00000.
+fn has_huffman_100(seen: &[u8]) -> bool {
+    seen.windows(2).any(|window| window == [0x08, 0x01])
+}
