@@ -6,6 +6,7 @@ pub(crate) mod http2;
 use crate::{
     http1::{Preface, is_http2_preface},
     input::{HEAD_ROOM, poll_read},
+    pool::Key,
     proxy_protocol::{self, Header},
     request::{Peer, Scheme},
     stream::Stream,
@@ -49,6 +50,17 @@ pub(crate) struct Client {
     pub(crate) destination: SocketAddr,
     /// What endpoints are told of it.
     pub(crate) peer: Peer,
+    /// The connections to endpoints that say, with the PROXY protocol, that they are for it.
+    pub(crate) own: RefCell<Vec<Key>>,
+}
+
+impl Drop for Client {
+    /// Nobody else can use what is for it only.
+    fn drop(&mut self) {
+        for key in self.own.take() {
+            self.worker.pool.forget(&key);
+        }
+    }
 }
 
 /// One request of a client, for as long as it lasts.
@@ -149,6 +161,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, gate: Rc<Gate>, stream: TcpStream,
         source,
         destination,
         peer: Peer::new(source.ip(), destination.port(), scheme, forwarding),
+        own: RefCell::default(),
         worker,
         gate,
     });

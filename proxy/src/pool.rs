@@ -204,6 +204,14 @@ impl Pool {
         closed.is_some()
     }
 
+    /// Closes the connections that nobody will ask for any more, when what is under way on them has ended.
+    pub(crate) fn forget(&self, key: &Key) {
+        // Their ends look at what is there.
+        let idle = self.idle.borrow_mut().remove(key);
+        let shared = self.shared.borrow_mut().remove(key);
+        drop((idle, shared));
+    }
+
     /// Keeps `connection` for the next request if it can carry one and there is room.
     pub(crate) fn put(&self, mut connection: Box<http1::Connection>) {
         if self.limits.idle_per_endpoint == 0 || !connection.is_idle() {

@@ -252,6 +252,12 @@ impl Delivery<'_> {
         });
         let flavor = worker.pool.flavor(policy, proxied);
         let key = Key { address, flavor };
+        if proxied.is_some() {
+            let mut own = client.own.borrow_mut();
+            if !own.contains(&key) {
+                own.push(key.clone());
+            }
+        }
         if policy.protocol == Protocol::Http2 {
             self.ask.watch.enter(Phase::Connect);
             let permit = || self.service.admit(Limit::Connections);

@@ -266,3 +266,32 @@ fn an_http2_client_that_holds_its_body_back_is_told_to_go_on() {
 fn has_huffman_100(seen: &[u8]) -> bool {
     seen.windows(2).any(|window| window == [0x08, 0x01])
 }
+
+#[test]
+fn connections_for_one_client_end_with_it() {
+    let ended = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&ended);
+    let origin = origin::raw(move |stream| {
+        let mut wire = wire::Client::from(stream);
+        while !wire.take(1).ends_with(b"\n") {}
+        while wire.try_message(false).is_some() {
+            wire.send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+        }
+        counted.fetch_add(1, SeqCst);
+    });
+    let world = world::start_with(1, |config| {
+        config.pool.idle_time = Duration::from_secs(3600);
+    });
+    let policy = BackendPolicy {
+        proxy_protocol: Some(traffic::policy::ProxyProtocol::V1),
+        ..BackendPolicy::default()
+    };
+    world.serve_with(&[origin.address], policy);
+    let mut client = world.connect();
+    for _ in 0..2 {
+        assert_eq!(client.get("/", "").status(), 200);
+    }
+    assert_eq!((origin.connections(), ended.load(SeqCst)), (1, 0));
+    drop(client);
+    eventually("the endpoint is told", || ended.load(SeqCst) == 1);
+}
