@@ -2,6 +2,7 @@
 
 mod config;
 mod control;
+mod descriptors;
 pub(crate) mod documents;
 mod ending;
 mod notify;
@@ -98,6 +99,7 @@ pub(crate) fn take_over(files: &[PathBuf]) -> Result<Running, StartError> {
 
 /// Runs the files until the process is asked to end, or another one takes over.
 pub(crate) fn run(args: &RunArgs) -> ExitCode {
+    descriptors::allow_all();
     let started = match args.takeover {
         true => take_over(&args.files),
         false => start(&args.files),
@@ -144,8 +146,8 @@ fn serve(
     args: &RunArgs,
 ) -> Ending {
     let successors = runtime.block_on(async { wait_for_successors(&running.state_file) });
-    for address in &running.listeners {
-        tracing::info!("requests come in at http://{address}");
+    for (address, scheme) in running.listeners.iter().zip(&running.schemes) {
+        tracing::info!("requests come in at {scheme}://{address}");
     }
     tracing::info!("admin server at http://{}", running.admin);
     notify::tell(News::Ready);

@@ -59,7 +59,7 @@ fn cases() -> [Case; 4] {
         },
         Case {
             headers: "x-forwarded-for: 192.0.2.7\r\n",
-            ..case("behind another proxy", 7)
+            ..case("behind another proxy", 6)
         },
     ]
 }

@@ -8,7 +8,7 @@ use crate::{
     trace::{Attempt, Context, SpanId},
     worker::Worker,
 };
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version, request::Parts};
 use std::{
     net::{IpAddr, SocketAddr},
     rc::Rc,
@@ -106,6 +106,16 @@ impl Account {
         }))
     }
 
+    /// Begins to note what came from `client` and is no request.
+    pub(crate) fn of_no_request(client: &Client) -> Option<Box<Self>> {
+        let mut head = Request::new(()).into_parts().0;
+        // A method that nobody has, for what nobody could read.
+        head.method = Method::from_bytes(b"-").unwrap_or_default();
+        let mut account = Self::begin(client, client.source.ip(), &head)?;
+        account.path = "".into();
+        Some(account)
+    }
+
     /// The route that was found.
     pub(crate) fn route(&mut self, name: &Arc<str>) {
         self.route = Some(Arc::clone(name)).filter(|name| !name.is_empty());
@@ -175,9 +185,14 @@ impl Account {
         self.failure = Some(reason);
     }
 
+    /// So much of the request's body has come.
+    pub(crate) fn received(&mut self, bytes: u64) {
+        self.request_bytes = bytes;
+    }
+
     /// A part of the answer's body was sent.
-    pub(crate) fn sent(&mut self, bytes: usize) {
-        self.response_bytes += bytes as u64;
+    pub(crate) fn sent(&mut self, bytes: u64) {
+        self.response_bytes += bytes;
     }
 
     /// The whole answer was sent; `request_bytes` of the request's body had come.

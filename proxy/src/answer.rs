@@ -3,7 +3,7 @@
 
 use crate::{
     account::Account,
-    client::Ask,
+    client::{Ask, Client},
     filter::{OwnAnswer, Passage},
     grpc,
     http1::RequestFault,
@@ -14,6 +14,7 @@ use crate::{
 use http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
     header::{CONTENT_TYPE, RETRY_AFTER},
+    request::Parts,
 };
 use traffic::{Backend, Failure, Outcome};
 
@@ -40,7 +41,7 @@ pub(crate) enum Refusal {
     /// The route answers by itself.
     Route(OwnAnswer),
     /// One of these, with headers that the route adds.
-    Edited(Box<(Refusal, HeaderMap)>),
+    Edited(Box<(Self, HeaderMap)>),
     /// The version failed. The text names it.
     Failed(Failure, String),
 }
@@ -145,6 +146,23 @@ impl Refusal {
         } else {
             self.into_response()
         }
+    }
+
+    /// The answer to what `client` sent and is no request that could go anywhere: all of one, or nothing that can be told.
+    pub(crate) fn unrouted(self, client: &Client, head: Option<&Parts>) -> Response<ResponseBody> {
+        client.worker.counters().bad_requests.count();
+        let account = match head {
+            Some(head) => Account::begin(client, client.source.ip(), head),
+            None => Account::of_no_request(client),
+        };
+        let reason = self.reason();
+        let mut response = self.into_response();
+        if let Some(mut account) = account {
+            account.failed(reason);
+            account.answered(response.status(), response.headers());
+            response.body_mut().keep_account(account);
+        }
+        response
     }
 
     /// The answer itself.

@@ -173,7 +173,8 @@ impl RequestBody {
 
     /// Keeps what is taken from now on, up to `limit` bytes, so that it can be taken again. What is kept already stays.
     pub(crate) fn keep(&mut self, limit: usize) {
-        if !matches!(self.framing, Framing::None) && self.kept.is_none() {
+        // What was taken before is gone, or is kept already.
+        if !self.has_ended && self.received == 0 && self.kept.is_none() {
             self.kept = Some(Kept {
                 pieces: Pieces::default(),
                 limit,

@@ -234,9 +234,8 @@ async fn speaks_http2(client: &Client, stream: &mut Stream, input: &mut BytesMut
     looked.await.unwrap_or(false)
 }
 
-/// Says that nothing more comes. Under TLS that has to be written, and a client that reads nothing must not be waited
-/// for.
-pub(crate) async fn shut_down(stream: &mut Stream) {
+/// Says that nothing more comes. With TLS that takes room at a client, which may never make any.
+pub(crate) async fn say_goodbye(stream: &mut Stream) {
     let _ = timeout(LINGER, stream.shutdown()).await;
 }
 

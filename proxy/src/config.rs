@@ -253,7 +253,8 @@ pub struct Http2Limits {
     pub pending_resets: usize,
     /// Streams that the client may make the proxy reset in a connection's life. Default 128.
     pub local_resets: usize,
-    /// Control frames (PING, SETTINGS, RST_STREAM, PRIORITY, empty DATA, …) within ten seconds. Default 1000.
+    /// Control frames (PING, SETTINGS, RST_STREAM, PRIORITY, empty DATA, …) within ten seconds, beside one for every 32
+    /// bytes that were sent to the client meanwhile. Default 1000.
     pub control_frames: u32,
     /// Bytes that a stream's body may come ahead of its reader. Default 256 KiB.
     pub stream_window: u32,

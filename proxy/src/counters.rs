@@ -28,7 +28,7 @@ pub struct CountersRead {
     pub refused: u64,
     /// Client connections that ended in a PROXY header or a TLS handshake that was no good.
     pub handshakes_failed: u64,
-    /// Requests that were answered with 503 for lack of memory.
+    /// Requests that were answered with 503 for lack of memory, descriptors or ports.
     pub shed: u64,
     /// Requests that the canary failed and that were sent to stable.
     pub rescued: u64,

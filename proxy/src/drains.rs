@@ -80,6 +80,12 @@ pub(crate) fn enter(ask: &Ask, backend: &Backend) -> Option<Draining> {
     let number = worker.drains.next.get();
     worker.drains.next.set(number + 1);
     let told = Rc::<Notify>::default();
+    // The weight may have been lost while the answer was waited for.
+    let is_told = !worker.view().table().gives_traffic_to(&backend.id);
+    if is_told {
+        ask.watch.end_by(Instant::now() + after);
+        told.notify_one();
+    }
     worker.drains.exchanges.borrow_mut().insert(
         number,
         Exchange {
@@ -87,7 +93,7 @@ pub(crate) fn enter(ask: &Ask, backend: &Backend) -> Option<Draining> {
             after,
             watch: Rc::clone(&ask.watch),
             told: Rc::clone(&told),
-            is_told: false,
+            is_told,
         },
     );
     Some(Draining {

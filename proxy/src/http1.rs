@@ -31,12 +31,13 @@ pub(crate) use encode::Encoder;
 use encode::{Overrun, Short};
 pub(crate) use framing::{Framing, FramingFault};
 pub(crate) use head::{HeadFault, HeadLimits, HeadReader};
+pub(crate) use host::is_host;
 pub(crate) use preface::{Preface, is_http2_preface};
 pub(crate) use request::{RequestFault, RequestHead};
 #[cfg(test)]
 use response::ResponseFault;
 pub(crate) use response::{Reason, ResponseHead};
-pub(crate) use write::{write_request, write_response};
+pub(crate) use write::{StatusLine, write_request, write_response};
 
 #[cfg(test)]
 mod tests;

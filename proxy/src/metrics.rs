@@ -16,6 +16,7 @@ mod logs;
 #[cfg(target_os = "linux")]
 mod process;
 mod requests;
+mod routes;
 mod shares;
 mod splits;
 mod table;
@@ -67,6 +68,7 @@ impl Exporter {
             Info::new(build()),
         );
         registry.register_collector(Box::new(Backends::new(Arc::clone(&stats))));
+        registry.register_collector(Box::new(routes::Routes::new(Arc::clone(&stats))));
         registry.register_collector(Box::new(Requests::new(stats)));
         registry.register_collector(Box::new(Splits::new(Arc::clone(&shares))));
         registry.register_collector(Box::new(Generations::new(routes)));

@@ -3,7 +3,7 @@
 use crate::{
     PoolLimits,
     balance::{Permit, Service},
-    upstream::{http1, http2},
+    upstream::{NoConnection, http1, http2},
     worker::Worker,
 };
 use std::{
@@ -14,9 +14,12 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    sync::{Notify, futures::Notified},
+    time::Instant,
+};
 use traffic::{
-    BackendPolicy, Failure,
+    BackendPolicy,
     policy::{BackendTls, Protocol, ProxyProtocol},
 };
 
@@ -70,12 +73,17 @@ impl Slot {
             worker: Rc::clone(worker),
         }
     }
+
+    /// Tells who waits that the connection carries one request less.
+    pub(crate) fn has_room(&self) {
+        self.worker.pool.free();
+    }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
         // Who waits runs later, when the permit has been given back.
-        self.worker.pool.closed();
+        self.worker.pool.free();
     }
 }
 
@@ -86,11 +94,15 @@ pub(crate) struct Pool {
     idle: RefCell<HashMap<Key, Vec<Idle>>>,
     shared: RefCell<HashMap<Key, Vec<Shared>>>,
     connecting: RefCell<HashMap<Key, Rc<Connecting>>>,
-    flavors: RefCell<HashMap<*const BackendPolicy, (Arc<BackendPolicy>, Rc<Flavor>)>>,
-    /// Told when a connection has become idle or was closed. All who wait look for themselves: it may be of use to any
-    /// one of them only.
+    flavors: RefCell<HashMap<*const BackendPolicy, OfPolicy>>,
+    /// Told when a connection has become idle or was closed.
     freed: Notify,
+    /// Whether anybody is to be told.
+    is_awaited: Cell<bool>,
 }
+
+/// What a policy makes of connections. Holding the policy keeps its address from being used again.
+type OfPolicy = (Arc<BackendPolicy>, Rc<Flavor>);
 
 /// A connection that nobody uses. The one that was used last is taken first: its path is the warmest, and those that
 /// are not needed grow old and are closed.
@@ -112,12 +124,13 @@ struct Shared {
 #[derive(Debug, Default)]
 pub(crate) struct Connecting {
     done: Notify,
-    failure: Cell<Option<Failure>>,
+    failure: Cell<Option<NoConnection>>,
 }
 
 impl Connecting {
-    /// Waits until the connection is there, or cannot be made.
-    pub(crate) async fn wait(&self) -> Result<(), Failure> {
+    /// Waits until the connection is there, or cannot be made. When whoever made it has given up, there is none, and no
+    /// failure either.
+    pub(crate) async fn wait(&self) -> Result<(), NoConnection> {
         self.done.notified().await;
         self.failure.get().map_or(Ok(()), Err)
     }
@@ -132,6 +145,7 @@ impl Pool {
             connecting: RefCell::default(),
             flavors: RefCell::default(),
             freed: Notify::new(),
+            is_awaited: Cell::new(false),
         }
     }
 
@@ -140,14 +154,18 @@ impl Pool {
         self.limits.idle_time
     }
 
-    /// Waits until a connection has become idle or was closed.
-    pub(crate) async fn freed(&self) {
-        self.freed.notified().await;
+    /// Waits until a connection has become idle or was closed, or carries one request less; also if that happens before
+    /// this is polled. All who wait are told: it may be any one's connection.
+    pub(crate) fn freed(&self) -> Notified<'_> {
+        self.is_awaited.set(true);
+        self.freed.notified()
     }
 
-    /// A connection was closed.
-    pub(crate) fn closed(&self) {
-        self.freed.notify_waiters();
+    /// A connection was closed, or carries one request less.
+    pub(crate) fn free(&self) {
+        if self.is_awaited.take() {
+            self.freed.notify_waiters();
+        }
     }
 
     /// What sets connections under `policy` apart, for the client that they are `proxied` for; none for HTTP/1 in plain
@@ -219,7 +237,7 @@ impl Pool {
         }
         let mut idle = self.idle.borrow_mut();
         let since = Instant::now();
-        self.freed.notify_waiters();
+        self.free();
         if let Some(endpoint) = idle.get_mut(connection.key()) {
             if endpoint.len() < self.limits.idle_per_endpoint {
                 endpoint.push(Idle { connection, since });
@@ -293,19 +311,19 @@ impl Pool {
     }
 }
 
-/// The making of a connection that others wait for. Dropped, it tells them how that ended; that its client went away
-/// meanwhile is no failure, and the next of them makes one.
+/// The making of a connection that others wait for. Dropped, it tells them how that ended; given up, as the client that
+/// it was made for has gone, it lets one of them make the connection.
 #[derive(Debug)]
 pub(crate) struct Making<'a> {
     pool: &'a Pool,
     key: Key,
-    failure: Option<Failure>,
+    failure: Option<NoConnection>,
 }
 
 impl Making<'_> {
-    /// It was made, or failed.
-    pub(crate) fn end(mut self, failure: Option<Failure>) {
-        self.failure = failure;
+    /// It could not be made.
+    pub(crate) fn fail(mut self, failure: NoConnection) {
+        self.failure = Some(failure);
     }
 }
 

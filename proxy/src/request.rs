@@ -13,7 +13,10 @@ pub(crate) use http2::check_http2;
 pub(crate) use origin::{client_address, scheme};
 pub(crate) use peer::{Peer, Scheme};
 
-use crate::headers::{self, Upgrade};
+use crate::{
+    headers::{self, Upgrade},
+    http1,
+};
 use http::{
     HeaderName, HeaderValue, Method, Request, Uri, Version,
     header::{EXPECT, HOST, TE},
@@ -42,6 +45,8 @@ pub(crate) enum Fault {
     ConnectionHeader,
     /// `:authority` and `Host` name different hosts (RFC 9113 section 8.3.1).
     HostsDiffer,
+    /// More than one `Content-Length`.
+    ManyLengths,
 }
 
 impl Fault {
@@ -59,6 +64,7 @@ impl Fault {
                 "the request has a header that concerns an HTTP/1 connection, which HTTP/2 forbids"
             }
             Self::HostsDiffer => "the request's :authority and Host differ",
+            Self::ManyLengths => "the request has more than one Content-Length header",
         }
     }
 }
@@ -91,11 +97,10 @@ pub(crate) fn check<B>(request: &Request<B>) -> Result<(), Fault> {
     }
 }
 
-/// Whether `host` has only characters of a host name, an address or a port. Empty is allowed: a target without
-/// authority has an empty `Host`.
+/// Whether `host` is a host name or an address, with or without a port. Empty is allowed: a target without authority has
+/// an empty `Host`.
 fn is_host(host: &[u8]) -> bool {
-    host.iter()
-        .all(|b| b.is_ascii_alphanumeric() || b"-._~:[]%!$&'()*+,;=".contains(b))
+    host.is_empty() || http1::is_host(host)
 }
 
 /// Turns the head that the client sent into the one that the endpoint gets: in origin form, without what concerns only
@@ -144,10 +149,13 @@ fn origin_form(head: &mut Parts) {
         let _ = head.headers.try_insert(HOST, host);
     }
     let path = match head.uri.path_and_query() {
-        Some(path) => path.clone(),
-        None => PathAndQuery::from_static("/"),
+        // RFC 9112 section 3.2.1: an empty path is the root.
+        Some(path) if path.as_str().starts_with('?') => {
+            PathAndQuery::try_from(format!("/{}", path.as_str())).ok()
+        }
+        path => path.cloned(),
     };
-    head.uri = Uri::from(path);
+    head.uri = Uri::from(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
 }
 
 #[cfg(test)]

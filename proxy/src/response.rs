@@ -23,13 +23,16 @@ use std::{
 };
 use traffic::{Failure, Outcome};
 
+/// The status of an answer that begins a tunnel.
+const SWITCHED: u16 = 101;
+
 /// The body of an answer.
 #[derive(Debug)]
 pub(crate) struct ResponseBody {
     kind: Kind,
     account: Option<Box<Account>>,
     /// The request's place among those that its route lets be under way.
-    _permit: Option<traffic::Permit>,
+    permit: Option<traffic::Permit>,
 }
 
 #[derive(Debug)]
@@ -39,7 +42,7 @@ enum Kind {
     /// What an endpoint sends.
     Passing(Box<Passing>),
     /// None: the connection becomes a tunnel.
-    Tunnel(Tunnel),
+    Tunnel(Box<Tunnel>),
 }
 
 impl ResponseBody {
@@ -47,7 +50,7 @@ impl ResponseBody {
         Self {
             kind,
             account: None,
-            _permit: None,
+            permit: None,
         }
     }
 
@@ -58,7 +61,7 @@ impl ResponseBody {
 
     /// Holds the request's place until the answer has ended.
     pub(crate) fn keep_permit(&mut self, permit: Option<traffic::Permit>) {
-        self._permit = permit;
+        self.permit = permit;
     }
 
     /// Ends the tunnel, if it is one, as `drain` says.
@@ -93,7 +96,7 @@ impl ResponseBody {
 
     /// No body: the connection becomes `tunnel` after the head.
     pub(crate) fn tunnel(tunnel: Tunnel) -> Self {
-        Self::of(Kind::Tunnel(tunnel))
+        Self::of(Kind::Tunnel(Box::new(tunnel)))
     }
 
     /// Whether the client's connection may carry another request.
@@ -108,6 +111,8 @@ impl ResponseBody {
     /// How it is framed.
     pub(crate) fn framing(&self) -> Framing {
         match &self.kind {
+            // A gRPC client takes a status in the head for one only when the head is all there is.
+            Kind::Text { text, .. } if text.is_empty() => Framing::None,
             Kind::Text { text, .. } => Framing::Length(text.len() as u64),
             Kind::Passing(passing) => passing.framing,
             Kind::Tunnel(_) => Framing::None,
@@ -137,13 +142,18 @@ impl ResponseBody {
             Kind::Text { .. } | Kind::Tunnel(_) => None,
         };
         match piece {
-            Poll::Ready(Ok(Piece::Data(data))) => account.sent(data.len()),
+            Poll::Ready(Ok(Piece::Data(data))) => account.sent(data.len() as u64),
+            Poll::Ready(Ok(Piece::End)) if matches!(self.kind, Kind::Tunnel(_)) => {
+                account.attempt_ended(Some(SWITCHED), None);
+            }
             Poll::Ready(Ok(Piece::End)) => {
                 let (received, grpc) = passing.map_or((0, None), |passing| passing.noted());
                 account.attempt_ended(passing.map(|passing| passing.status), None);
                 account.ended(received, grpc);
             }
             Poll::Ready(Err(cut)) => {
+                let (received, _) = passing.map_or((0, None), |passing| passing.noted());
+                account.received(received);
                 account.attempt_ended(passing.map(|passing| passing.status), Some(cut.0.as_str()));
                 account.failed(cut.0.as_str());
             }
@@ -163,9 +173,12 @@ impl ResponseBody {
     }
 
     /// The tunnel that the connection becomes, if it does.
-    pub(crate) fn into_tunnel(self) -> Option<Tunnel> {
+    pub(crate) fn into_tunnel(self) -> Option<Box<Tunnel>> {
         match self.kind {
-            Kind::Tunnel(tunnel) => Some(tunnel),
+            Kind::Tunnel(mut tunnel) => {
+                tunnel.keep(self.account, self.permit);
+                Some(tunnel)
+            }
             Kind::Text { .. } | Kind::Passing(_) => None,
         }
     }
@@ -290,7 +303,6 @@ impl Passing {
         } else {
             Seen::Success
         });
-        self.watch.enter(Phase::Idle);
         exchange.finish(&self.worker.pool);
     }
 

@@ -8,12 +8,12 @@ use crate::{
     client::Ask,
     lane::Dispatched,
     pool::{Key, Proxied},
-    upstream::{Answer, Exchange, SendError, connect, http2},
-    watch::Phase,
+    upstream::{Answer, Exchange, NoConnection, SendError, connect, http2},
+    watch::{Phase, Watch},
 };
 use http::{StatusCode, Version, request};
-use std::{future::poll_fn, net::SocketAddr, rc::Rc, time::Duration};
-use tokio::time::{Instant, timeout_at};
+use std::{future::poll_fn, net::SocketAddr, pin::pin, rc::Rc, task::Poll, time::Duration};
+use tokio::time::timeout;
 use traffic::{
     Backend, Failure, Outcome, action::is_idempotent, policy::Protocol, state::backend::Limit,
 };
@@ -64,6 +64,11 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
+    /// Notes that it has succeeded, though it goes on.
+    pub(crate) fn succeeded(&self, now: Duration) {
+        self.pick.succeeded(now);
+    }
+
     /// Notes how it ended.
     pub(crate) fn end(self, seen: Seen, now: Duration) {
         let latency = now.saturating_sub(self.began);
@@ -76,7 +81,10 @@ impl Delivery<'_> {
     pub(crate) async fn send(&mut self) -> Result<Answered, NoAnswer> {
         let retry = &self.backend.policy.retry;
         let may_repeat = is_idempotent(&self.head.method);
-        self.body.keep(retry.max_body_bytes);
+        // HTTP/2 says which requests it has not acted on, whatever was sent of them.
+        if may_repeat || self.backend.policy.protocol == Protocol::Http2 {
+            self.body.keep(retry.max_body_bytes);
+        }
         self.service.count_request(self.now());
         let mut tried = Vec::new();
         let mut attempts = retry.attempts;
@@ -208,10 +216,13 @@ impl Delivery<'_> {
                 }
                 Err(Unavailable::AllTried | Unavailable::NoEndpoint) => break,
             };
-            match self.exchange_in_time(pick.address(), may_reuse).await {
+            match in_time(&self.ask.watch, self.exchange(pick.address(), may_reuse)).await {
                 Ok(exchange) => return Ok((exchange, pick)),
-                Err(Failure::Overload) => return Err(NoAnswer::Version(Failure::Overload)),
-                Err(reason) => {
+                Err(NoConnection::Exhausted) => return Err(NoAnswer::Client(Refusal::Shed)),
+                Err(NoConnection::Version(Failure::Overload)) => {
+                    return Err(NoAnswer::Version(Failure::Overload));
+                }
+                Err(NoConnection::Version(reason)) => {
                     tried.push(pick.address());
                     let now = self.now();
                     pick.end(Seen::ConnectFailure, Duration::ZERO, now);
@@ -225,23 +236,12 @@ impl Delivery<'_> {
         Err(NoAnswer::Version(failure))
     }
 
-    /// The same as [`Self::exchange`], unless the whole request takes too long meanwhile.
-    async fn exchange_in_time(
+    /// A connection to `address`: an idle one, or one that is made.
+    async fn exchange(
         &self,
         address: SocketAddr,
         may_reuse: bool,
-    ) -> Result<Exchange, Failure> {
-        let made = self.exchange(address, may_reuse);
-        match self.ask.watch.until() {
-            Some(until) => timeout_at(until, made)
-                .await
-                .unwrap_or(Err(Failure::ResponseTimeout)),
-            None => made.await,
-        }
-    }
-
-    /// A connection to `address`: an idle one, or one that is made.
-    async fn exchange(&self, address: SocketAddr, may_reuse: bool) -> Result<Exchange, Failure> {
+    ) -> Result<Exchange, NoConnection> {
         let client = &self.ask.client;
         let worker = &client.worker;
         let policy = &self.backend.policy;
@@ -260,28 +260,58 @@ impl Delivery<'_> {
         }
         if policy.protocol == Protocol::Http2 {
             self.ask.watch.enter(Phase::Connect);
-            let permit = || self.service.admit(Limit::Connections);
-            let connection = connect::http2(worker, key, permit).await?;
+            let connection = match self.shared(&key).await {
+                Err(NoConnection::Version(Failure::Overload)) => self.wait_for_stream(&key).await?,
+                made => made?,
+            };
             return Ok(Exchange::Http2(Box::new(http2::Call::new(connection))));
         }
         if may_reuse && let Some(connection) = worker.pool.take(&key) {
             return Ok(Exchange::Http1(connection));
         }
         self.ask.watch.enter(Phase::Connect);
-        let permit = match self.service.admit(Limit::Connections) {
-            Ok(permit) => permit,
-            // What lies idle makes room.
-            Err(_) if worker.pool.close_idle(self.service) => {
-                let permit = self.service.admit(Limit::Connections);
-                permit.map_err(|_| Failure::Overload)?
-            }
-            Err(_) => match self.wait_for_room(&key).await? {
+        let permit = match self.room() {
+            Some(permit) => permit,
+            None => match self.wait_for_room(&key).await? {
                 Room::Connection(connection) => return Ok(Exchange::Http1(connection)),
                 Room::Permit(permit) => permit,
             },
         };
         let connection = connect::http1(worker, key, permit).await?;
         Ok(Exchange::Http1(connection))
+    }
+
+    /// A connection with room for one more request.
+    async fn shared(&self, key: &Key) -> Result<Rc<http2::Connection>, NoConnection> {
+        let permit = || self.service.admit(Limit::Connections);
+        connect::http2(&self.ask.client.worker, key.clone(), permit).await
+    }
+
+    /// Waits until the Service may have one more connection, or one has room for one more request.
+    async fn wait_for_stream(&self, key: &Key) -> Result<Rc<http2::Connection>, NoConnection> {
+        let worker = &self.ask.client.worker;
+        let _waiting = self
+            .service
+            .admit(Limit::Pending)
+            .map_err(|_| Failure::Overload)?;
+        let freed = async {
+            loop {
+                let freed = worker.pool.freed();
+                match self.shared(key).await {
+                    Err(NoConnection::Version(Failure::Overload)) => freed.await,
+                    made => return made,
+                }
+            }
+        };
+        let waited = timeout(worker.timeouts.connect, freed).await;
+        waited.unwrap_or(Err(Failure::Overload.into()))
+    }
+
+    /// A place for one more connection. What lies idle makes room, or it would keep other endpoints from being reached.
+    fn room(&self) -> Option<Permit> {
+        let admit = || self.service.admit(Limit::Connections).ok();
+        let pool = &self.ask.client.worker.pool;
+        admit().or_else(|| pool.close_idle(self.service).then(admit).flatten())
     }
 
     /// Waits until the Service may have one more connection, or one is idle.
@@ -297,16 +327,27 @@ impl Delivery<'_> {
                 if let Some(connection) = worker.pool.take(key) {
                     return Room::Connection(connection);
                 }
-                if let Ok(permit) = self.service.admit(Limit::Connections) {
+                if let Some(permit) = self.room() {
                     return Room::Permit(permit);
                 }
             }
         };
-        let limit = Instant::now() + worker.timeouts.connect;
-        let until = self.ask.watch.until().unwrap_or(limit);
-        let waited = timeout_at(limit.min(until), freed).await;
+        let waited = timeout(worker.timeouts.connect, freed).await;
         waited.map_err(|_| Failure::Overload)
     }
+}
+
+/// What `work` gives, unless the request's time is over before.
+async fn in_time<T>(
+    watch: &Watch,
+    work: impl Future<Output = Result<T, NoConnection>>,
+) -> Result<T, NoConnection> {
+    let mut work = pin!(work);
+    poll_fn(|context| match work.as_mut().poll(context) {
+        Poll::Pending if watch.is_over() => Poll::Ready(Err(Failure::ResponseTimeout.into())),
+        polled => polled,
+    })
+    .await
 }
 
 /// What came free.

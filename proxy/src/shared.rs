@@ -105,7 +105,7 @@ fn key(client: IpAddr) -> IpAddr {
             let prefix = u128::from(v6) & !u128::from(u64::MAX);
             IpAddr::V6(Ipv6Addr::from(prefix))
         }
-        v4 => v4,
+        v4 @ IpAddr::V4(_) => v4,
     }
 }
 

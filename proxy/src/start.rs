@@ -10,7 +10,7 @@ use crate::{
     tls,
     trace::{Tracer, WorkerTracer},
     upstream::connect::Secured,
-    worker::{self, Gate, Stop},
+    worker::{self, Gate, Place, Stop, Worker},
 };
 use std::{
     io,
@@ -331,16 +331,15 @@ impl Seat {
                         Some(socket.map(|socket| (Rc::new(gate), socket)))
                     })
                     .collect::<io::Result<Vec<_>>>()?;
-                let counters = Arc::clone(&self.counters);
-                let worker = worker::Worker::new(
-                    self.worker,
-                    &self.config,
-                    &self.routes,
-                    self.clock,
-                    counters,
-                    Arc::clone(&self.shared),
-                    (self.log.take(), self.tracer.take()),
-                );
+                let place = Place {
+                    index: self.worker,
+                    clock: self.clock,
+                    counters: Arc::clone(&self.counters),
+                    shared: Arc::clone(&self.shared),
+                    log: self.log.take(),
+                    tracer: self.tracer.take(),
+                };
+                let worker = Worker::new(place, &self.config, &self.routes);
                 let _ = ready.send(Ok(()));
                 Ok(worker::run(Rc::new(worker), listeners, stop).await)
             })

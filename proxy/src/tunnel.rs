@@ -1,12 +1,14 @@
 //! Connections that stopped speaking HTTP, such as WebSockets: bytes pass both ways until one side ends.
 
 use crate::{
+    account::Account,
+    balance::Permit,
     client::Ask,
     drains::Draining,
     headers::{self, Upgrade},
     pool::Slot,
     response::ResponseBody,
-    send::{Answered, NoAnswer},
+    send::{Answered, Attempt, NoAnswer},
     stream::Stream,
     upstream::Exchange,
     watch::{Phase, Watch},
@@ -29,10 +31,13 @@ use traffic::Failure;
 pub(crate) fn prepare(
     ask: &Ask,
     answered: Answered,
+    permit: Permit,
     asked: Option<&Upgrade>,
 ) -> Result<Response<ResponseBody>, NoAnswer> {
     let Answered {
-        exchange, answer, ..
+        exchange,
+        answer,
+        attempt,
     } = answered;
     let mut head = answer.parts;
     // An endpoint may change the protocol only when it was asked to (RFC 9110 section 15.2.2).
@@ -45,11 +50,18 @@ pub(crate) fn prepare(
     ask.watch.enter(Phase::Transfer);
     headers::remove_hop_by_hop(&mut head.headers);
     protocol.set(&mut head.headers);
+    attempt.succeeded(ask.client.worker.clock.elapsed());
     let tunnel = Tunnel {
         stream,
         read,
         drain: None,
-        _slot: slot,
+        tally: Tally::default(),
+        _held: Held {
+            slot,
+            permit,
+            attempt,
+        },
+        _route_permit: None,
     };
     Ok(Response::from_parts(head, ResponseBody::tunnel(tunnel)))
 }
@@ -63,18 +75,57 @@ pub(crate) struct Tunnel {
     pub(crate) read: Bytes,
     /// Set when the tunnel ends some time after its version has lost its weight.
     pub(crate) drain: Option<Draining>,
-    _slot: Slot,
+    tally: Tally,
+    _held: Held,
+    _route_permit: Option<traffic::Permit>,
+}
+
+/// What a tunnel has of its Service while it lasts: as much as a request that goes on.
+#[derive(Debug)]
+#[expect(dead_code, reason = "held to be dropped")]
+struct Held {
+    slot: Slot,
+    permit: Permit,
+    attempt: Attempt,
+}
+
+/// Bytes that have passed, written down when this is dropped.
+#[derive(Debug, Default)]
+struct Tally {
+    account: Option<Box<Account>>,
+    from_client: Cell<u64>,
+    to_client: Cell<u64>,
+}
+
+impl Drop for Tally {
+    fn drop(&mut self) {
+        if let Some(account) = &mut self.account {
+            account.sent(self.to_client.get());
+            account.ended(self.from_client.get(), None);
+        }
+    }
 }
 
 impl Tunnel {
+    /// Has it written down in `account`, and hold the place that its route has given it.
+    pub(crate) fn keep(&mut self, account: Option<Box<Account>>, permit: Option<traffic::Permit>) {
+        self.tally.account = account;
+        self._route_permit = permit;
+    }
+
     /// Passes bytes both ways until both sides have ended, one fails, nothing has moved for as long as `watch` lets it, or
     /// its version has lost its weight. `sent` is what the client sent before the tunnel began.
     pub(crate) async fn run(mut self, mut client: Stream, sent: Bytes, watch: &Watch) {
         let moved = Cell::new(Instant::now());
         let pass = async {
+            let Tally {
+                from_client,
+                to_client,
+                ..
+            } = &self.tally;
             let (mut client, mut endpoint) = (
-                Noticed::new(&mut client, &moved),
-                Noticed::new(&mut self.stream, &moved),
+                Noticed::new(&mut client, &moved, to_client),
+                Noticed::new(&mut self.stream, &moved, from_client),
             );
             endpoint.write_all(&sent).await?;
             endpoint.flush().await?;
@@ -109,15 +160,20 @@ impl Tunnel {
     }
 }
 
-/// A stream that writes down when bytes moved on it.
+/// A stream that writes down when bytes moved on it, and how many were written.
 struct Noticed<'a> {
     stream: &'a mut Stream,
     moved: &'a Cell<Instant>,
+    written: &'a Cell<u64>,
 }
 
 impl<'a> Noticed<'a> {
-    fn new(stream: &'a mut Stream, moved: &'a Cell<Instant>) -> Self {
-        Self { stream, moved }
+    fn new(stream: &'a mut Stream, moved: &'a Cell<Instant>, written: &'a Cell<u64>) -> Self {
+        Self {
+            stream,
+            moved,
+            written,
+        }
     }
 }
 
@@ -141,6 +197,7 @@ impl AsyncWrite for Noticed<'_> {
     ) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut *self.stream).poll_write(context, bytes))?;
         self.moved.set(Instant::now());
+        self.written.set(self.written.get() + written as u64);
         Poll::Ready(Ok(written))
     }
 

@@ -19,8 +19,9 @@ use http::{request, response};
 use std::task::{Context, Poll};
 use traffic::Failure;
 
-/// The most interim answers (1xx) to one request. A client that does not read would have them wait in memory.
-const INTERIMS: u32 = 64;
+/// The most interim answers (1xx) to one request. Each is work for the client, too; a server that has something to say
+/// sends a few.
+const MOST_INTERIM: u32 = 64;
 
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +37,21 @@ pub(crate) enum SendError {
     Body(BodyError),
     /// The client stopped sending its body.
     Stalled,
+}
+
+/// Why there is no connection to an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoConnection {
+    /// The version failed.
+    Version(Failure),
+    /// This process has no descriptor, port or memory left for one. That is no endpoint's doing.
+    Exhausted,
+}
+
+impl From<Failure> for NoConnection {
+    fn from(failure: Failure) -> Self {
+        Self::Version(failure)
+    }
 }
 
 /// The head of an answer.

@@ -153,7 +153,7 @@ impl Watch {
         let limits = self.limits.get();
         let (limit, is_request) = match self.phase.get() {
             Phase::Fresh | Phase::Head => (limits.request_header, false),
-            Phase::Connect => (FAR, false),
+            Phase::Connect => (FAR, true),
             Phase::Upload | Phase::Transfer => (limits.idle, true),
             Phase::Answer => {
                 let attempt = self.attempt.get().unwrap_or(limits.response_header);

@@ -228,7 +228,7 @@ impl<'a> Way<'a> {
                 if answered.answer.parts.status != StatusCode::SWITCHING_PROTOCOLS {
                     return Ok(self.pass(prepared, answered, permit, body, sent));
                 }
-                tunnel::prepare(self.ask, answered, prepared.upgrade.as_ref())
+                tunnel::prepare(self.ask, answered, permit, prepared.upgrade.as_ref())
             }
             Err(no_answer) => Err(no_answer),
         };

@@ -15,6 +15,7 @@ use crate::{
     spares::Spares,
     tls::Tls,
     trace::WorkerTracer,
+    upstream::http2,
 };
 use std::{
     cell::{Cell, RefCell},
@@ -65,6 +66,18 @@ impl Gate {
             proxy_protocol: listener.proxy_protocol.clone(),
         })
     }
+}
+
+/// What a worker is given at its start.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// Its number, from 0.
+    pub(crate) index: usize,
+    pub(crate) clock: Clock,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) log: Option<WorkerLog>,
+    pub(crate) tracer: Option<WorkerTracer>,
 }
 
 /// What the connections of one worker share. It never leaves its thread.
@@ -119,16 +132,16 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Worker `index` of those that `config` asks for. Must be called on its thread.
-    pub(crate) fn new(
-        index: usize,
-        config: &Config,
-        routes: &Routes,
-        clock: Clock,
-        counters: Arc<Counters>,
-        shared: Arc<Shared>,
-        (log, tracer): (Option<WorkerLog>, Option<WorkerTracer>),
-    ) -> Self {
+    /// The worker at `place` of those that `config` asks for. Must be called on its thread.
+    pub(crate) fn new(place: Place, config: &Config, routes: &Routes) -> Self {
+        let Place {
+            index,
+            clock,
+            counters,
+            shared,
+            log,
+            tracer,
+        } = place;
         let mut reader = routes.reader();
         let limits = config.limits;
         let head_limits = HeadLimits {
@@ -229,19 +242,28 @@ impl fmt::Debug for Worker {
     }
 }
 
-/// How HTTP/2 is spoken with endpoints. Their connections are shared by clients: the window of all streams together is as
-/// large as it may be, or a few clients that do not read would hold up the others. What may come is bounded by the windows
-/// of the streams.
+/// How HTTP/2 is spoken with endpoints. The requests on a connection are of many clients, and one that does not read its
+/// answer must not hold up the others: the connection takes in as much as all of its streams may.
 fn http2_client(limits: &Limits) -> h2::client::Builder {
     /// RFC 9113 section 6.9.1.
     const LARGEST_WINDOW: u32 = (1 << 31) - 1;
+    let window = limits.http2.stream_window.min(LARGEST_WINDOW);
+    let all = window.saturating_mul(http2::MOST_STREAMS as u32);
+    let all = all.min(LARGEST_WINDOW);
     let mut builder = h2::client::Builder::new();
     builder
-        .initial_window_size(limits.http2.stream_window)
-        .initial_connection_window_size(LARGEST_WINDOW)
+        .initial_window_size(window)
+        .initial_connection_window_size(all)
+        .data_frame_budget(small_frames(all))
         .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
         .enable_push(false);
     builder
+}
+
+/// What small DATA frames may cost in memory beyond a window, in bytes, before the connection is closed. The library's
+/// own bound is that of a reader who keeps up: a stream of small messages to one who stalls would break it.
+pub(crate) fn small_frames(connection_window: u32) -> usize {
+    8 * connection_window as usize
 }
 
 /// A client's connection that is open.

@@ -152,6 +152,17 @@ impl Prepared {
         Ok(Running {
             admin,
             listeners: proxy.addresses().to_vec(),
+            schemes: edge
+                .listeners
+                .iter()
+                .map(|listener| {
+                    if listener.tls.is_some() {
+                        "https"
+                    } else {
+                        "http"
+                    }
+                })
+                .collect(),
             proxy,
             control,
             admin_server: Some(admin_server),

@@ -30,6 +30,8 @@ pub(crate) struct Running {
     pub(crate) admin: SocketAddr,
     /// Where requests come in.
     pub(crate) listeners: Vec<SocketAddr>,
+    /// How each of them is spoken to.
+    pub(super) schemes: Vec<&'static str>,
     pub(super) proxy: proxy::Proxy,
     pub(super) control: control::Control,
     /// None while another process may have taken over.

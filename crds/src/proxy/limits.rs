@@ -123,7 +123,8 @@ pub struct Http2Limits {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000), extend("default" = 128))]
     pub local_resets: Option<u32>,
-    /// Control frames (PING, SETTINGS, RST_STREAM, PRIORITY, empty DATA and so on) within ten seconds.
+    /// Control frames (PING, SETTINGS, RST_STREAM, PRIORITY, empty DATA and so on) within ten seconds, beside one for
+    /// every 32 bytes that the client was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 10, max = 1_000_000), extend("default" = 1000))]
     pub control_frames: Option<u32>,

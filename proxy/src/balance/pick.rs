@@ -66,6 +66,11 @@ impl Pick {
         self.let_others_try();
     }
 
+    /// Notes at `now` that the attempt has succeeded, though it goes on.
+    pub(crate) fn succeeded(&self, now: Duration) {
+        self.judge(false, now);
+    }
+
     /// Notes at `now` how the attempt ended, `latency` after it began. The latency counts unless
     /// [`Pick::answered`] told one.
     pub(crate) fn end(mut self, seen: Seen, latency: Duration, now: Duration) {

@@ -1,13 +1,14 @@
 //! A client's connection that speaks HTTP/1.
 
-use super::{Ask, Client, Early, linger, poll_watched, shut_down};
+use super::{Ask, Client, Early, linger, poll_watched, say_goodbye};
 use crate::{
     answer::Refusal,
     body::{BodyError, RequestBody},
     forward::forward,
     headers,
     http1::{
-        Decoder, Framing, HeadReader, Piece, Reason, RequestFault, RequestHead, write_response,
+        Decoder, Framing, HeadReader, Piece, Reason, RequestFault, RequestHead, StatusLine,
+        write_response,
     },
     input::{BODY_ROOM, HEAD_ROOM, poll_read},
     outbox::Outbox,
@@ -98,15 +99,12 @@ impl Io {
         if outbox.has_room() {
             let version = Version::HTTP_11;
             let framing = Framing::None;
-            write_response(
-                outbox.buffer(),
-                version,
+            let line = StatusLine {
+                version_of_client: version,
                 status,
-                None,
-                headers,
-                &framing,
-                true,
-            );
+                reason: None,
+            };
+            write_response(outbox.buffer(), &line, headers, &framing, true);
         }
     }
 
@@ -169,7 +167,7 @@ enum Ended {
     /// In order for us, but the client may still be sending.
     Unread,
     /// It became a tunnel.
-    Tunnel(Tunnel),
+    Tunnel(Box<Tunnel>),
     /// It failed, or took too long.
     Broken,
 }
@@ -199,10 +197,9 @@ pub(crate) async fn serve(client: Rc<Client>, stream: Stream, input: BytesMut) {
     let Some(io) = Rc::into_inner(io) else { return };
     let mut stream = io.stream.into_inner();
     match ended {
-        Ended::Done => shut_down(&mut stream).await,
+        Ended::Done => say_goodbye(&mut stream).await,
         Ended::Unread => {
-            // Says that nothing more comes.
-            shut_down(&mut stream).await;
+            say_goodbye(&mut stream).await;
             linger(stream).await;
         }
         Ended::Tunnel(tunnel) => {
@@ -287,17 +284,14 @@ async fn read_head(client: &Client, io: &Io) -> Result<Option<RequestHead>, Requ
 
 /// Tells a client that what it sent is no HTTP that can be passed on.
 async fn reject(client: &Client, io: &Io, fault: RequestFault) -> Ended {
-    let refusal = Refusal::Malformed(fault);
-    client.worker.counters().bad_requests.count();
-    let mut response = refusal.into_response();
+    let mut response = Refusal::Malformed(fault).unrouted(client, None);
     // Text is all that such an answer has.
     let reader = Reader {
         version: Version::HTTP_11,
         method: Method::GET,
         takes_trailers: false,
     };
-    let framing = framing_for(&reader, &response);
-    let written = write(io, &reader, &mut response, framing, false).await;
+    let written = write(io, &reader, &mut response, false).await;
     match written {
         Ok(()) => Ended::Unread,
         Err(_) => Ended::Broken,
@@ -356,14 +350,13 @@ async fn answer(
     };
     // Nobody asks the client to go on with a body that it holds back.
     let holds_back = io.waits_to_continue.take();
-    let framing = framing_for(&reader, &response);
     let keep_alive = keep_alive
         && !is_last
         && !holds_back
         && !client.worker.is_draining()
         && response.body().lets_stay()
-        && framing != Framing::UntilClose;
-    let written = write(io, &reader, &mut response, framing, keep_alive).await;
+        && self::framing(&reader, &response) != Framing::UntilClose;
+    let written = write(io, &reader, &mut response, keep_alive).await;
     let (parts, body) = response.into_parts();
     io.spares.put_map(parts.headers);
     if written.is_err() {
@@ -408,25 +401,23 @@ async fn write(
     io: &Io,
     reader: &Reader,
     response: &mut Response<ResponseBody>,
-    framing: Framing,
     keep_alive: bool,
 ) -> Result<(), Unwritten> {
+    let framing = framing(reader, response);
     let is_tunnel = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     let mut encoder = {
         let mut outbox = io.outbox.borrow_mut();
+        let keep_alive = keep_alive || is_tunnel;
         let (status, headers) = (response.status(), response.headers());
         outbox.lend(&io.spares);
         let reason = response.extensions().get::<Reason>();
         let out = outbox.buffer();
-        write_response(
-            out,
-            reader.version,
+        let line = StatusLine {
+            version_of_client: reader.version,
             status,
             reason,
-            headers,
-            &framing,
-            keep_alive || is_tunnel,
-        )
+        };
+        write_response(out, &line, headers, &framing, keep_alive)
     };
     let mut trailers = None;
     let body = response.body_mut();
@@ -482,7 +473,7 @@ async fn write(
 }
 
 /// How the client gets the body of `response`.
-fn framing_for(reader: &Reader, response: &Response<ResponseBody>) -> Framing {
+fn framing(reader: &Reader, response: &Response<ResponseBody>) -> Framing {
     let status = response.status();
     let is_bodiless = reader.method == Method::HEAD
         || status.is_informational()

@@ -2,18 +2,19 @@
 
 mod meter;
 
-use super::{Ask, Client, Early, LINGER, poll_watched};
+use super::{Ask, Client, Early, poll_watched};
 use crate::{
     answer::Refusal,
     body::RequestBody,
     forward::forward,
     headers,
-    http1::{Framing, Piece},
+    http1::{Framing, HeadFault, HeadLimits, Piece, RequestFault},
     request::check_http2,
     response::ResponseBody,
     stream::Stream,
     upstream::http2::Outgoing,
     watch::{Phase, Watch},
+    worker::small_frames,
 };
 use bytes::{Bytes, BytesMut};
 use h2::{
@@ -22,7 +23,8 @@ use h2::{
 };
 use http::{
     HeaderMap, Method, Request, Response, Version,
-    header::{CONTENT_LENGTH, EXPECT},
+    header::{CONTENT_LENGTH, COOKIE, EXPECT},
+    request::Parts,
 };
 use meter::Metered;
 use std::{
@@ -31,6 +33,7 @@ use std::{
     pin::pin,
     rc::Rc,
     task::Poll,
+    time::Duration,
 };
 use tokio::{
     task::spawn_local,
@@ -40,6 +43,10 @@ use tokio::{
 /// Bytes that wait to be sent on one stream beyond what its window takes.
 const SEND_BUFFER: usize = 64 * 1024;
 
+/// How long a client may take, with nothing under way, to agree that its connection ends. It is asked by a PING, which
+/// it may leave unanswered.
+const FAREWELL: Duration = Duration::from_secs(2);
+
 /// The builder of connections as `limits` say.
 pub(crate) fn builder(limits: &crate::Limits) -> Builder {
     let http2 = limits.http2;
@@ -47,6 +54,7 @@ pub(crate) fn builder(limits: &crate::Limits) -> Builder {
     builder
         .initial_window_size(http2.stream_window)
         .initial_connection_window_size(http2.connection_window)
+        .data_frame_budget(small_frames(http2.connection_window))
         .max_concurrent_streams(http2.concurrent_streams)
         .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
         .max_pending_accept_reset_streams(http2.pending_resets)
@@ -71,38 +79,49 @@ pub(crate) async fn serve(client: Rc<Client>, stream: Stream, input: BytesMut) {
 async fn drive(client: &Rc<Client>, mut connection: Connection<Metered, Bytes>) {
     let worker = &client.worker;
     let open = Rc::new(Open::default());
-    let mut alarm = pin!(sleep_until(open.deadline(client)));
+    let mut alarm = pin!(sleep_until(open.deadline(worker.timeouts.keep_alive)));
     let mut drain = pin!(worker.drain.notified());
+    let mut is_ending = false;
     let mut served = 0_u64;
     poll_fn(|context| {
         let _ = drain.as_mut().poll(context);
         loop {
-            match connection.poll_accept(context) {
+            let has_accepted = match connection.poll_accept(context) {
                 Poll::Ready(Some(Ok((request, respond)))) => {
                     served += 1;
                     spawn_local(answer(Rc::clone(client), request, respond, open.begin()));
+                    true
                 }
                 Poll::Ready(Some(Err(error))) => {
                     tracing::debug!(%error, "an HTTP/2 connection broke off");
                     return Poll::Ready(());
                 }
                 Poll::Ready(None) => return Poll::Ready(()),
-                Poll::Pending => {}
-            }
-            let is_over = open.deadline(client) <= Instant::now();
-            if is_over && open.is_ending() {
-                // The client answers nothing: the library would wait for it without end.
+                Poll::Pending => false,
+            };
+            let limit = worker.limits.requests_per_connection;
+            let patience = match is_ending {
+                false => worker.timeouts.keep_alive,
+                true => FAREWELL,
+            };
+            let deadline = open.deadline(patience);
+            let is_over = deadline <= Instant::now();
+            if is_ending && is_over {
                 return Poll::Ready(());
             }
-            let limit = worker.limits.requests_per_connection;
             let must_end =
                 worker.is_draining() || is_over || limit.is_some_and(|most| served >= most);
-            if must_end && open.end() {
+            if must_end && !is_ending {
+                is_ending = true;
+                open.touch();
                 // The end is written by the next turn.
                 connection.graceful_shutdown();
                 continue;
             }
-            let deadline = open.deadline(client);
+            if has_accepted {
+                // More may have come with it, of which nothing else would tell.
+                continue;
+            }
             if alarm.is_elapsed() || deadline < alarm.deadline() {
                 alarm.as_mut().reset(deadline);
             }
@@ -121,8 +140,6 @@ struct Open {
     count: Cell<usize>,
     /// Since when there is none.
     since: Cell<Instant>,
-    /// Since when the client has been told that the connection ends.
-    ending: Cell<Option<Instant>>,
 }
 
 impl Default for Open {
@@ -130,7 +147,6 @@ impl Default for Open {
         Self {
             count: Cell::new(0),
             since: Cell::new(Instant::now()),
-            ending: Cell::new(None),
         }
     }
 }
@@ -141,29 +157,18 @@ impl Open {
         OpenStream(Rc::clone(self))
     }
 
-    /// When the connection has been idle for too long.
-    fn deadline(&self, client: &Client) -> Instant {
+    /// Counts the time without requests from now on.
+    fn touch(&self) {
+        self.since.set(Instant::now());
+    }
+
+    /// When the connection has had no request for `patience`.
+    fn deadline(&self, patience: Duration) -> Instant {
         let since = match self.count.get() {
             0 => self.since.get(),
             _ => Instant::now(),
         };
-        match self.ending.get() {
-            Some(told) => since.max(told) + LINGER,
-            None => since + client.worker.timeouts.keep_alive,
-        }
-    }
-
-    fn is_ending(&self) -> bool {
-        self.ending.get().is_some()
-    }
-
-    /// The client is told that the connection ends. Whether it has not been told before.
-    fn end(&self) -> bool {
-        let is_first = !self.is_ending();
-        if is_first {
-            self.ending.set(Some(Instant::now()));
-        }
-        is_first
+        since + patience
     }
 }
 
@@ -174,7 +179,7 @@ struct OpenStream(Rc<Open>);
 impl Drop for OpenStream {
     fn drop(&mut self) {
         self.0.count.set(self.0.count.get() - 1);
-        self.0.since.set(Instant::now());
+        self.0.touch();
     }
 }
 
@@ -209,11 +214,8 @@ async fn exchange(
 ) {
     let (parts, stream) = request.into_parts();
     let is_head = parts.method == Method::HEAD;
-    let response = match check_http2(&parts) {
-        Err(fault) => {
-            client.worker.counters().bad_requests.count();
-            Some(Refusal::BadRequest(fault).into_response())
-        }
+    let response = match check(&parts, &client.worker.head_limits) {
+        Err(refusal) => Some(refusal.unrouted(client, Some(&parts))),
         Ok(()) => {
             let length = parts.headers.get(CONTENT_LENGTH);
             let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
@@ -239,6 +241,24 @@ async fn exchange(
     if let Some(response) = response {
         write(watch, response, respond, is_head).await;
     }
+}
+
+/// Whether a request can be passed on. The size of its head has been seen to by the library.
+fn check(head: &Parts, limits: &HeadLimits) -> Result<(), Refusal> {
+    let target = head
+        .uri
+        .path_and_query()
+        .map_or(0, |path| path.as_str().len());
+    if target > limits.uri_bytes {
+        return Err(Refusal::Malformed(RequestFault::TargetTooLong));
+    }
+    // RFC 9113 section 8.2.3: a `Cookie` may come in as many pieces as there are cookies in it.
+    let cookies = head.headers.get_all(COOKIE).iter().count();
+    if head.headers.len() - cookies.saturating_sub(1) > limits.headers {
+        let too_many = RequestFault::Head(HeadFault::TooManyHeaders);
+        return Err(Refusal::Malformed(too_many));
+    }
+    check_http2(head).map_err(Refusal::BadRequest)
 }
 
 /// Sends `response` as its body comes.

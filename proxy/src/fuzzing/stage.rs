@@ -8,7 +8,7 @@ use crate::{
     Clock, Config, Counters,
     client::serve,
     shared::Shared,
-    worker::{Gate, Worker},
+    worker::{Gate, Place, Worker},
 };
 use std::{
     cell::{Cell, RefCell},
@@ -143,8 +143,15 @@ async fn act<'a>(
     let config = Config::new(vec![address], NonZeroUsize::MIN);
     let shared = Arc::new(Shared::new(&config).expect("no certificates are needed"));
     let counters = Arc::new(Counters::new(1));
-    let none = (None, None);
-    let worker = Worker::new(0, &config, &routes, Clock::start(), counters, shared, none);
+    let place = Place {
+        index: 0,
+        clock: Clock::start(),
+        counters,
+        shared,
+        log: None,
+        tracer: None,
+    };
+    let worker = Worker::new(place, &config, &routes);
     let worker = Rc::new(worker);
     let gate = Rc::new(Gate::new(&config, 0).expect("the listener"));
 

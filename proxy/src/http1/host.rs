@@ -37,6 +37,11 @@ impl<'a> HostPort<'a> {
     }
 }
 
+/// Whether `text` is a host, and perhaps a port, as a request may have them.
+pub(crate) fn is_host(text: &[u8]) -> bool {
+    HostPort::parse(text).is_some()
+}
+
 fn port(digits: &[u8]) -> Option<u16> {
     let is_number = matches!(digits.len(), 1..=5) && digits.iter().all(u8::is_ascii_digit);
     let number = is_number.then(|| str::from_utf8(digits).ok()?.parse().ok());

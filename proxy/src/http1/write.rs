@@ -38,6 +38,17 @@ pub(crate) fn write_request(out: &mut BytesMut, parts: &Parts, framing: &Framing
     Encoder::new(framing)
 }
 
+/// What the first line of a response is made of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StatusLine<'a> {
+    /// The version that the client speaks, which decides about more than the line.
+    pub(crate) version_of_client: Version,
+    /// The status.
+    pub(crate) status: StatusCode,
+    /// Words in place of the usual ones.
+    pub(crate) reason: Option<&'a Reason>,
+}
+
 /// Writes the head of a response and gives the encoder of its body. `Content-Length` and `Transfer-Encoding` are those of
 /// `framing`; with [`Framing::None`] (the response to a HEAD, a 304) the `Content-Length` in `headers` stays. What they
 /// say in `Connection` stays, and whether it stays open is added.
@@ -45,13 +56,16 @@ pub(crate) fn write_request(out: &mut BytesMut, parts: &Parts, framing: &Framing
 /// To a client of HTTP/1.0, chunks become a body until the connection closes, see [`Encoder::is_until_close`].
 pub(crate) fn write_response(
     out: &mut BytesMut,
-    version_of_client: Version,
-    status: StatusCode,
-    reason: Option<&Reason>,
+    line: &StatusLine<'_>,
     headers: &HeaderMap,
     framing: &Framing,
     keep_alive: bool,
 ) -> Encoder {
+    let StatusLine {
+        version_of_client,
+        status,
+        reason,
+    } = *line;
     let framing = match framing {
         _ if has_never_a_body(status) => Framing::None,
         Framing::Chunked if version_of_client < Version::HTTP_11 => Framing::UntilClose,

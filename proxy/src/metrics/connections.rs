@@ -47,6 +47,27 @@ const BAD: About = about(
     "Requests refused for what they are: no valid host, target, method or framing",
 );
 
+const REFUSED: About = about(
+    "sluice_connections_refused",
+    "Client connections that were closed at once, as there were as many as may be",
+);
+const HANDSHAKES_FAILED: About = about(
+    "sluice_handshakes_failed",
+    "Client connections that ended in a PROXY header or a TLS handshake that was no good",
+);
+const SHED: About = about(
+    "sluice_shed_requests",
+    "Requests answered with 503 because the process held more memory than it may",
+);
+const RESCUED: About = about(
+    "sluice_rescued_requests",
+    "Requests that the canary failed and that were sent to stable, where the rollout asks for that",
+);
+const DRAINED: About = about(
+    "sluice_drained_streams",
+    "Long-lived exchanges that were told to end because their version had lost its weight",
+);
+
 impl Collector for Connections {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let read = self.counters.read();
@@ -55,6 +76,11 @@ impl Collector for Connections {
         gauge(&mut encoder, &TUNNELS, &read.tunnels)?;
         counter(&mut encoder, &ACCEPT_FAILURES, &read.accept_failures)?;
         counter(&mut encoder, &UNROUTED, &read.no_route)?;
-        counter(&mut encoder, &BAD, &read.bad_requests)
+        counter(&mut encoder, &BAD, &read.bad_requests)?;
+        counter(&mut encoder, &REFUSED, &read.refused)?;
+        counter(&mut encoder, &HANDSHAKES_FAILED, &read.handshakes_failed)?;
+        counter(&mut encoder, &SHED, &read.shed)?;
+        counter(&mut encoder, &RESCUED, &read.rescued)?;
+        counter(&mut encoder, &DRAINED, &read.drained)
     }
 }

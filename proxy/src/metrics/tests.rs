@@ -45,6 +45,7 @@ fn exporter(requests: &[(Role, Outcome)]) -> Exporter {
             .shard(0, 2)
             .acquire(Limit::Requests, &BackendLimits::default())
     );
+    stats.route("shop");
     let mut exporter = Exporter::new(Arc::clone(&stats), Arc::clone(&routes));
     exporter.add_connections(Arc::new(Counters::new(2)));
     exporter.add_tls(crate::tls::tests::store());

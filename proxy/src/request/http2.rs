@@ -3,7 +3,7 @@
 use super::{Fault, is_host, peer::Scheme};
 use http::{
     HeaderName, Method,
-    header::{CONNECTION, HOST, TE, TRANSFER_ENCODING, UPGRADE},
+    header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGRADE},
     request::Parts,
 };
 
@@ -34,10 +34,15 @@ pub(crate) fn check_http2(head: &Parts) -> Result<(), Fault> {
     {
         return Err(Fault::ConnectionHeader);
     }
+    if headers.get_all(CONTENT_LENGTH).iter().count() > 1 {
+        return Err(Fault::ManyLengths);
+    }
     let scheme = Scheme::parse(head.uri.scheme_str().unwrap_or_default().as_bytes());
     let scheme = scheme.ok_or(Fault::TargetInvalid)?;
     let path = head.uri.path_and_query().map_or("", |path| path.as_str());
-    if !(path.starts_with('/') || (path == "*" && head.method == Method::OPTIONS)) {
+    let is_path = path.starts_with('/') || (path == "*" && head.method == Method::OPTIONS);
+    // `http` lets bytes beyond ASCII pass, which no line of HTTP/1 may have.
+    if !is_path || !path.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Fault::TargetInvalid);
     }
     hosts_agree(head, scheme)

@@ -1,6 +1,6 @@
 //! Making connections to endpoints.
 
-use super::{http1, http2};
+use super::{NoConnection, http1, http2};
 use crate::{
     balance::{
         Permit,
@@ -22,7 +22,7 @@ pub(crate) async fn http1(
     worker: &Rc<Worker>,
     key: Key,
     permit: Permit,
-) -> Result<Box<http1::Connection>, Failure> {
+) -> Result<Box<http1::Connection>, NoConnection> {
     let slot = Slot::new(permit, worker);
     let stream = within(worker.timeouts.connect, stream(worker, &key)).await?;
     Ok(Box::new(http1::Connection::new(key, stream, slot, worker)))
@@ -34,7 +34,7 @@ pub(crate) async fn http2(
     worker: &Rc<Worker>,
     key: Key,
     admit: impl Fn() -> Result<Permit, Limit>,
-) -> Result<Rc<http2::Connection>, Failure> {
+) -> Result<Rc<http2::Connection>, NoConnection> {
     loop {
         if let Some(connection) = worker.pool.shared(&key) {
             return Ok(connection);
@@ -51,16 +51,16 @@ pub(crate) async fn http2(
                 let slot = Slot::new(permit, worker);
                 within(worker.timeouts.connect, handshake(worker, &key, slot)).await
             }
-            Err(_) => Err(Failure::Overload),
+            Err(_) => Err(Failure::Overload.into()),
         };
         match made {
             Ok(connection) => {
                 worker.pool.share(key, Rc::clone(&connection));
-                making.end(None);
+                drop(making);
                 return Ok(connection);
             }
             Err(failure) => {
-                making.end(Some(failure));
+                making.fail(failure);
                 return Err(failure);
             }
         }
@@ -69,15 +69,15 @@ pub(crate) async fn http2(
 
 async fn within<T>(
     limit: Duration,
-    work: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
+    work: impl Future<Output = Result<T, NoConnection>>,
+) -> Result<T, NoConnection> {
     timeout(limit, work)
         .await
-        .unwrap_or(Err(Failure::ConnectTimeout))
+        .unwrap_or(Err(Failure::ConnectTimeout.into()))
 }
 
 /// A connection to `key.address`, with the PROXY header and under TLS where `key` says so.
-async fn stream(worker: &Worker, key: &Key) -> Result<Stream, Failure> {
+async fn stream(worker: &Worker, key: &Key) -> Result<Stream, NoConnection> {
     let address = key.address;
     let mut tcp = TcpStream::connect(address)
         .await
@@ -101,7 +101,7 @@ async fn stream(worker: &Worker, key: &Key) -> Result<Stream, Failure> {
         .await;
     secured.map_err(|error| {
         tracing::debug!(%address, %error, "could not agree on TLS with an endpoint");
-        Failure::Connect
+        Failure::Connect.into()
     })
 }
 
@@ -117,12 +117,24 @@ async fn tell(tcp: &mut TcpStream, proxied: Proxied) -> io::Result<()> {
     tcp.write_all(&header).await
 }
 
-fn failed(address: SocketAddr, error: &io::Error) -> Failure {
+fn failed(address: SocketAddr, error: &io::Error) -> NoConnection {
     tracing::debug!(%address, %error, "could not connect to an endpoint");
-    match error.kind() {
+    if is_exhausted(error) {
+        return NoConnection::Exhausted;
+    }
+    NoConnection::Version(match error.kind() {
         io::ErrorKind::TimedOut => Failure::ConnectTimeout,
         _ => Failure::Connect,
-    }
+    })
+}
+
+/// Whether it is this process, or its system, that has nothing left: no port, no descriptor (EMFILE, ENFILE), no memory
+/// (ENOBUFS, ENOMEM).
+fn is_exhausted(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let exhausted = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    error.kind() == io::ErrorKind::AddrNotAvailable
+        || Errno::from_io_error(error).is_some_and(|errno| exhausted.contains(&errno))
 }
 
 /// Makes the connections of health checks.
@@ -152,7 +164,7 @@ async fn handshake(
     worker: &Worker,
     key: &Key,
     slot: Slot,
-) -> Result<Rc<http2::Connection>, Failure> {
+) -> Result<Rc<http2::Connection>, NoConnection> {
     let stream = stream(worker, key).await?;
     let is_tls = stream.is_tls();
     let shaken = worker.http2_client.handshake(stream).await;

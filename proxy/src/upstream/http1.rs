@@ -1,6 +1,6 @@
 //! A connection to an endpoint that speaks HTTP/1.1.
 
-use super::{Answer, INTERIMS, SendError};
+use super::{Answer, MOST_INTERIM, SendError};
 use crate::{
     body::{BodyError, RequestBody},
     client::Early,
@@ -42,12 +42,12 @@ pub(crate) struct Connection {
     is_reused: bool,
     /// Whether a byte of the present answer has come.
     has_answered: bool,
+    /// Interim answers to the present request that have come.
+    interim: u32,
     /// Whether the connection may carry another request.
     may_stay: bool,
     /// Trailers to be sent at the end of the request's body.
     trailers: Option<HeaderMap>,
-    /// Interim answers to the present request.
-    interims: u32,
     slot: Slot,
 }
 
@@ -79,9 +79,9 @@ impl Connection {
             upload: Upload::Done,
             is_reused: false,
             has_answered: false,
+            interim: 0,
             may_stay: true,
             trailers: None,
-            interims: 0,
             slot,
         }
     }
@@ -130,9 +130,9 @@ impl Connection {
             _ => Upload::Open,
         };
         self.has_answered = false;
+        self.interim = 0;
         self.may_stay = false;
         self.trailers = None;
-        self.interims = 0;
     }
 
     pub(super) fn poll_upload(
@@ -201,11 +201,15 @@ impl Connection {
             };
             match read {
                 Ok(Some(head)) if is_interim(head.parts.status) => {
-                    self.interims += 1;
-                    if self.interims > INTERIMS {
+                    self.interim += 1;
+                    if self.interim > MOST_INTERIM {
+                        tracing::debug!("an endpoint floods with interim answers");
                         return Poll::Ready(Err(SendError::Failed(Failure::Protocol)));
                     }
-                    early.inform(&head.parts);
+                    // The client was told to continue before its body was read.
+                    if head.parts.status != StatusCode::CONTINUE {
+                        early.inform(&head.parts);
+                    }
                     continue;
                 }
                 Ok(Some(head)) => return Poll::Ready(Ok(self.answered(head))),
@@ -224,7 +228,7 @@ impl Connection {
             );
             match ready!(read) {
                 Ok(read) if read > 0 => self.has_answered = true,
-                ended => return Poll::Ready(Err(self.ended(ended))),
+                ended => return Poll::Ready(Err(self.ended(&ended))),
             }
         }
     }
@@ -239,7 +243,7 @@ impl Connection {
     }
 
     /// What it means that the connection ended before the answer's head.
-    fn ended(&self, how: io::Result<usize>) -> SendError {
+    fn ended(&self, how: &io::Result<usize>) -> SendError {
         tracing::debug!(?how, "an endpoint did not answer");
         if !self.outbox.has_written() {
             SendError::Unsent

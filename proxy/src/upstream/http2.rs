@@ -1,6 +1,6 @@
 //! Requests over connections to endpoints that speak HTTP/2. Many share one connection.
 
-use super::{Answer, INTERIMS, SendError};
+use super::{Answer, MOST_INTERIM, SendError};
 use crate::{
     body::{BodyError, RequestBody, poll_http2},
     client::Early,
@@ -13,7 +13,11 @@ use h2::{
     Reason, RecvStream, SendStream,
     client::{ResponseFuture, SendRequest},
 };
-use http::{Request, Uri, Version, header::CONTENT_LENGTH, request, uri};
+use http::{
+    HeaderValue, Request, StatusCode, Uri, Version,
+    header::{CONNECTION, CONTENT_LENGTH, HOST},
+    request, uri,
+};
 use std::{
     cell::Cell,
     future::Future,
@@ -23,6 +27,9 @@ use std::{
 };
 use traffic::Failure;
 
+/// The most requests on one connection at the same time, however many the endpoint allows.
+pub(crate) const MOST_STREAMS: usize = 128;
+
 /// A connection that carries many requests. A task of its own drives it.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -30,9 +37,11 @@ pub(crate) struct Connection {
     scheme: uri::Scheme,
     /// Requests under way on it.
     streams: Cell<usize>,
+    /// Whether an answer has come on it.
+    has_answered: Cell<bool>,
     /// Set when it carries no more requests.
     is_closed: Rc<Cell<bool>>,
-    _slot: Slot,
+    slot: Slot,
 }
 
 impl Connection {
@@ -47,14 +56,16 @@ impl Connection {
             sender,
             scheme,
             streams: Cell::new(0),
+            has_answered: Cell::new(false),
             is_closed,
-            _slot: slot,
+            slot,
         }
     }
 
     /// Whether it can carry one more request.
     pub(crate) fn has_room(&self) -> bool {
-        !self.is_closed() && self.streams.get() < self.sender.current_max_send_streams()
+        let most = self.sender.current_max_send_streams().min(MOST_STREAMS);
+        !self.is_closed() && self.streams.get() < most
     }
 
     /// Requests under way on it.
@@ -76,10 +87,13 @@ pub(crate) struct Call {
     response: Option<ResponseFuture>,
     request: Option<Request<()>>,
     is_bodiless: bool,
+    /// Whether the connection had carried a whole answer before.
+    is_reused: bool,
+    /// Interim answers that have come.
+    interim: u32,
     outgoing: Option<Outgoing>,
     incoming: Option<(RecvStream, bool)>,
     refused: Option<SendError>,
-    interims: u32,
 }
 
 impl Call {
@@ -88,6 +102,8 @@ impl Call {
         connection.streams.set(connection.streams.get() + 1);
         Self {
             sender: Some(connection.sender.clone()),
+            is_reused: connection.has_answered.get(),
+            interim: 0,
             connection,
             response: None,
             request: None,
@@ -95,19 +111,16 @@ impl Call {
             outgoing: None,
             incoming: None,
             refused: None,
-            interims: 0,
         }
     }
 
     pub(super) fn begin(&mut self, head: &request::Parts, body: &RequestBody) {
         let mut request = Request::new(());
         *request.method_mut() = head.method.clone();
-        *request.uri_mut() = absolute(head, &self.connection.scheme);
-        *request.version_mut() = Version::HTTP_2;
+        *request.headers_mut() = head.headers.clone();
+        address(&mut request, head, &self.connection.scheme);
         let headers = request.headers_mut();
-        *headers = head.headers.clone();
-        headers.remove(http::header::HOST);
-        headers.remove(http::header::CONNECTION);
+        headers.remove(CONNECTION);
         if let Framing::Length(length) = body.framing() {
             headers.insert(CONTENT_LENGTH, length.into());
         }
@@ -186,13 +199,20 @@ impl Call {
             return Poll::Pending;
         };
         while let Poll::Ready(Some(Ok(interim))) = response.poll_informational(context) {
-            self.interims += 1;
-            if self.interims > INTERIMS {
+            let (parts, ()) = interim.into_parts();
+            self.interim += 1;
+            if self.interim > MOST_INTERIM {
+                tracing::debug!("an endpoint floods with interim answers");
                 return Poll::Ready(Err(SendError::Failed(Failure::Protocol)));
             }
-            early.inform(&interim.into_parts().0);
+            if parts.status != StatusCode::CONTINUE {
+                early.inform(&parts);
+            }
         }
-        let answer = ready!(Pin::new(response).poll(context)).map_err(|error| failure(&error))?;
+        let answer = ready!(Pin::new(response).poll(context));
+        let answer =
+            answer.map_err(|error| failure(&error, self.is_reused && self.interim == 0))?;
+        self.connection.has_answered.set(true);
         let (parts, stream) = answer.into_parts();
         let length = parts.headers.get(CONTENT_LENGTH);
         let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
@@ -221,6 +241,7 @@ impl Drop for Call {
     fn drop(&mut self) {
         let streams = &self.connection.streams;
         streams.set(streams.get() - 1);
+        self.connection.slot.has_room();
         if let Some(outgoing) = &mut self.outgoing {
             // The answer has come whole without the rest of the request, or nobody waits for it any more.
             outgoing.reset(Reason::CANCEL);
@@ -228,24 +249,33 @@ impl Drop for Call {
     }
 }
 
-/// RFC 9113 section 8.3.1: scheme and authority are part of the request.
-fn absolute(head: &request::Parts, scheme: &uri::Scheme) -> Uri {
-    let host = head.headers.get(http::header::HOST);
-    let authority = host.and_then(|host| uri::Authority::try_from(host.as_bytes()).ok());
+/// Says what `request` is for. Its authority stands in the place of `Host` (RFC 9113 section 8.3.1). Where it has none, as
+/// with HTTP/1.0, none is said; h2 takes that only from who passes on what came by another version. A host that is none
+/// in a URI, such as one with a `%`, stays where it is.
+fn address(request: &mut Request<()>, head: &request::Parts, scheme: &uri::Scheme) {
+    let host = head.headers.get(HOST).map(HeaderValue::as_bytes);
+    let authority = host.and_then(|host| uri::Authority::try_from(host).ok());
     let mut parts = head.uri.clone().into_parts();
+    *request.version_mut() = Version::HTTP_11;
     if let Some(authority) = authority {
         parts.scheme = Some(scheme.clone());
         parts.authority = Some(authority);
+        *request.version_mut() = Version::HTTP_2;
     }
-    Uri::from_parts(parts).unwrap_or_else(|_| head.uri.clone())
+    if request.version() == Version::HTTP_2 || host.is_some_and(<[u8]>::is_empty) {
+        request.headers_mut().remove(HOST);
+    }
+    *request.uri_mut() = Uri::from_parts(parts).unwrap_or_else(|_| head.uri.clone());
 }
 
-fn failure(error: &h2::Error) -> SendError {
+fn failure(error: &h2::Error, may_be_stale: bool) -> SendError {
     tracing::debug!(%error, "an endpoint did not answer");
     // RFC 9113 sections 6.8 and 8.7: what was refused, or came after the last stream that GOAWAY names, was not
     // acted on.
     if error.reason() == Some(Reason::REFUSED_STREAM) || error.is_go_away() && error.is_remote() {
         SendError::Unsent
+    } else if may_be_stale && error.is_io() {
+        SendError::Stale
     } else if error.is_io() || error.is_reset() || error.is_go_away() {
         SendError::Failed(Failure::Reset)
     } else {

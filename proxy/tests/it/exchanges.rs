@@ -147,6 +147,27 @@ fn an_old_servers_body_ends_with_its_connection() {
 }
 
 #[test]
+fn an_old_client_that_would_stay_is_sent_away_when_only_the_end_ends_its_answer() {
+    let world = world::start();
+    let origin = echo();
+    world.serve(&[origin.address]);
+    let mut client = world.connect();
+    client.send(
+        "POST /1 HTTP/1.0\r\nconnection: keep-alive\r\ncontent-length: 5\r\n\r\nhello\
+         GET /2 HTTP/1.0\r\nconnection: keep-alive\r\n\r\n",
+    );
+    let response = client.response();
+    assert_eq!(
+        response.text(),
+        "hello",
+        "another answer would join the body"
+    );
+    assert_eq!(response.header("connection"), Some("close"));
+    assert!(client.is_closed());
+    assert_eq!(world.stable().statuses, [(200, 1)]);
+}
+
+#[test]
 fn an_old_client_gets_the_body_up_to_the_end_of_the_connection() {
     let world = world::start();
     let origin = echo();

@@ -9,9 +9,20 @@
 )]
 
 mod bodies;
+mod clients;
+mod corpus;
+mod downgrade;
 mod exchanges;
 mod failures;
+mod floods;
+mod grpc;
 mod headers;
+mod http2_origins;
+mod limits;
+mod origins;
+mod origins_http2;
+mod policies;
 mod routing;
 mod shutdown;
 mod support;
+mod versions;

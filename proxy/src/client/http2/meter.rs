@@ -3,6 +3,9 @@
 //! Frames that carry no part of a message cost the sender nothing and the receiver work, and some an answer each. The
 //! library bounds resets and continuations; PING, SETTINGS, PRIORITY, WINDOW_UPDATE and empty DATA are bounded here, by
 //! walking over the heads of the frames as they come (RFC 9113 section 4.1).
+//!
+//! Clients that measure their path (gRPC's do) send a PING for every few answers, so answers pay for control frames: a
+//! flood is what comes without getting anything in return.
 
 use crate::stream::Stream;
 use bytes::{Buf, BytesMut};
@@ -26,6 +29,9 @@ const PREFACE: usize = 24;
 /// The length of a frame's head.
 const HEAD: usize = 9;
 
+/// Bytes sent to the client that pay for one control frame: more than the answer to a PING or to SETTINGS has.
+const PAYS: u32 = 32;
+
 /// A client's socket that breaks off when too many control frames come.
 #[derive(Debug)]
 pub(super) struct Metered {
@@ -33,6 +39,8 @@ pub(super) struct Metered {
     /// What was read before, to be read first.
     ahead: BytesMut,
     frames: Frames,
+    /// Bytes that were sent to the client.
+    sent: u32,
     since: Instant,
     limit: u32,
 }
@@ -43,6 +51,7 @@ impl Metered {
             stream,
             ahead,
             frames: Frames::default(),
+            sent: 0,
             since: Instant::now(),
             limit,
         }
@@ -53,13 +62,23 @@ impl Metered {
         if self.frames.controls <= self.limit {
             return Ok(());
         }
-        if self.since.elapsed() < SPAN {
+        if self.since.elapsed() >= SPAN {
+            self.since = Instant::now();
+            self.frames.controls = 0;
+            self.sent = 0;
+        } else if self.frames.controls - self.limit > self.sent / PAYS {
             tracing::debug!("a client floods its HTTP/2 connection with control frames");
             return Err(io::Error::other("too many control frames"));
         }
-        self.since = Instant::now();
-        self.frames.controls = 0;
         Ok(())
+    }
+
+    fn count_sent(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(written)) = &written {
+            let written = u32::try_from(*written).unwrap_or(u32::MAX);
+            self.sent = self.sent.saturating_add(written);
+        }
+        written
     }
 }
 
@@ -149,7 +168,8 @@ impl AsyncWrite for Metered {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.count_sent(written)
     }
 
     fn poll_write_vectored(
@@ -157,7 +177,8 @@ impl AsyncWrite for Metered {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.count_sent(written)
     }
 
     fn is_write_vectored(&self) -> bool {

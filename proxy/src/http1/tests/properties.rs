@@ -130,9 +130,14 @@ proptest! {
             Framing::None | Framing::Length(_) => false,
         };
         let status = http::StatusCode::from_u16(status).unwrap();
+        let line = StatusLine {
+            version_of_client: version,
+            status,
+            reason: None,
+        };
         let mut out = BytesMut::new();
         let mut encoder =
-            write_response(&mut out, version, status, None, &HeaderMap::new(), &framing, keep_alive);
+            write_response(&mut out, &line, &HeaderMap::new(), &framing, keep_alive);
         encoder.data(&data, &mut out).unwrap();
         encoder.end(None, &mut out).unwrap();
         let stays = keep_alive && !is_until_close;

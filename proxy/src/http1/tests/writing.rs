@@ -101,9 +101,11 @@ fn check_response(
     let mut out = BytesMut::new();
     write_response(
         &mut out,
-        version,
-        status,
-        None,
+        &StatusLine {
+            version_of_client: version,
+            status,
+            reason: None,
+        },
         &map(headers),
         &framing,
         keep_alive,

@@ -19,6 +19,15 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
+    /// A server at `address` that counts its `connections`.
+    pub(crate) fn at(address: SocketAddr, connections: Arc<AtomicUsize>) -> Self {
+        Self {
+            address,
+            connections,
+            seen: Arc::default(),
+        }
+    }
+
     /// How many connections it has accepted.
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(SeqCst)
@@ -125,4 +134,24 @@ impl Builder {
 pub(crate) fn refusing() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     listener.local_addr().unwrap()
+}
+
+/// Runs `serve` with a socket that listens, on a thread of its own that goes on until the process ends. Gives the socket's
+/// address.
+pub(crate) fn on_its_own_runtime<W>(
+    serve: impl FnOnce(tokio::net::TcpListener) -> W + Send + 'static,
+) -> SocketAddr
+where
+    W: Future<Output = ()> + 'static,
+{
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    listener.set_nonblocking(true).unwrap();
+    thread::spawn(move || {
+        super::run(async move {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            serve(listener).await;
+        });
+    });
+    address
 }

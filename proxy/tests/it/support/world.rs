@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 use traffic::{
-    Backend, BackendId, BackendPolicy, Role, RolloutId, Route, RouteTable, Routes, Split,
+    Actions, Backend, BackendId, BackendPolicy, Role, RolloutId, Route, RouteTable, Routes, Split,
     SplitRule, Stats, Sticky, Target, Weight,
     matches::{HostMatch, PathMatch, RequestMatch},
     stats::Totals,
@@ -94,19 +94,38 @@ impl World {
         self.publish(&[("/", target)], Vec::new());
     }
 
+    /// Publishes a table whose only route leads everything to `target` and does `actions` to it.
+    pub(crate) fn route(&self, target: Target, actions: Actions) {
+        let route = Route {
+            actions: Arc::new(actions),
+            ..Route::plain(vec![HostMatch::Any], vec![RequestMatch::any()], target)
+        };
+        self.routes
+            .publish(RouteTable::new(vec![route], Vec::new()).unwrap());
+    }
+
     /// Begins a split of everything.
     pub(crate) fn split(&self, stable: SocketAddr, canary: SocketAddr) -> SplitBuilder<'_> {
-        let split = Split {
+        let stable = self.backend(Role::Stable, &[stable]);
+        let canary = self.backend(Role::Canary, &[canary]);
+        SplitBuilder {
+            world: self,
+            split: self.split_of(stable, canary),
+        }
+    }
+
+    /// A split of these that gives the canary nothing.
+    pub(crate) fn split_of(&self, stable: Backend, canary: Backend) -> Split {
+        Split {
             rollout: rollout(),
-            stable: self.backend(Role::Stable, &[stable]),
-            canary: Some(self.backend(Role::Canary, &[canary])),
+            stable,
+            canary: Some(canary),
             weight: Weight::ZERO,
             rules: Vec::new(),
             sticky: None,
             tickets: self.stats.tickets(&rollout()),
             rescue: false,
-        };
-        SplitBuilder { world: self, split }
+        }
     }
 
     /// What was counted for `role`, once no request is under way any more.

@@ -118,6 +118,17 @@ impl RouteState {
         }
     }
 
+    /// What became of the copies for all mirrors together.
+    pub fn mirrored(&self) -> MirrorCounts {
+        (0..MIRRORS).map(|place| self.mirror_counts(place)).fold(
+            MirrorCounts::default(),
+            |sum, counts| MirrorCounts {
+                sent: sum.sent + counts.sent,
+                dropped: sum.dropped + counts.dropped,
+            },
+        )
+    }
+
     /// Requests under way that hold a [`Permit`].
     pub fn under_way(&self) -> u32 {
         self.under_way.load(Relaxed)
