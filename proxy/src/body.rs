@@ -148,11 +148,11 @@ impl RequestBody {
     /// What came whole earlier and is given again.
     pub(crate) fn of(pieces: &[Piece], framing: Framing, watch: &Rc<Watch>) -> Self {
         let mut body = Self::new(Source::None, framing, watch);
-        body.has_ended = true;
         body.keep(usize::MAX);
         for piece in pieces {
             body.remember(piece);
         }
+        body.has_ended = true;
         body.rewind();
         body
     }
