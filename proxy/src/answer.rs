@@ -214,7 +214,12 @@ impl Refusal {
         let status = grpc::status_of(self.status());
         let message = HeaderValue::from_str(self.line().trim_end());
         let plain = self.into_response();
-        let mut response = Response::new(ResponseBody::text(""));
+        let body = if plain.body().lets_stay() {
+            ResponseBody::text("")
+        } else {
+            ResponseBody::last_words("")
+        };
+        let mut response = Response::new(body);
         *response.headers_mut() = plain.headers().clone();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));

@@ -1,10 +1,11 @@
 //! The body of a request on its way to an endpoint.
 
 use crate::{
-    client::http1,
+    client::{Early, http1},
     headers,
     http1::{BodyFault, Framing, Piece},
     mirror::Tee,
+    pieces::Pieces,
     watch::Watch,
 };
 use h2::RecvStream;
@@ -44,8 +45,7 @@ pub(crate) struct RequestBody {
     has_ended: bool,
     waits_for_client: bool,
     kept: Option<Kept>,
-    /// Bytes each second that must come, and since when; 0 for any.
-    pace: (u32, Option<Instant>),
+    pace: Pace,
     tee: Option<Tee>,
 }
 
@@ -57,17 +57,29 @@ enum Source {
     Http2 {
         stream: RecvStream,
         data_ended: bool,
+        /// Where a client waits to be told that it may send the body.
+        waiting: Option<Early>,
     },
 }
 
 /// What was taken, to be sent again.
 #[derive(Debug)]
 struct Kept {
-    pieces: Vec<Piece>,
-    bytes: usize,
+    pieces: Pieces,
     limit: usize,
-    /// The next piece to be given again.
-    next: usize,
+    /// The next piece to be given again; none when all were.
+    next: Option<usize>,
+}
+
+/// How fast a body must come.
+#[derive(Debug, Default)]
+struct Pace {
+    /// Bytes each second; 0 for any.
+    rate: u32,
+    /// For how long the client was waited for.
+    waited: Duration,
+    /// Since when it is waited for.
+    since: Option<Instant>,
 }
 
 impl RequestBody {
@@ -81,7 +93,7 @@ impl RequestBody {
             received: 0,
             waits_for_client: false,
             kept: None,
-            pace: (0, None),
+            pace: Pace::default(),
             tee: None,
         }
     }
@@ -99,14 +111,24 @@ impl RequestBody {
         }
     }
 
-    /// What comes on an HTTP/2 stream; `length` when it was announced.
-    pub(crate) fn http2(stream: RecvStream, length: Option<u64>, watch: &Rc<Watch>) -> Self {
+    /// What comes on an HTTP/2 stream; `length` when it was announced. A client that is `waiting` is told to go on when the
+    /// first piece is asked for.
+    pub(crate) fn http2(
+        stream: RecvStream,
+        length: Option<u64>,
+        waiting: Option<Early>,
+        watch: &Rc<Watch>,
+    ) -> Self {
         if stream.is_end_stream() {
             return Self::none(watch);
         }
         let framing = length.map_or(Framing::Chunked, Framing::Length);
-        let data_ended = false;
-        Self::new(Source::Http2 { stream, data_ended }, framing, watch)
+        let source = Source::Http2 {
+            stream,
+            data_ended: false,
+            waiting,
+        };
+        Self::new(source, framing, watch)
     }
 
     /// How an endpoint that speaks HTTP/1 gets it.
@@ -124,21 +146,20 @@ impl RequestBody {
     }
 
     /// What came whole earlier and is given again.
-    pub(crate) fn of(pieces: Vec<Piece>, framing: Framing, watch: &Rc<Watch>) -> Self {
+    pub(crate) fn of(pieces: &[Piece], framing: Framing, watch: &Rc<Watch>) -> Self {
         let mut body = Self::new(Source::None, framing, watch);
+        body.keep(usize::MAX);
+        for piece in pieces {
+            body.remember(piece);
+        }
         body.has_ended = true;
-        body.kept = Some(Kept {
-            pieces,
-            bytes: 0,
-            limit: usize::MAX,
-            next: 0,
-        });
+        body.rewind();
         body
     }
 
     /// Demands that it comes on at `rate` bytes each second at least, once it has begun for a while; 0 for any.
     pub(crate) fn set_pace(&mut self, rate: u32) {
-        self.pace.0 = rate;
+        self.pace.rate = rate;
     }
 
     /// Has `tee` get all pieces, too. At once, when there is no body.
@@ -155,11 +176,19 @@ impl RequestBody {
         // What was taken before is gone, or is kept already.
         if !self.has_ended && self.received == 0 && self.kept.is_none() {
             self.kept = Some(Kept {
-                pieces: Vec::new(),
-                bytes: 0,
+                pieces: Pieces::default(),
                 limit,
-                next: 0,
+                next: None,
             });
+        }
+    }
+
+    /// Keeps nothing more: it will not be taken again.
+    pub(crate) fn keep_no_more(&mut self) {
+        match &mut self.kept {
+            // What is still to be given again stays.
+            Some(kept) if kept.next.is_some() => kept.limit = 0,
+            kept => *kept = None,
         }
     }
 
@@ -167,7 +196,7 @@ impl RequestBody {
     pub(crate) fn rewind(&mut self) -> bool {
         match &mut self.kept {
             Some(kept) => {
-                kept.next = 0;
+                kept.next = Some(0);
                 true
             }
             None => matches!(self.framing, Framing::None) || self.received == 0 && !self.has_ended,
@@ -194,11 +223,8 @@ impl RequestBody {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Result<Piece, BodyError>> {
-        if let Some(kept) = &mut self.kept
-            && let Some(piece) = kept.pieces.get(kept.next)
-        {
-            kept.next += 1;
-            return Poll::Ready(Ok(piece.clone()));
+        if let Some(piece) = self.kept.as_mut().and_then(Kept::again) {
+            return Poll::Ready(Ok(piece));
         }
         if self.has_ended {
             return Poll::Ready(Ok(Piece::End));
@@ -210,6 +236,7 @@ impl RequestBody {
         }
         let mut piece = ready!(piece)?;
         self.watch.moved();
+        self.lift_pace();
         match &mut piece {
             Piece::Data(data) => {
                 self.received += data.len() as u64;
@@ -225,16 +252,26 @@ impl RequestBody {
     }
 
     /// Sets the deadline by which more must have come: what has come is worth so much time, after a beginning that is
-    /// given to all.
+    /// given to all. Only the time counts in which the client was waited for, as it can be no faster than the endpoint.
     fn keep_pace(&mut self) {
         const BEGINNING: Duration = Duration::from_secs(5);
-        let (rate, since) = &mut self.pace;
-        if *rate == 0 {
+        let pace = &mut self.pace;
+        if pace.rate == 0 {
             return;
         }
-        let since = *since.get_or_insert_with(Instant::now);
-        let earned = Duration::from_millis(self.received.saturating_mul(1000) / u64::from(*rate));
-        self.watch.set_pace(Some(since + BEGINNING + earned));
+        let since = *pace.since.get_or_insert_with(Instant::now);
+        let earned = self.received.saturating_mul(1000) / u64::from(pace.rate);
+        let allowed = BEGINNING + Duration::from_millis(earned);
+        let left = allowed.saturating_sub(pace.waited);
+        self.watch.set_pace(since.checked_add(left));
+    }
+
+    /// The client is not waited for any more.
+    fn lift_pace(&mut self) {
+        if let Some(since) = self.pace.since.take() {
+            self.pace.waited += since.elapsed();
+            self.watch.set_pace(None);
+        }
     }
 
     fn remember(&mut self, piece: &Piece) {
@@ -247,15 +284,20 @@ impl RequestBody {
             }
         }
         let Some(kept) = &mut self.kept else { return };
-        if let Piece::Data(data) = piece {
-            kept.bytes += data.len();
-        }
-        if kept.bytes > kept.limit {
+        kept.pieces.push(piece);
+        if kept.pieces.bytes() > kept.limit {
             self.kept = None;
-        } else {
-            kept.pieces.push(piece.clone());
-            kept.next += 1;
         }
+    }
+}
+
+impl Kept {
+    /// The next piece that is to be given again.
+    fn again(&mut self) -> Option<Piece> {
+        let next = self.next?;
+        let piece = self.pieces.sealed().get(next).cloned();
+        self.next = piece.is_some().then_some(next + 1);
+        piece
     }
 }
 
@@ -264,7 +306,14 @@ impl Source {
         match self {
             Self::None => Poll::Ready(Ok(Piece::End)),
             Self::Http1(io) => io.poll_piece(context),
-            Self::Http2 { stream, data_ended } => {
+            Self::Http2 {
+                stream,
+                data_ended,
+                waiting,
+            } => {
+                if let Some(early) = waiting.take() {
+                    early.go_on();
+                }
                 poll_http2(stream, data_ended, context).map_err(|_| BodyError::Gone)
             }
         }

@@ -6,6 +6,7 @@ pub(crate) mod http2;
 use crate::{
     http1::{Preface, is_http2_preface},
     input::{HEAD_ROOM, poll_read},
+    pool::Key,
     proxy_protocol::{self, Header},
     request::{Peer, Scheme},
     stream::Stream,
@@ -15,7 +16,7 @@ use crate::{
 };
 use bytes::{Bytes, BytesMut};
 use h2::server::SendResponse;
-use http::{Response, response};
+use http::{Response, StatusCode, response};
 use std::{
     cell::RefCell,
     future::poll_fn,
@@ -49,6 +50,17 @@ pub(crate) struct Client {
     pub(crate) destination: SocketAddr,
     /// What endpoints are told of it.
     pub(crate) peer: Peer,
+    /// The connections to endpoints that say, with the PROXY protocol, that they are for it.
+    pub(crate) own: RefCell<Vec<Key>>,
+}
+
+impl Drop for Client {
+    /// Nobody else can use what is for it only.
+    fn drop(&mut self) {
+        for key in self.own.take() {
+            self.worker.pool.forget(&key);
+        }
+    }
 }
 
 /// One request of a client, for as long as it lasts.
@@ -74,8 +86,23 @@ pub(crate) enum Early {
 }
 
 impl Early {
+    /// Has a client that speaks HTTP/2 send the body that it holds back (RFC 9110 section 10.1.1).
+    pub(crate) fn go_on(&self) {
+        if let Self::Http2(respond) = self {
+            let mut response = Response::new(());
+            *response.status_mut() = StatusCode::CONTINUE;
+            let _ = respond.borrow_mut().send_informational(response);
+        }
+    }
+
     /// Sends an interim answer (RFC 9110 section 15.2).
     pub(crate) fn inform(&self, interim: &response::Parts) {
+        // To continue, the client was told before its body was read. To change the protocol ends HTTP/1 and is unknown
+        // to HTTP/2 (RFC 9113 section 8.6): an endpoint that says it nevertheless would have the client read what follows
+        // as something else.
+        if [StatusCode::CONTINUE, StatusCode::SWITCHING_PROTOCOLS].contains(&interim.status) {
+            return;
+        }
         let mut headers = interim.headers.clone();
         crate::headers::remove_hop_by_hop(&mut headers);
         match self {
@@ -134,6 +161,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, gate: Rc<Gate>, stream: TcpStream,
         source,
         destination,
         peer: Peer::new(source.ip(), destination.port(), scheme, forwarding),
+        own: RefCell::default(),
         worker,
         gate,
     });

@@ -26,7 +26,7 @@ mod drains;
 mod entry;
 mod filter;
 mod forward;
-#[cfg(feature = "fuzzing")]
+#[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod grpc;
@@ -39,6 +39,7 @@ mod log;
 pub mod metrics;
 mod mirror;
 mod outbox;
+mod pieces;
 mod pool;
 mod proxy_protocol;
 mod request;

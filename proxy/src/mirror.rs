@@ -1,6 +1,7 @@
 //! Sending copies of requests: fire and forget. The request itself never waits for them.
 
 use crate::{
+    answer,
     balance::Seen,
     body::RequestBody,
     client::{Ask, Early, poll_watched},
@@ -8,13 +9,16 @@ use crate::{
     grpc,
     http1::{Framing, Piece},
     lane::Dispatched,
-    send::Delivery,
+    pieces::Pieces,
+    send::{Delivery, NoAnswer},
     watch::{Phase, Watch},
 };
 use http::request::Parts;
 use std::{fmt, future::poll_fn, pin::pin, rc::Rc, sync::Arc, task::Poll};
 use tokio::{task::spawn_local, time::sleep_until};
-use traffic::{Backend, Found, Generation, Permit, RouteState, View, state::backend::Limit};
+use traffic::{
+    Backend, Failure, Found, Generation, Outcome, Permit, RouteState, View, state::backend::Limit,
+};
 
 /// Copies the request of `head` and `body` as `found` asks for. The copies leave when the body has come whole.
 pub(crate) fn copy(
@@ -50,8 +54,7 @@ pub(crate) fn copy(
         state: Arc::clone(found.state),
         head: head_of_copy(head),
         framing: body.framing(),
-        pieces: Vec::new(),
-        bytes: 0,
+        pieces: Pieces::default(),
         copies,
     });
 }
@@ -63,8 +66,7 @@ pub(crate) struct Tee {
     state: Arc<RouteState>,
     head: Parts,
     framing: Framing,
-    pieces: Vec<Piece>,
-    bytes: usize,
+    pieces: Pieces,
     copies: Vec<Pending>,
 }
 
@@ -78,7 +80,7 @@ struct Pending {
 impl fmt::Debug for Tee {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tee")
-            .field("bytes", &self.bytes)
+            .field("bytes", &self.pieces.bytes())
             .finish_non_exhaustive()
     }
 }
@@ -86,10 +88,11 @@ impl fmt::Debug for Tee {
 impl Tee {
     /// Takes one more piece. A copy that would become too large is dropped.
     pub(crate) fn take(&mut self, piece: &Piece) {
-        if let Piece::Data(data) = piece {
-            self.bytes += data.len();
+        if self.copies.is_empty() {
+            return;
         }
-        let (bytes, state) = (self.bytes, &self.state);
+        self.pieces.push(piece);
+        let (bytes, state) = (self.pieces.bytes(), &self.state);
         self.copies.retain(|copy| {
             let fits = bytes <= copy.limit;
             if !fits {
@@ -97,16 +100,16 @@ impl Tee {
             }
             fits
         });
-        if !self.copies.is_empty() {
-            self.pieces.push(piece.clone());
+        if self.copies.is_empty() {
+            self.pieces = Pieces::default();
         }
     }
 
     /// The body has come whole: the copies leave.
-    pub(crate) fn end(self) {
+    pub(crate) fn end(mut self) {
         for copy in self.copies {
             let watch = Rc::new(Watch::new(self.ask.client.worker.timeouts));
-            let body = RequestBody::of(self.pieces.clone(), self.framing, &watch);
+            let body = RequestBody::of(self.pieces.sealed(), self.framing, &watch);
             let ask = Ask {
                 client: Rc::clone(&self.ask.client),
                 watch,
@@ -158,8 +161,10 @@ async fn exchange(
         sent: &mut sent,
         account: None,
     };
-    let Ok(mut answered) = delivery.send().await else {
-        return;
+    let mut answered = match delivery.send().await {
+        Ok(answered) => answered,
+        Err(NoAnswer::Version(failure)) => return sent.end(answer::failed(failure)),
+        Err(NoAnswer::Client(_)) => return,
     };
     ask.watch.enter(Phase::Transfer);
     let mut verdict = is_grpc.then(|| grpc::Verdict::of(&answered.answer.parts.headers));
@@ -192,5 +197,8 @@ async fn exchange(
     if is_whole {
         sent.end(grpc::outcome(verdict, status));
         answered.exchange.finish(&worker.pool);
+    } else {
+        let reason = Failure::BodyCut;
+        sent.end(Outcome::Failed { status, reason });
     }
 }

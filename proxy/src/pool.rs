@@ -2,7 +2,7 @@
 
 use crate::{
     PoolLimits,
-    balance::Permit,
+    balance::{Permit, Service},
     upstream::{NoConnection, http1, http2},
     worker::Worker,
 };
@@ -56,15 +56,20 @@ pub(crate) struct Proxied {
 /// A connection's place among those that its Service may have. Given back, it lets one that waits go on.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    _permit: Permit,
+    permit: Permit,
     worker: Rc<Worker>,
 }
 
 impl Slot {
+    /// Whether it is a place at `service`.
+    pub(crate) fn is_of(&self, service: &Rc<Service>) -> bool {
+        self.permit.is_of(service)
+    }
+
     /// The place that `permit` gives.
     pub(crate) fn new(permit: Permit, worker: &Rc<Worker>) -> Self {
         Self {
-            _permit: permit,
+            permit,
             worker: Rc::clone(worker),
         }
     }
@@ -201,6 +206,28 @@ impl Pool {
                 return Some(idle.connection);
             }
         }
+    }
+
+    /// Closes an idle connection of `service`, which keeps it from having another. Whether there was one.
+    pub(crate) fn close_idle(&self, service: &Rc<Service>) -> bool {
+        let mut idle = self.idle.borrow_mut();
+        let closed = idle.values_mut().find_map(|endpoint| {
+            // The one that lies idle for longest.
+            let is_its = |idle: &Idle| idle.connection.slot().is_of(service);
+            let place = endpoint.iter().position(is_its)?;
+            Some(endpoint.remove(place))
+        });
+        // Its end looks at what is idle.
+        drop(idle);
+        closed.is_some()
+    }
+
+    /// Closes the connections that nobody will ask for any more, when what is under way on them has ended.
+    pub(crate) fn forget(&self, key: &Key) {
+        // Their ends look at what is there.
+        let idle = self.idle.borrow_mut().remove(key);
+        let shared = self.shared.borrow_mut().remove(key);
+        drop((idle, shared));
     }
 
     /// Keeps `connection` for the next request if it can carry one and there is room.

@@ -3,7 +3,7 @@
 use crate::{
     account::Account,
     balance::{Permit, Seen},
-    body::RequestBody,
+    body::{BodyError, RequestBody},
     drains::Draining,
     grpc::{self, Verdict},
     headers,
@@ -162,9 +162,13 @@ impl ResponseBody {
     }
 
     /// Lets the rest of the request be sent, which may take longer than the head of the answer.
-    pub(crate) fn poll_upload(&mut self, context: &mut Context<'_>) {
-        if let Kind::Passing(passing) = &mut self.kind {
-            passing.poll_upload(context);
+    ///
+    /// # Errors
+    /// When the client does not send it as it should. Then it is not to be answered any further.
+    pub(crate) fn poll_upload(&mut self, context: &mut Context<'_>) -> Result<(), BodyError> {
+        match &mut self.kind {
+            Kind::Passing(passing) => passing.poll_upload(context),
+            Kind::Text { .. } | Kind::Tunnel(_) => Ok(()),
         }
     }
 
@@ -216,8 +220,9 @@ pub(crate) struct Begun {
 
 impl Passing {
     /// The answer that has `begun`.
-    pub(crate) fn new(begun: Begun, watch: &Rc<Watch>, worker: &Rc<Worker>) -> Self {
+    pub(crate) fn new(mut begun: Begun, watch: &Rc<Watch>, worker: &Rc<Worker>) -> Self {
         watch.enter(Phase::Transfer);
+        begun.request.keep_no_more();
         Self {
             exchange: Some(begun.exchange),
             attempt: Some(begun.attempt),
@@ -234,14 +239,17 @@ impl Passing {
         }
     }
 
-    fn poll_upload(&mut self, context: &mut Context<'_>) {
+    fn poll_upload(&mut self, context: &mut Context<'_>) -> Result<(), BodyError> {
         let Some(exchange) = self.exchange.as_mut().filter(|_| self.is_uploading) else {
-            return;
+            return Ok(());
         };
-        // A body that breaks off shows to the endpoint, which decides what its answer is then.
-        self.is_uploading = exchange
-            .poll_upload(&mut self.request, &self.watch, context)
-            .is_pending();
+        match exchange.poll_upload(&mut self.request, &self.watch, context) {
+            Poll::Pending => Ok(()),
+            Poll::Ready(uploaded) => {
+                self.is_uploading = false;
+                uploaded
+            }
+        }
     }
 
     fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Result<Piece, Cut>> {

@@ -11,7 +11,7 @@ use crate::{
     upstream::{Answer, Exchange, NoConnection, SendError, connect, http2},
     watch::{Phase, Watch},
 };
-use http::{Version, request};
+use http::{StatusCode, Version, request};
 use std::{future::poll_fn, net::SocketAddr, pin::pin, rc::Rc, task::Poll, time::Duration};
 use tokio::time::timeout;
 use traffic::{
@@ -128,7 +128,11 @@ impl Delivery<'_> {
                         attempt,
                     });
                 }
-                Ok(answer) => self.give_up(Outcome::Answered(answer.parts.status.as_u16())),
+                Ok(answer) => {
+                    let status = answer.parts.status;
+                    attempt.end(judged(status), now);
+                    self.give_up(Outcome::Answered(status.as_u16()));
+                }
                 Err(error) => {
                     attempt.end(seen(error), now);
                     if !again {
@@ -248,6 +252,12 @@ impl Delivery<'_> {
         });
         let flavor = worker.pool.flavor(policy, proxied);
         let key = Key { address, flavor };
+        if proxied.is_some() {
+            let mut own = client.own.borrow_mut();
+            if !own.contains(&key) {
+                own.push(key.clone());
+            }
+        }
         if policy.protocol == Protocol::Http2 {
             self.ask.watch.enter(Phase::Connect);
             let connection = match self.shared(&key).await {
@@ -260,9 +270,9 @@ impl Delivery<'_> {
             return Ok(Exchange::Http1(connection));
         }
         self.ask.watch.enter(Phase::Connect);
-        let permit = match self.service.admit(Limit::Connections) {
-            Ok(permit) => permit,
-            Err(_) => match self.wait_for_room(&key).await? {
+        let permit = match self.room() {
+            Some(permit) => permit,
+            None => match self.wait_for_room(&key).await? {
                 Room::Connection(connection) => return Ok(Exchange::Http1(connection)),
                 Room::Permit(permit) => permit,
             },
@@ -297,6 +307,13 @@ impl Delivery<'_> {
         waited.unwrap_or(Err(Failure::Overload.into()))
     }
 
+    /// A place for one more connection. What lies idle makes room, or it would keep other endpoints from being reached.
+    fn room(&self) -> Option<Permit> {
+        let admit = || self.service.admit(Limit::Connections).ok();
+        let pool = &self.ask.client.worker.pool;
+        admit().or_else(|| pool.close_idle(self.service).then(admit).flatten())
+    }
+
     /// Waits until the Service may have one more connection, or one is idle.
     async fn wait_for_room(&self, key: &Key) -> Result<Room, Failure> {
         let worker = &self.ask.client.worker;
@@ -310,7 +327,7 @@ impl Delivery<'_> {
                 if let Some(connection) = worker.pool.take(key) {
                     return Room::Connection(connection);
                 }
-                if let Ok(permit) = self.service.admit(Limit::Connections) {
+                if let Some(permit) = self.room() {
                     return Room::Permit(permit);
                 }
             }
@@ -337,6 +354,15 @@ async fn in_time<T>(
 enum Room {
     Connection(Box<crate::upstream::http1::Connection>),
     Permit(Permit),
+}
+
+/// What an answer that is not passed on says of its endpoint.
+pub(crate) fn judged(status: StatusCode) -> Seen {
+    if status.is_server_error() {
+        Seen::Failure
+    } else {
+        Seen::Success
+    }
 }
 
 /// What an attempt that ended without an answer says of its endpoint.

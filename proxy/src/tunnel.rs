@@ -128,6 +128,7 @@ impl Tunnel {
                 Noticed::new(&mut self.stream, &moved, from_client),
             );
             endpoint.write_all(&sent).await?;
+            endpoint.flush().await?;
             client.write_all(&self.read).await?;
             client.flush().await?;
             copy_bidirectional(&mut client, &mut endpoint).await

@@ -12,7 +12,7 @@ use crate::{
     lane::Dispatched,
     request,
     response::{Begun, Passing, ResponseBody},
-    send::{Answered, Delivery, NoAnswer},
+    send::{Answered, Delivery, NoAnswer, judged},
     tunnel,
 };
 use http::{
@@ -155,6 +155,10 @@ impl<'a> Way<'a> {
         {
             sent.end(outcome(&answered));
             worker.counters().rescued.count();
+            if let Ok((answered, _)) = answered {
+                let status = answered.answer.parts.status;
+                answered.attempt.end(judged(status), worker.clock.elapsed());
+            }
             answered = self
                 .deliver(stable, head, &mut body, &mut sent, account)
                 .await;

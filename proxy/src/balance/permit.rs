@@ -26,6 +26,13 @@ impl Permit {
     }
 }
 
+impl Permit {
+    /// Whether it is one of `service`.
+    pub(crate) fn is_of(&self, service: &Rc<Service>) -> bool {
+        Rc::ptr_eq(&self.service, service)
+    }
+}
+
 impl Drop for Permit {
     fn drop(&mut self) {
         let limits = self.service.limits();

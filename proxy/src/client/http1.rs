@@ -317,6 +317,8 @@ async fn answer(
         method: parts.method.clone(),
         takes_trailers: headers::has_token(&parts.headers, &TE, "trailers"),
     };
+    // What the route of an earlier request allowed is over.
+    watch.limit(client.worker.timeouts, None);
     *io.decoder.borrow_mut() = Decoder::new(framing, &client.worker.head_limits);
     io.waits_to_continue
         .set(expects_continue && !matches!(framing, Framing::None));
@@ -421,7 +423,8 @@ async fn write(
     let body = response.body_mut();
     let mut has_ended = false;
     poll_fn(|context| {
-        body.poll_upload(context);
+        // Whoever does not send on is not sent on to, or nobody would notice that it has gone.
+        body.poll_upload(context).map_err(|_| Unwritten::Gone)?;
         loop {
             if !has_ended && io.outbox.borrow().has_room() {
                 match body.poll_piece(context) {

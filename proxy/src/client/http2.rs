@@ -7,6 +7,7 @@ use crate::{
     answer::Refusal,
     body::RequestBody,
     forward::forward,
+    headers,
     http1::{Framing, HeadFault, HeadLimits, Piece, RequestFault},
     request::check_http2,
     response::ResponseBody,
@@ -22,7 +23,7 @@ use h2::{
 };
 use http::{
     HeaderMap, Method, Request, Response, Version,
-    header::{CONTENT_LENGTH, COOKIE},
+    header::{CONTENT_LENGTH, COOKIE, EXPECT},
     request::Parts,
 };
 use meter::Metered;
@@ -218,12 +219,14 @@ async fn exchange(
         Ok(()) => {
             let length = parts.headers.get(CONTENT_LENGTH);
             let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
-            let body = RequestBody::http2(stream, length, watch);
             let ask = Ask {
                 client: Rc::clone(client),
                 watch: Rc::clone(watch),
                 early: Early::Http2(Rc::clone(respond)),
             };
+            let waits = headers::has_token(&parts.headers, &EXPECT, "100-continue");
+            let waiting = waits.then(|| ask.early.clone());
+            let body = RequestBody::http2(stream, length, waiting, watch);
             let mut forwarding = pin!(forward(&ask, parts, body));
             poll_fn(|context| {
                 if let Poll::Ready(response) = forwarding.as_mut().poll(context) {
@@ -275,7 +278,10 @@ async fn write(
     let Ok(stream) = sent else { return };
     let mut outgoing = Outgoing::new(stream);
     poll_fn(|context| {
-        body.poll_upload(context);
+        if body.poll_upload(context).is_err() {
+            outgoing.reset(Reason::CANCEL);
+            return Poll::Ready(());
+        }
         loop {
             if is_empty {
                 return match body.poll_piece(context) {

@@ -141,11 +141,12 @@ impl Chunked {
             return Ok(None);
         };
         let lines = buffer.split_to(length).freeze();
+        let trailers = if *lines == *b"\r\n" {
+            HeaderMap::new()
+        } else {
+            parse(&lines, self.trailer_count).map_err(BodyFault::Trailers)?
+        };
         self.state = State::Complete;
-        if *lines == *b"\r\n" {
-            return Ok(Some(Piece::End));
-        }
-        let trailers = parse(&lines, self.trailer_count).map_err(BodyFault::Trailers)?;
         Ok(Some(if trailers.is_empty() {
             Piece::End
         } else {

@@ -91,6 +91,11 @@ impl Connection {
         &self.key
     }
 
+    /// Its place among those of its Service.
+    pub(crate) fn slot(&self) -> &Slot {
+        &self.slot
+    }
+
     /// Whether it is open and has nothing more to do for the last request.
     pub(crate) fn is_idle(&mut self) -> bool {
         if !self.may_stay || self.upload != Upload::Done || !self.decoder.is_ended() {
@@ -170,10 +175,11 @@ impl Connection {
                 Ok(())
             }
             Piece::End => {
-                self.upload = Upload::Done;
                 let trailers = self.trailers.take();
                 let ended = self.encoder.end(trailers.as_ref(), self.outbox.buffer());
-                ended.map_err(|_| BodyError::Invalid)
+                ended.map_err(|_| BodyError::Invalid)?;
+                self.upload = Upload::Done;
+                Ok(())
             }
         }
     }

@@ -314,6 +314,10 @@ impl Outgoing {
                     Some(room) => room?,
                     None => return Poll::Ready(Err(Reason::CANCEL.into())),
                 };
+                if room == 0 {
+                    // Others were faster.
+                    continue;
+                }
             }
             let part = self.data.split_to(room.min(self.data.len()));
             self.stream.send_data(part, false)?;

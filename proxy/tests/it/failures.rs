@@ -75,7 +75,7 @@ fn a_version_that_gives_no_answer_is_reported_and_counted() {
 }
 
 /// An address whose queue of connections is full, so that connecting to it hangs.
-fn full() -> SocketAddr {
+pub(crate) fn full() -> SocketAddr {
     let any: SocketAddr = (Ipv4Addr::LOCALHOST, 0).into();
     let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     listener.bind(&any.into()).unwrap();

@@ -8,6 +8,7 @@
     reason = "a test that is surprised ends"
 )]
 
+mod bodies;
 mod clients;
 mod corpus;
 mod downgrade;
