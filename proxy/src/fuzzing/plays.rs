@@ -115,11 +115,11 @@ pub(super) fn answers(bytes: &[u8], closing: u8) {
         .map(<[u8]>::to_vec)
         .collect();
     let says = move |request: &Message| {
-        let mark = request.word(1).bytes().nth(1).unwrap_or(b'?');
+        let mark = request.word(1).as_bytes().get(1).copied().unwrap_or(b'?');
         let place = MARKS.iter().position(|known| *known == mark).unwrap_or(0);
         let part = parts
             .get(place)
-            .or(parts.last())
+            .or_else(|| parts.last())
             .cloned()
             .unwrap_or_default();
         let marked = |byte| match byte {
@@ -165,7 +165,7 @@ pub(super) fn frames(mut script: &[u8]) {
         let (payload, rest) = rest.split_at(usize::from(length).min(rest.len()));
         script = rest;
         let payload = match (kind, flags & 0x80) {
-            (1, 0) => &HEADS[usize::from(length) % HEADS.len()],
+            (1, 0) => HEADS[usize::from(length) % HEADS.len()],
             _ => payload,
         };
         let stream = match stream & 0x80 {

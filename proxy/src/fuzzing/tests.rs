@@ -2,6 +2,7 @@
 
 use super::*;
 
+#[allow(clippy::duplicate_mod, reason = "the corpus is read in several places")]
 #[path = "../../tests/corpus/reader.rs"]
 #[allow(unreachable_pub, dead_code, reason = "it is included elsewhere, too")]
 mod corpus;
