@@ -9,6 +9,7 @@ use crate::{
     pool::Key,
     proxy_protocol::{self, Header},
     request::{Peer, Scheme},
+    shared::Place,
     stream::Stream,
     tls,
     watch::Watch,
@@ -134,10 +135,6 @@ pub(crate) async fn serve(worker: Rc<Worker>, gate: Rc<Gate>, stream: TcpStream,
     // An error shows at the next use.
     let _ = stream.set_nodelay(true);
     let _open = worker.open();
-    let Some(_place) = worker.shared.admit(peer.ip()) else {
-        worker.counters().refused.count();
-        return;
-    };
     if worker.is_draining() {
         // It waited to be accepted: the runtime has yet to see whether a request waits on it.
         yield_now().await;
@@ -146,10 +143,17 @@ pub(crate) async fn serve(worker: Rc<Worker>, gate: Rc<Gate>, stream: TcpStream,
         worker.timeouts.request_header,
         begin(&worker, &gate, stream, peer),
     );
-    let Ok(Ok((stream, source, destination))) = begun.await else {
-        worker.counters().handshakes_failed.count();
-        return;
+    let begun = match begun.await {
+        Ok(Ok(Some(begun))) => begun,
+        Ok(Ok(None)) => return worker.counters().refused.count(),
+        Ok(Err(_)) | Err(_) => return worker.counters().handshakes_failed.count(),
     };
+    let Begun {
+        mut stream,
+        source,
+        destination,
+        place: _place,
+    } = begun;
     let scheme = if stream.is_tls() {
         Scheme::Https
     } else {
@@ -165,7 +169,6 @@ pub(crate) async fn serve(worker: Rc<Worker>, gate: Rc<Gate>, stream: TcpStream,
         worker,
         gate,
     });
-    let mut stream = stream;
     let mut input = BytesMut::new();
     let is_http2 = match agreed {
         Some(is_http2) => is_http2,
@@ -178,13 +181,25 @@ pub(crate) async fn serve(worker: Rc<Worker>, gate: Rc<Gate>, stream: TcpStream,
     }
 }
 
-/// What comes before HTTP: the PROXY header, and the TLS handshake. Gives who connected, and where to.
+/// A connection that HTTP can begin on.
+struct Begun {
+    stream: Stream,
+    /// Who connected.
+    source: SocketAddr,
+    /// Where to.
+    destination: SocketAddr,
+    /// Its place among those that its client may have.
+    place: Place,
+}
+
+/// What comes before HTTP: the PROXY header, and the TLS handshake. Nothing for a client that has as many connections as
+/// it may; whose they are, the PROXY header says.
 async fn begin(
     worker: &Worker,
     gate: &Gate,
     mut tcp: TcpStream,
     peer: SocketAddr,
-) -> io::Result<(Stream, SocketAddr, SocketAddr)> {
+) -> io::Result<Option<Begun>> {
     let (mut source, mut destination) = (peer, tcp.local_addr()?);
     if proxy_protocol::is_expected(&gate.proxy_protocol, peer.ip())
         && let Header::Proxied {
@@ -194,11 +209,19 @@ async fn begin(
     {
         (source, destination) = (from, to);
     }
+    let Some(place) = worker.shared.admit(source.ip()) else {
+        return Ok(None);
+    };
     let stream = match worker.tls.server(gate.index) {
         Some(server) => tls::accept(server.config(), tcp).await?,
         None => Stream::Plain(tcp),
     };
-    Ok((stream, source, destination))
+    Ok(Some(Begun {
+        stream,
+        source,
+        destination,
+        place,
+    }))
 }
 
 /// Whether the client begins with the preface of HTTP/2 (RFC 9113 section 3.4). What was read to find out is in

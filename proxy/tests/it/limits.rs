@@ -6,7 +6,8 @@ use crate::support::{
     http2, origin, wire,
     world::{self, World},
 };
-use proxy::Config;
+use proxy::{Config, Network};
+use std::net::Ipv4Addr;
 
 fn serving(set: impl FnOnce(&mut Config)) -> (World, origin::Origin) {
     let world = world::start_with(1, set);
@@ -43,6 +44,27 @@ fn connections_are_limited_together_and_for_each_client() {
         assert!(is_served(&world).is_some());
         assert_eq!(world.proxy.counters().read().refused, 5);
     }
+}
+
+#[test]
+fn behind_a_balancer_each_client_has_its_own_places() {
+    let (world, _origin) = serving(|config| {
+        config.limits.connections_per_client = 1;
+        config.listeners[0].proxy_protocol = vec![Network {
+            address: Ipv4Addr::LOCALHOST.into(),
+            prefix: 8,
+        }];
+    });
+    let connect = |host: u8| {
+        let mut client = world.connect();
+        client.send(format!(
+            "PROXY TCP4 192.0.2.{host} 198.51.100.1 1000 80\r\nGET / HTTP/1.1\r\nhost: a\r\n\r\n"
+        ));
+        client.try_message(true).map(|_| client)
+    };
+    let _clients = [1, 2, 3].map(|host| connect(host).unwrap());
+    assert!(connect(2).is_none(), "one too many");
+    assert_eq!(world.proxy.counters().read().refused, 1);
 }
 
 #[test]
