@@ -1,4 +1,4 @@
-//! The data plane: listeners, forwarding, pools, metrics. Knows hyper, knows no Kubernetes.
+//! The data plane: listeners, forwarding, pools, metrics. Knows HTTP, knows no Kubernetes.
 //!
 //! [`start()`] begins to serve what [`traffic::Routes`] publishes. One worker runs on each core, and workers share
 //! nothing that a request would have to wait for: each has its own sockets, route table reference, connections to
@@ -66,6 +66,7 @@ pub use config::{
 pub use counters::{Counters, CountersRead};
 pub use listener::{Listeners, NoGroup, SocketGroup};
 pub use log::{LogCounters, LogError, LogRead};
+#[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub use request::fuzz_head;
 pub use start::{Drained, Proxy, StartError, WorkerPanicked, start, start_on};

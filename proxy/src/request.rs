@@ -1,12 +1,14 @@
 //! A request's head: what is refused, and what an endpoint gets to see of it.
 
 mod element;
+#[cfg(any(test, feature = "fuzzing"))]
 mod fit;
 mod forwarded;
 mod http2;
 mod origin;
 mod peer;
 
+#[cfg(any(test, feature = "fuzzing"))]
 pub use fit::fuzz_head;
 pub(crate) use forwarded::add_via;
 pub(crate) use http2::check_http2;
@@ -18,7 +20,7 @@ use crate::{
     http1,
 };
 use http::{
-    HeaderName, HeaderValue, Method, Request, Uri, Version,
+    HeaderName, HeaderValue, Uri, Version,
     header::{EXPECT, HOST, TE},
     request::Parts,
     uri::PathAndQuery,
@@ -69,9 +71,10 @@ impl Fault {
     }
 }
 
-/// Whether `request` can be routed and forwarded without two servers understanding it differently.
-pub(crate) fn check<B>(request: &Request<B>) -> Result<(), Fault> {
-    if request.method() == Method::CONNECT {
+/// Whether `request`, which did not come through the HTTP/1 codec, is one that it would let through.
+#[cfg(any(test, feature = "fuzzing"))]
+fn check<B>(request: &http::Request<B>) -> Result<(), Fault> {
+    if request.method() == http::Method::CONNECT {
         return Err(Fault::Connect);
     }
     let mut hosts = request.headers().get_all(HOST).iter();

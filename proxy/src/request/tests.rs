@@ -1,5 +1,6 @@
 use super::*;
 use crate::config::{ForwardedHeaders, Forwarding, Network};
+use http::{Method, Request};
 use proptest::prelude::*;
 use std::rc::Rc;
 
