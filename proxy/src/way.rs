@@ -6,7 +6,7 @@ use crate::{
     balance::Permit,
     body::RequestBody,
     client::Ask,
-    drains::{self, Draining},
+    drains,
     filter::Passage,
     grpc, headers,
     lane::Dispatched,
@@ -233,8 +233,7 @@ impl<'a> Way<'a> {
         let tunnel = match answered {
             Ok((answered, permit)) => {
                 if answered.answer.parts.status != StatusCode::SWITCHING_PROTOCOLS {
-                    let drain = drains::enter(self.ask, backend);
-                    return Ok(self.pass(prepared, answered, permit, body, sent, drain));
+                    return Ok(self.pass(prepared, backend, (answered, permit), body, sent));
                 }
                 tunnel::prepare(self.ask, answered, permit, prepared.upgrade.as_ref())
             }
@@ -257,15 +256,14 @@ impl<'a> Way<'a> {
         }
     }
 
-    /// Passes an answer on.
+    /// Passes the answer of `backend` on.
     fn pass(
         &self,
         prepared: &Prepared,
-        answered: Answered,
-        permit: Permit,
+        backend: &Backend,
+        (answered, permit): (Answered, Permit),
         request: RequestBody,
         sent: Dispatched,
-        drain: Option<Draining>,
     ) -> Response<ResponseBody> {
         let mut head = answered.answer.parts;
         headers::remove_hop_by_hop(&mut head.headers);
@@ -278,7 +276,7 @@ impl<'a> Way<'a> {
             sent,
             status: head.status.as_u16(),
             grpc: prepared.is_grpc.then(|| grpc::Verdict::of(&head.headers)),
-            drain,
+            drain: drains::enter(self.ask, backend),
         };
         let passing = Passing::new(begun, &self.ask.watch, &self.ask.client.worker);
         Response::from_parts(head, ResponseBody::passing(passing))
