@@ -31,6 +31,8 @@ pub(crate) struct Io {
     pub(super) decoder: RefCell<Decoder>,
     /// Whether the client waits to be told that it may send the body.
     pub(super) waits_to_continue: Cell<bool>,
+    /// Whether an answer is under way that only the connection's end tells the end of.
+    pub(super) ends_answer: Cell<bool>,
     pub(super) watch: Rc<Watch>,
     pub(super) spares: Rc<Spares>,
 }
@@ -48,6 +50,7 @@ impl Io {
             outbox: RefCell::default(),
             decoder: RefCell::new(Decoder::new(Framing::None, &worker.head_limits)),
             waits_to_continue: Cell::new(false),
+            ends_answer: Cell::new(false),
             watch: Rc::clone(watch),
             spares: Rc::clone(&worker.spares),
         })
