@@ -19,9 +19,9 @@ pub(super) struct Report {
 }
 
 /// What became of one.
-#[derive(Debug, PartialEq, Serialize)]
+#[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Line {
+struct Line {
     version: String,
     promoted: usize,
     rolled_back: usize,
@@ -32,7 +32,7 @@ pub(super) struct Line {
 }
 
 /// Over all runs.
-#[derive(Debug, PartialEq, Serialize)]
+#[derive(Debug, Serialize)]
 struct Quantiles {
     median: f64,
     p95: f64,
@@ -61,7 +61,7 @@ impl Report {
 }
 
 impl Line {
-    pub(super) fn new(case: &Case, flown: &[Flown]) -> Self {
+    fn new(case: &Case, flown: &[Flown]) -> Self {
         let ended = |ending| flown.iter().filter(|flown| flown.ending == ending).count();
         let (promoted, rolled_back) = (ended(Ending::Promoted), ended(Ending::RolledBack));
         Self {
