@@ -6,6 +6,7 @@ use super::{Ask, Client, Early, poll_watched};
 use crate::{
     answer::Refusal,
     body::RequestBody,
+    contain,
     forward::forward,
     headers,
     http1::{Framing, HeadFault, HeadLimits, Piece, RequestFault},
@@ -35,10 +36,7 @@ use std::{
     task::Poll,
     time::Duration,
 };
-use tokio::{
-    task::spawn_local,
-    time::{Instant, sleep_until, timeout},
-};
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// Bytes that wait to be sent on one stream beyond what its window takes.
 const SEND_BUFFER: usize = 64 * 1024;
@@ -89,7 +87,10 @@ async fn drive(client: &Rc<Client>, mut connection: Connection<Metered, Bytes>) 
             let has_accepted = match connection.poll_accept(context) {
                 Poll::Ready(Some(Ok((request, respond)))) => {
                     served += 1;
-                    spawn_local(answer(Rc::clone(client), request, respond, open.begin()));
+                    let (client, open) = (Rc::clone(client), open.begin());
+                    contain::spawn(worker, "a request", move || {
+                        answer(client, request, respond, open)
+                    });
                     true
                 }
                 Poll::Ready(Some(Err(error))) => {

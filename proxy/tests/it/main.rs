@@ -23,6 +23,7 @@ mod limits;
 mod logs;
 mod origins;
 mod origins_http2;
+mod panics;
 mod policies;
 mod routing;
 mod shutdown;
