@@ -302,8 +302,11 @@ async fn write(
                     return Poll::Ready(());
                 }
                 Poll::Ready(Ok(piece)) => outgoing.put(piece),
-                Poll::Ready(Err(_)) => {
-                    outgoing.reset(Reason::INTERNAL_ERROR);
+                Poll::Ready(Err(cut)) => {
+                    outgoing.reset(match cut.is_cancelled {
+                        true => Reason::CANCEL,
+                        false => Reason::INTERNAL_ERROR,
+                    });
                     return Poll::Ready(());
                 }
                 Poll::Pending => return outgoing.poll_reset(context),
