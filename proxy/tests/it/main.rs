@@ -31,3 +31,4 @@ mod support;
 mod trust;
 mod tunnels;
 mod versions;
+mod windows;
