@@ -12,6 +12,7 @@ mod bodies;
 mod clients;
 mod corpus;
 mod downgrade;
+mod endpoints;
 mod exchanges;
 mod failures;
 mod filters;
