@@ -29,6 +29,7 @@ mod policies;
 mod routing;
 mod shutdown;
 mod support;
+mod traces;
 mod trust;
 mod tunnels;
 mod versions;
