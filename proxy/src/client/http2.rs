@@ -42,7 +42,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 const SEND_BUFFER: usize = 64 * 1024;
 
 /// How long a client may take, with nothing under way, to agree that its connection ends. It is asked by a PING, which
-/// it may leave unanswered.
+/// it may leave unanswered. Less where a connection may not even lie idle for so long.
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// The builder of connections as `limits` say.
@@ -103,7 +103,7 @@ async fn drive(client: &Rc<Client>, mut connection: Connection<Metered, Bytes>) 
             let limit = worker.limits.requests_per_connection;
             let patience = match is_ending {
                 false => worker.timeouts.keep_alive,
-                true => FAREWELL,
+                true => FAREWELL.min(worker.timeouts.keep_alive),
             };
             let deadline = open.deadline(patience);
             let is_over = deadline <= Instant::now();
