@@ -22,6 +22,7 @@ mod child;
 mod descriptors;
 mod idle;
 mod leaks;
+mod restarts;
 #[path = "../it/support/mod.rs"]
 mod support;
 
