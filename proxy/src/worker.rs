@@ -4,6 +4,7 @@ use crate::{
     Clock, Config, Counters, Forwarding, Limits, Network, Timeouts,
     balance::Balancer,
     client::{self, serve},
+    contain,
     counters::WorkerCounters,
     drains::Drains,
     filter::mirror::Points,
@@ -33,7 +34,7 @@ use std::{
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Notify, oneshot},
-    task::{JoinError, JoinSet, spawn_local, yield_now},
+    task::{JoinError, JoinSet, yield_now},
     time::{Instant, sleep, timeout_at},
 };
 use traffic::{Reader, Routes, View};
@@ -403,7 +404,10 @@ async fn accept(worker: Rc<Worker>, gate: Rc<Gate>, listener: TcpListener) {
 /// Begins to serve a connection, if there is room for it.
 fn begin(worker: &Rc<Worker>, gate: &Rc<Gate>, stream: TcpStream, peer: SocketAddr) {
     if worker.has_room() {
-        spawn_local(serve(Rc::clone(worker), Rc::clone(gate), stream, peer));
+        let (serving, gate) = (Rc::clone(worker), Rc::clone(gate));
+        contain::spawn(worker, "a connection", move || {
+            serve(serving, gate, stream, peer)
+        });
     } else {
         worker.counters().accepted.count();
         worker.counters().closed.count();
