@@ -258,7 +258,8 @@ pub struct Http2Limits {
     pub control_frames: u32,
     /// Bytes that a stream's body may come ahead of its reader. Default 256 KiB.
     pub stream_window: u32,
-    /// Bytes that all bodies of a connection may come ahead of their readers. Default 1 MiB.
+    /// Bytes that all bodies of a connection may come ahead of their readers. As many streams as it has windows for may
+    /// stall before they hold up the others. Default 4 MiB.
     pub connection_window: u32,
 }
 
@@ -270,7 +271,7 @@ impl Default for Http2Limits {
             local_resets: 128,
             control_frames: 1000,
             stream_window: 256 * 1024,
-            connection_window: 1024 * 1024,
+            connection_window: 4 * 1024 * 1024,
         }
     }
 }

@@ -216,7 +216,8 @@ impl Delivery<'_> {
                 }
                 Err(Unavailable::AllTried | Unavailable::NoEndpoint) => break,
             };
-            match in_time(&self.ask.watch, self.exchange(pick.address(), may_reuse)).await {
+            let exchange = self.exchange(pick.address(), may_reuse);
+            match in_time(&self.ask.watch, Failure::ResponseTimeout, exchange).await {
                 Ok(exchange) => return Ok((exchange, pick)),
                 Err(NoConnection::Exhausted) => return Err(NoAnswer::Client(Refusal::Shed)),
                 Err(NoConnection::Version(Failure::Overload)) => {
@@ -258,24 +259,45 @@ impl Delivery<'_> {
                 own.push(key.clone());
             }
         }
-        if policy.protocol == Protocol::Http2 {
-            self.ask.watch.enter(Phase::Connect);
-            let connection = match self.shared(&key).await {
-                Err(NoConnection::Version(Failure::Overload)) => self.wait_for_stream(&key).await?,
-                made => made?,
-            };
-            return Ok(Exchange::Http2(Box::new(http2::Call::new(connection))));
+        let ready = match policy.protocol {
+            Protocol::Http1 if !may_reuse => None,
+            Protocol::Http1 => worker.pool.take(&key).map(Exchange::Http1),
+            Protocol::Http2 => worker.pool.shared(&key).map(Exchange::http2),
+        };
+        match ready {
+            Some(ready) => Ok(ready),
+            // Seldom, and in its place a request's task would be twice as large.
+            None => Box::pin(self.connect(key)).await,
         }
-        if may_reuse && let Some(connection) = worker.pool.take(&key) {
-            return Ok(Exchange::Http1(connection));
-        }
+    }
+
+    /// A connection that is made, or comes free before there is a place for one more.
+    async fn connect(&self, key: Key) -> Result<Exchange, NoConnection> {
+        let worker = &self.ask.client.worker;
         self.ask.watch.enter(Phase::Connect);
+        if self.backend.policy.protocol == Protocol::Http2 {
+            let look = async || match self.shared(&key).await {
+                Err(NoConnection::Version(Failure::Overload)) => None,
+                made => Some(made),
+            };
+            let connection = match look().await {
+                Some(made) => made?,
+                None => self.wait_for(look).await?,
+            };
+            return Ok(Exchange::http2(connection));
+        }
         let permit = match self.room() {
             Some(permit) => permit,
-            None => match self.wait_for_room(&key).await? {
-                Room::Connection(connection) => return Ok(Exchange::Http1(connection)),
-                Room::Permit(permit) => permit,
-            },
+            None => {
+                let look = async || {
+                    let idle = worker.pool.take(&key).map(Room::Connection);
+                    idle.or_else(|| self.room().map(Room::Permit)).map(Ok)
+                };
+                match self.wait_for(look).await? {
+                    Room::Connection(connection) => return Ok(Exchange::Http1(connection)),
+                    Room::Permit(permit) => permit,
+                }
+            }
         };
         let connection = connect::http1(worker, key, permit).await?;
         Ok(Exchange::Http1(connection))
@@ -287,26 +309,6 @@ impl Delivery<'_> {
         connect::http2(&self.ask.client.worker, key.clone(), permit).await
     }
 
-    /// Waits until the Service may have one more connection, or one has room for one more request.
-    async fn wait_for_stream(&self, key: &Key) -> Result<Rc<http2::Connection>, NoConnection> {
-        let worker = &self.ask.client.worker;
-        let _waiting = self
-            .service
-            .admit(Limit::Pending)
-            .map_err(|_| Failure::Overload)?;
-        let freed = async {
-            loop {
-                let freed = worker.pool.freed();
-                match self.shared(key).await {
-                    Err(NoConnection::Version(Failure::Overload)) => freed.await,
-                    made => return made,
-                }
-            }
-        };
-        let waited = timeout(worker.timeouts.connect, freed).await;
-        waited.unwrap_or(Err(Failure::Overload.into()))
-    }
-
     /// A place for one more connection. What lies idle makes room, or it would keep other endpoints from being reached.
     fn room(&self) -> Option<Permit> {
         let admit = || self.service.admit(Limit::Connections).ok();
@@ -314,37 +316,41 @@ impl Delivery<'_> {
         admit().or_else(|| pool.close_idle(self.service).then(admit).flatten())
     }
 
-    /// Waits until the Service may have one more connection, or one is idle.
-    async fn wait_for_room(&self, key: &Key) -> Result<Room, Failure> {
+    /// Looks whenever something came free, until there is what is looked for. That nothing came free in time says that there
+    /// is too much to do, and nothing of any endpoint.
+    async fn wait_for<T>(
+        &self,
+        mut look: impl AsyncFnMut() -> Option<Result<T, NoConnection>>,
+    ) -> Result<T, NoConnection> {
         let worker = &self.ask.client.worker;
         let _waiting = self
             .service
             .admit(Limit::Pending)
             .map_err(|_| Failure::Overload)?;
-        let freed = async {
+        let found = async {
             loop {
-                worker.pool.freed().await;
-                if let Some(connection) = worker.pool.take(key) {
-                    return Room::Connection(connection);
+                let freed = worker.pool.freed();
+                if let Some(found) = look().await {
+                    return found;
                 }
-                if let Some(permit) = self.room() {
-                    return Room::Permit(permit);
-                }
+                freed.await;
             }
         };
-        let waited = timeout(worker.timeouts.connect, freed).await;
-        waited.map_err(|_| Failure::Overload)
+        let found = in_time(&self.ask.watch, Failure::Overload, found);
+        let waited = timeout(worker.timeouts.connect, found).await;
+        waited.unwrap_or(Err(Failure::Overload.into()))
     }
 }
 
-/// What `work` gives, unless the request's time is over before.
+/// What `work` gives, or `failure` when the request's time is over before.
 async fn in_time<T>(
     watch: &Watch,
+    failure: Failure,
     work: impl Future<Output = Result<T, NoConnection>>,
 ) -> Result<T, NoConnection> {
     let mut work = pin!(work);
     poll_fn(|context| match work.as_mut().poll(context) {
-        Poll::Pending if watch.is_over() => Poll::Ready(Err(Failure::ResponseTimeout.into())),
+        Poll::Pending if watch.is_over() => Poll::Ready(Err(failure.into())),
         polled => polled,
     })
     .await

@@ -3,10 +3,12 @@
 use rustls::CommonState;
 #[cfg(test)]
 use rustls::{ProtocolVersion, pki_types::CertificateDer};
+use socket2::SockRef;
 use std::{
     io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -31,7 +33,6 @@ pub(crate) enum Stream {
 
 impl Stream {
     /// The socket below.
-    #[cfg(test)]
     pub(crate) fn tcp(&self) -> &TcpStream {
         match self {
             Self::Plain(tcp) => tcp,
@@ -53,6 +54,12 @@ impl Stream {
             Self::Plain(tcp) => Ok(tcp),
             tls @ (Self::Server(_) | Self::Client(_)) => Err(tls),
         }
+    }
+
+    /// Ends the connection so that the peer sees it broken (RST). What is not sent yet is lost.
+    pub(crate) fn reset(self) {
+        // Where that fails, an orderly end is the best there is.
+        let _ = SockRef::from(self.tcp()).set_linger(Some(Duration::ZERO));
     }
 
     /// Whether TLS is spoken.

@@ -16,7 +16,10 @@ use crate::{
     watch::{Phase, Watch},
 };
 use http::{request, response};
-use std::task::{Context, Poll};
+use std::{
+    rc::Rc,
+    task::{Context, Poll},
+};
 use traffic::Failure;
 
 /// The most interim answers (1xx) to one request. Each is work for the client, too; a server that has something to say
@@ -69,6 +72,11 @@ pub(crate) enum Exchange {
 }
 
 impl Exchange {
+    /// One more request on `connection`.
+    pub(crate) fn http2(connection: Rc<http2::Connection>) -> Self {
+        Self::Http2(Box::new(http2::Call::new(connection)))
+    }
+
     /// Begins to send. `body` says how what follows is framed.
     pub(crate) fn begin(&mut self, head: &request::Parts, body: &RequestBody) {
         match self {

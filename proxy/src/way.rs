@@ -139,7 +139,7 @@ impl<'a> Way<'a> {
         account: &mut Option<Box<Account>>,
     ) -> Result<Response<ResponseBody>, Refusal> {
         let worker = &self.ask.client.worker;
-        let backend = self.chosen.backend;
+        let mut backend = self.chosen.backend;
         let by_weight = self
             .chosen
             .choice
@@ -159,11 +159,12 @@ impl<'a> Way<'a> {
                 let status = answered.answer.parts.status;
                 answered.attempt.end(judged(status), worker.clock.elapsed());
             }
+            backend = stable;
             answered = self
                 .deliver(stable, head, &mut body, &mut sent, account)
                 .await;
         }
-        self.take(prepared, answered, body, sent)
+        self.take(prepared, backend, answered, body, sent)
             .map_err(|no_answer| match no_answer {
                 NoAnswer::Version(failure) => Refusal::failed(failure, backend),
                 NoAnswer::Client(refusal) => refusal,
@@ -219,10 +220,11 @@ impl<'a> Way<'a> {
         (is_canary && has_failed && is_idempotent(&head.method)).then_some(&split.stable)
     }
 
-    /// Makes the answer ready to be passed on, or to begin a tunnel. Whatever happens, `sent` ends.
+    /// Makes the answer of `backend` ready to be passed on, or to begin a tunnel. Whatever happens, `sent` ends.
     fn take(
         &self,
         prepared: &Prepared,
+        backend: &Backend,
         answered: Result<(Answered, Permit), NoAnswer>,
         body: RequestBody,
         mut sent: Dispatched,
@@ -231,7 +233,7 @@ impl<'a> Way<'a> {
         let tunnel = match answered {
             Ok((answered, permit)) => {
                 if answered.answer.parts.status != StatusCode::SWITCHING_PROTOCOLS {
-                    return Ok(self.pass(prepared, answered, permit, body, sent));
+                    return Ok(self.pass(prepared, backend, (answered, permit), body, sent));
                 }
                 tunnel::prepare(self.ask, answered, permit, prepared.upgrade.as_ref())
             }
@@ -241,9 +243,7 @@ impl<'a> Way<'a> {
             // The tunnel that begins now is nothing that a version's latency could be measured by.
             Ok(mut response) => {
                 sent.end(outcome);
-                response
-                    .body_mut()
-                    .drain(drains::enter(self.ask, self.chosen.backend));
+                response.body_mut().drain(drains::enter(self.ask, backend));
                 Ok(response)
             }
             Err(no_answer) => {
@@ -256,12 +256,12 @@ impl<'a> Way<'a> {
         }
     }
 
-    /// Passes an answer on.
+    /// Passes the answer of `backend` on.
     fn pass(
         &self,
         prepared: &Prepared,
-        answered: Answered,
-        permit: Permit,
+        backend: &Backend,
+        (answered, permit): (Answered, Permit),
         request: RequestBody,
         sent: Dispatched,
     ) -> Response<ResponseBody> {
@@ -276,7 +276,7 @@ impl<'a> Way<'a> {
             sent,
             status: head.status.as_u16(),
             grpc: prepared.is_grpc.then(|| grpc::Verdict::of(&head.headers)),
-            drain: drains::enter(self.ask, self.chosen.backend),
+            drain: drains::enter(self.ask, backend),
         };
         let passing = Passing::new(begun, &self.ask.watch, &self.ask.client.worker);
         Response::from_parts(head, ResponseBody::passing(passing))

@@ -10,7 +10,7 @@ use super::Location;
 use super::yaml::{Content, Node};
 
 /// A line and a column, both counted from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Position {
     pub(super) line: usize,
     pub(super) column: usize,

@@ -43,7 +43,7 @@ pub(super) struct Problem {
 /// Reads all documents of a file.
 pub(super) fn read(text: &str) -> Stream {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut builder = Builder::default();
+    let mut builder = Builder::new(text);
     if let Err(problem) = check_text(text).and_then(|()| builder.read(text)) {
         builder.stream.problems.push(problem);
     }
@@ -86,8 +86,9 @@ enum Inside {
     Mapping(Fields),
 }
 
-#[derive(Default)]
 struct Builder {
+    /// Where the text ends.
+    end: Position,
     stream: Stream,
     open: Vec<Open>,
     anchors: BTreeMap<usize, Node>,
@@ -95,18 +96,28 @@ struct Builder {
 }
 
 impl Builder {
+    fn new(text: &str) -> Self {
+        Self {
+            end: end(text),
+            stream: Stream::default(),
+            open: Vec::new(),
+            anchors: BTreeMap::new(),
+            copied: 0,
+        }
+    }
+
     /// Reads until the end, or until a problem that leaves nothing to go on with.
     fn read(&mut self, text: &str) -> Result<(), Problem> {
         let mut parser: Parser<'_, StrInput<'_>> = Parser::new_from_str(text);
         while let Some(event) = parser.next_event() {
-            let (event, span) = event.map_err(|error| syntax(&error))?;
+            let (event, span) = event.map_err(|error| self.syntax(&error))?;
             self.event(event, span)?;
         }
         Ok(())
     }
 
     fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), Problem> {
-        let at = position(span.start);
+        let at = self.position(span.start);
         match event {
             Event::DocumentStart(_) => self.anchors.clear(),
             Event::Scalar(text, style, anchor, tag) => {
@@ -249,6 +260,22 @@ impl Builder {
         }
     }
 
+    /// The parser ends every text with a line break, and finds things on the line behind one that was not written.
+    fn position(&self, marker: Marker) -> Position {
+        let position = Position {
+            line: marker.line(),
+            column: marker.col() + 1,
+        };
+        position.min(self.end)
+    }
+
+    fn syntax(&self, error: &ScanError) -> Problem {
+        Problem {
+            at: self.position(*error.marker()),
+            message: format!("is not valid YAML: {}", error.info()),
+        }
+    }
+
     fn tell<T>(&mut self, at: Position, result: Result<T, String>) -> Option<T> {
         result
             .map_err(|message| self.stream.problems.push(Problem { at, message }))
@@ -256,17 +283,13 @@ impl Builder {
     }
 }
 
-fn position(marker: Marker) -> Position {
+/// The place behind the last character. Lines end with CR, LF or both (YAML 1.2.2 section 5.4).
+fn end(text: &str) -> Position {
+    let breaks = text.replace("\r\n", "\n");
+    let last = breaks.rsplit(['\r', '\n']).next().unwrap_or_default();
     Position {
-        line: marker.line(),
-        column: marker.col() + 1,
-    }
-}
-
-fn syntax(error: &ScanError) -> Problem {
-    Problem {
-        at: position(*error.marker()),
-        message: format!("is not valid YAML: {}", error.info()),
+        line: breaks.matches(['\r', '\n']).count() + 1,
+        column: last.chars().count() + 1,
     }
 }
 

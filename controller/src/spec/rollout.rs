@@ -75,7 +75,7 @@ impl RolloutSpec {
             (Some(canary), None) => (
                 slots(canary, namespace, faults)?,
                 None,
-                steps(canary, &guard, faults)?,
+                steps(canary, options.pace.as_ref(), &guard, faults)?,
             ),
             (None, Some(blue_green)) => {
                 let slots = places(blue_green, namespace, faults)?;

@@ -135,11 +135,12 @@ pub struct Http2Limits {
         extend("default" = 262_144, "x-unit" = "bytes")
     )]
     pub stream_window: Option<u32>,
-    /// How far all bodies of a connection may come ahead of their readers.
+    /// How far all bodies of a connection may come ahead of their readers. As many streams as this has stream windows
+    /// for may stall before they hold up the others.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(
         range(min = 65_535, max = 2_147_483_647),
-        extend("default" = 1_048_576, "x-unit" = "bytes")
+        extend("default" = 4_194_304, "x-unit" = "bytes")
     )]
     pub connection_window: Option<u32>,
 }

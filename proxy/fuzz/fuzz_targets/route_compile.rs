@@ -3,7 +3,14 @@
 #![no_main]
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
-use std::{cmp::Reverse, collections::HashSet, net::Ipv4Addr, sync::Arc};
+use regex::Regex;
+use std::{
+    cell::RefCell,
+    cmp::Reverse,
+    collections::{HashMap, HashSet},
+    net::Ipv4Addr,
+    sync::Arc,
+};
 use traffic::{
     Head, Route, RouteTable, Target,
     action::Redirect,
@@ -19,6 +26,18 @@ const PATHS: [&str; 7] = ["/", "/x", "/x/", "/x/y", "/xy", "/X", "/x/y/z"];
 const PATTERNS: [&str; 4] = ["/x.*", "/[a-y]", ".*", "/x|/x/y"];
 const NAMES: [&str; 3] = ["h", "i", "j"];
 const VALUES: [&str; 4] = ["v", "vw", "w", ""];
+
+thread_local! {
+    static COMPILED: RefCell<HashMap<&'static str, Regex>> = RefCell::default();
+}
+
+/// Each is compiled once: that takes longer than all the rest.
+fn pattern(text: &'static str) -> Regex {
+    COMPILED.with_borrow_mut(|known| {
+        let compiled = known.entry(text).or_insert_with(|| whole(text).unwrap());
+        compiled.clone()
+    })
+}
 
 /// Bytes as choices; none left are noughts.
 struct Choices<'a>(&'a [u8]);
@@ -40,7 +59,7 @@ impl Choices<'_> {
         match self.below(4) {
             0 => ValueMatch::Exact(self.of(&VALUES).into()),
             1 => ValueMatch::Prefix(self.of(&VALUES).into()),
-            2 => ValueMatch::Regex(whole("v.?").unwrap()),
+            2 => ValueMatch::Regex(pattern("v.?")),
             _ => ValueMatch::Present,
         }
     }
@@ -49,7 +68,7 @@ impl Choices<'_> {
         match self.below(3) {
             0 => PathMatch::Exact(self.of(&PATHS).into()),
             1 => PathMatch::Prefix(self.of(&PATHS).into()),
-            _ => PathMatch::Regex(whole(self.of(&PATTERNS)).unwrap()),
+            _ => PathMatch::Regex(pattern(self.of(&PATTERNS))),
         }
     }
 

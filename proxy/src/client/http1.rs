@@ -66,6 +66,7 @@ pub(crate) async fn serve(client: Rc<Client>, stream: Stream, input: BytesMut) {
         .unwrap_or(Ended::Broken)
     };
     let Some(io) = Rc::into_inner(io) else { return };
+    let is_cut = io.ends_answer.get();
     let mut stream = io.stream.into_inner();
     match ended {
         Ended::Done => say_goodbye(&mut stream).await,
@@ -79,6 +80,8 @@ pub(crate) async fn serve(client: Rc<Client>, stream: Stream, input: BytesMut) {
                 .run(stream, io.input.into_inner().freeze(), &watch)
                 .await;
         }
+        // RFC 9112 section 8: an orderly end would make the part that was sent a whole answer.
+        Ended::Broken if is_cut => stream.reset(),
         Ended::Broken => {}
     }
 }
@@ -275,6 +278,7 @@ async fn write(
     keep_alive: bool,
 ) -> Result<(), Unwritten> {
     let framing = framing(reader, response);
+    io.ends_answer.set(framing == Framing::UntilClose);
     let is_tunnel = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     let mut encoder = {
         let mut outbox = io.outbox.borrow_mut();
@@ -328,6 +332,7 @@ async fn write(
             let mut outbox = io.outbox.borrow_mut();
             if outbox.is_empty() {
                 return if has_ended {
+                    io.ends_answer.set(false);
                     Poll::Ready(Ok(()))
                 } else if io.poll_gone(context).is_ready() {
                     Poll::Ready(Err(Unwritten::Gone))

@@ -147,6 +147,24 @@ fn an_old_servers_body_ends_with_its_connection() {
 }
 
 #[test]
+fn an_old_client_sees_that_its_answer_was_cut() {
+    for (what, end) in [("whole", "0\r\n\r\n"), ("cut", "")] {
+        let world = world::start();
+        let origin = origin::after_head(move |wire| {
+            wire.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n");
+            wire.send(end);
+        });
+        world.serve(&[origin.address]);
+        let mut client = world.connect();
+        client.send("GET / HTTP/1.0\r\nhost: a\r\n\r\n");
+        let read = client.stream.read_to_end(&mut Vec::new());
+        let error = read.err().map(|error| error.kind());
+        let wanted = end.is_empty().then_some(ErrorKind::ConnectionReset);
+        assert_eq!(error, wanted, "{what}");
+    }
+}
+
+#[test]
 fn an_old_client_that_would_stay_is_sent_away_when_only_the_end_ends_its_answer() {
     let world = world::start();
     let origin = echo();

@@ -3,11 +3,15 @@
 use crate::support::{
     eventually,
     frames::{self, Peer, frame},
-    http2, origin, wire,
+    http2, origin, run, soon, wire,
     world::{self, World},
 };
+use bytes::Bytes;
+use http::Request;
 use proxy::{Config, Network};
-use std::net::Ipv4Addr;
+use std::{future::pending, net::Ipv4Addr, sync::Arc};
+use tokio::{net::TcpStream, task::spawn_local};
+use traffic::{Backend, BackendPolicy, Role, Target, policy::Protocol};
 
 fn serving(set: impl FnOnce(&mut Config)) -> (World, origin::Origin) {
     let world = world::start_with(1, set);
@@ -46,6 +50,52 @@ fn connections_are_limited_together_and_for_each_client() {
             world.proxy.counters().read().refused == 5
         });
     }
+}
+
+#[test]
+fn uploads_that_nobody_takes_leave_room_for_others() {
+    let world = world::start();
+    let stalled = http2::origin(|request, respond| async move {
+        let _held = (request, respond);
+        pending().await
+    });
+    let taking = origin::http().run();
+    let policy = BackendPolicy {
+        protocol: Protocol::Http2,
+        ..BackendPolicy::default()
+    };
+    let stalled = Backend {
+        policy: Arc::new(policy),
+        ..world.backend(Role::Canary, &[stalled.address])
+    };
+    let taking = Target::Backend(world.backend(Role::Stable, &[taking.address]));
+    world.publish(
+        &[("/stalled", Target::Backend(stalled)), ("/", taking)],
+        Vec::new(),
+    );
+    run(async {
+        let tcp = TcpStream::connect(world.address()).await.unwrap();
+        let (mut sender, connection) = h2::client::handshake(tcp).await.unwrap();
+        spawn_local(connection);
+        let mut post = |path: &str| {
+            let request = Request::post(format!("http://shop.example{path}"));
+            let sent = sender.send_request(request.body(()).unwrap(), false);
+            sent.unwrap()
+        };
+        let mut uploads = Vec::new();
+        for _ in 0..12 {
+            let (response, mut stream) = post("/stalled");
+            let window = Bytes::from_static(&[0; 256 * 1024]);
+            let sent = http2::send_part(&mut stream, window);
+            soon("it is taken in", sent).await.unwrap();
+            uploads.push((response, stream));
+        }
+        let (response, mut stream) = post("/");
+        let sent = http2::send(&mut stream, Bytes::from_static(&[0; 64 * 1024]));
+        soon("it is sent", sent).await.unwrap();
+        let response = soon("the answer", response).await.unwrap();
+        assert_eq!(response.status(), 200);
+    });
 }
 
 #[test]
@@ -111,7 +161,7 @@ fn bodies_are_limited() {
             assert_eq!(client.response().status(), status, "{size}");
         }
         for announced in [true, false] {
-            let mut request = http::Request::post("http://shop.example/");
+            let mut request = Request::post("http://shop.example/");
             if announced {
                 request = request.header("content-length", size);
             }

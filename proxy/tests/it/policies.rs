@@ -1,7 +1,7 @@
 //! How Services are spoken to: retries, rescue, ejection, health checks, limits, consistent hash.
 
 use crate::support::{
-    eventually, origin, run,
+    eventually, http2, origin, run,
     speak::{self, Client, Message},
     tls::Authority,
     wire,
@@ -9,6 +9,7 @@ use crate::support::{
 };
 use http::Version;
 use std::{
+    future::pending,
     net::SocketAddr,
     num::NonZeroU32,
     sync::{
@@ -20,6 +21,7 @@ use std::{
 };
 use traffic::{
     Backend, BackendPolicy, Failure, Role, Split, Target, Weight,
+    action::{Actions, RouteTimeouts},
     policy::{BackendLimits, Balancing, Ejection, HashKey, HealthCheck, Protocol, Retry},
 };
 
@@ -368,6 +370,55 @@ fn what_is_beyond_a_services_limits_waits_or_is_turned_away() {
     assert_eq!(first.response().status(), 200);
     assert_eq!(second.response().status(), 200);
     assert_eq!(held.connections(), 1);
+}
+
+#[test]
+fn whoever_waits_for_a_place_until_its_time_is_over_has_met_no_endpoint() {
+    // As many requests as a connection of HTTP/2 carries.
+    for (protocol, requests) in [(Protocol::Http1, 1), (Protocol::Http2, 128)] {
+        let http1 = silent();
+        let http2 = http2::origin(|request, respond| async move {
+            let _held = (request, respond);
+            pending().await
+        });
+        let address = match protocol {
+            Protocol::Http1 => http1.address,
+            Protocol::Http2 => http2.address,
+        };
+        let world = world::start_with(1, |_| ());
+        let policy = BackendPolicy {
+            protocol,
+            limits: BackendLimits {
+                connections: 1,
+                pending: 1,
+                ..BackendLimits::default()
+            },
+            ..in_turns(Retry::default())
+        };
+        let backend = Backend {
+            policy: Arc::new(policy),
+            ..world.backend(Role::Stable, &[address])
+        };
+        let target = Target::Backend(backend);
+        world.publish(&[("/", target.clone())], Vec::new());
+        let mut all: Vec<_> = (0..requests).map(|_| world.connect()).collect();
+        for client in &mut all {
+            client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+        }
+        eventually("they are under way", || world.in_flight() == requests);
+        let timeouts = RouteTimeouts {
+            request: Some(Duration::from_millis(150)),
+            ..RouteTimeouts::default()
+        };
+        let actions = Actions {
+            timeouts,
+            ..Actions::default()
+        };
+        world.route(target, actions);
+        let answer = world.connect().get("/", "");
+        let found = (answer.status(), answer.header("sluice-error"));
+        assert_eq!(found, (503, Some("overload")), "{protocol:?}");
+    }
 }
 
 #[test]

@@ -165,7 +165,7 @@ fn tables_are_swapped_under_traffic_without_an_error() {
                 }
             });
         }
-        for swap in 0..200u16 {
+        for swap in 0..100u16 {
             let role = [Role::Stable, Role::Canary][usize::from(swap % 2)];
             let before = world.totals(role).dispatched;
             world

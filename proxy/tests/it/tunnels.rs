@@ -13,6 +13,7 @@ use futures_util::{SinkExt, StreamExt};
 use http::Version;
 use rustls::ServerConfig;
 use std::{
+    io,
     net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
@@ -208,16 +209,54 @@ fn tunnels_are_closed_some_time_after_their_version_has_lost_its_weight() {
     }
 }
 
-#[test]
-fn answers_that_go_on_are_closed_as_tunnels_are() {
-    // It sends a piece at a time for as long as somebody reads; and one more begins its answer only when it is told to.
-    let endless = origin::after_head(|wire| {
+/// An origin that sends a piece at a time for as long as somebody reads.
+fn endless() -> origin::Origin {
+    origin::after_head(|wire| {
         wire.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
-        use std::io::Write;
-        while wire.stream.write_all(b"1\r\nx\r\n").is_ok() {
+        while io::Write::write_all(&mut wire.stream, b"1\r\nx\r\n").is_ok() {
             std::thread::sleep(Duration::from_millis(1));
         }
-    });
+    })
+}
+
+#[test]
+fn an_answer_that_stable_gave_in_the_canarys_place_goes_on_when_the_canary_loses_its_weight() {
+    let broken = origin::http().status(500).run();
+    let endless = endless();
+    let world = world::start();
+    let rescued = |weight| {
+        let of = |role, address| Backend {
+            policy: Arc::new(BackendPolicy {
+                stream_drain: SOON,
+                ..BackendPolicy::default()
+            }),
+            ..world.backend(role, &[address])
+        };
+        let (stable, canary) = (
+            of(Role::Stable, endless.address),
+            of(Role::Canary, broken.address),
+        );
+        let split = Split {
+            weight,
+            rescue: true,
+            ..world.split_of(stable, canary)
+        };
+        world.publish(&[("/", Target::Split(0))], vec![split]);
+    };
+    rescued(Weight::FULL);
+    let mut client = world.connect();
+    client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+    assert_eq!(client.response_head().status(), 200);
+    rescued(Weight::ZERO);
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_millis(300) {
+        client.take(6);
+    }
+}
+
+#[test]
+fn answers_that_go_on_are_closed_as_tunnels_are() {
+    let endless = endless();
     for version in [Version::HTTP_11, Version::HTTP_2] {
         let world = world::start();
         split(&world, endless.address, Weight::FULL, SOON);

@@ -240,13 +240,16 @@ impl RouteTable {
         &self.splits
     }
 
-    /// Whether requests may still be sent to the Service `id`: a split gives it weight or a rule leads there, or a route
-    /// leads there by itself.
+    /// Whether requests may still be sent to the Service `id`: a split gives it weight, a rule leads there, it stands in
+    /// for what a canary fails, or a route leads there by itself.
     pub fn gives_traffic_to(&self, id: &BackendId) -> bool {
         let of_split = |split: &Split| {
             let ruled = |side| split.rules.iter().any(|rule| rule.to == side);
             let stable = split.stable.id == *id
-                && (split.canary.is_none() || split.weight < Weight::FULL || ruled(Side::Stable));
+                && (split.canary.is_none()
+                    || split.weight < Weight::FULL
+                    || split.rescue
+                    || ruled(Side::Stable));
             let canary = split.canary.as_ref().is_some_and(|canary| {
                 canary.id == *id && (split.weight > Weight::ZERO || ruled(Side::Canary))
             });

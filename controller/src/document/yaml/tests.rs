@@ -27,6 +27,27 @@ fn check(text: &str, documents: &[Value], problems: &[&str]) {
 }
 
 #[test]
+fn nothing_is_found_behind_the_end_of_a_text() {
+    for text in [
+        "a: [",
+        "a: [\r",
+        "a: [\r\n",
+        "a: [\n",
+        "a: [\n\n",
+        "- a: 1\n - b",
+        "\"",
+        "a: {\rb",
+    ] {
+        let lines = text.replace("\r\n", "\n").split(['\r', '\n']).count();
+        let stream = read(text);
+        assert!(!stream.problems.is_empty(), "{text:?}");
+        for problem in stream.problems {
+            assert!(problem.at.line <= lines, "{text:?}: {}", problem.at.line);
+        }
+    }
+}
+
+#[test]
 fn several_documents_and_empty_ones_between_them() {
     check("", &[], &[]);
     check("# nothing\n", &[], &[]);

@@ -19,8 +19,8 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// How much of the requests after the present one may wait unread before nothing more is read.
-const PIPELINED: usize = 16 * 1024;
+/// How much of a client's bytes may wait that nobody has asked for, before nothing more is read.
+const AHEAD: usize = 16 * 1024;
 
 /// The two directions of a connection, shared by the requests' bodies and by whoever answers.
 pub(crate) struct Io {
@@ -31,6 +31,8 @@ pub(crate) struct Io {
     pub(super) decoder: RefCell<Decoder>,
     /// Whether the client waits to be told that it may send the body.
     pub(super) waits_to_continue: Cell<bool>,
+    /// Whether an answer is under way that only the connection's end tells the end of.
+    pub(super) ends_answer: Cell<bool>,
     pub(super) watch: Rc<Watch>,
     pub(super) spares: Rc<Spares>,
 }
@@ -48,6 +50,7 @@ impl Io {
             outbox: RefCell::default(),
             decoder: RefCell::new(Decoder::new(Framing::None, &worker.head_limits)),
             waits_to_continue: Cell::new(false),
+            ends_answer: Cell::new(false),
             watch: Rc::clone(watch),
             spares: Rc::clone(&worker.spares),
         })
@@ -110,14 +113,12 @@ impl Io {
         }
     }
 
-    /// Ready when the client has gone. What it sends ahead is kept, up to a limit.
+    /// Ready when the client has gone. What it sends ahead is kept, up to a limit: the next of a body that an endpoint does not
+    /// take or that is not asked for yet, or the requests that follow. A socket tells of its end only to who has read it empty:
+    /// that a client has gone which had sent more than that is noticed when the rest is taken, or the request's time is over.
     pub(super) fn poll_gone(&self, context: &mut Context<'_>) -> Poll<()> {
-        if !self.decoder.borrow().is_ended() {
-            // Whoever reads the body will notice.
-            return Poll::Pending;
-        }
         let mut input = self.input.borrow_mut();
-        while input.len() < PIPELINED {
+        while input.len() < AHEAD {
             let read = poll_read(
                 &mut self.stream.borrow_mut(),
                 &mut input,

@@ -147,3 +147,10 @@ proptest! {
         prop_assert_eq!(end, if stays { End::Open } else { End::Closed });
     }
 }
+
+#[test]
+fn a_request_with_as_many_headers_as_it_may_have_survives_being_passed_on() {
+    let lines = "x: y\r\n".repeat(LIMITS.headers - 1);
+    let request = format!("POST /a HTTP/1.1\r\nhost: a\r\n{lines}\r\n");
+    check_requests(request.as_bytes(), 7, &LIMITS);
+}

@@ -33,11 +33,11 @@ pub(crate) async fn soon<T>(what: &str, work: impl Future<Output = T>) -> T {
     done
 }
 
-/// Waits until `condition` holds.
+/// Waits until `condition` holds. Looks often, and leaves the processor to those it waits for.
 pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition() {
         assert!(Instant::now() < deadline, "never happened: {what}");
-        std::thread::yield_now();
+        std::thread::sleep(Duration::from_micros(200));
     }
 }
