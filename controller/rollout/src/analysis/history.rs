@@ -138,6 +138,7 @@ fn upper_bound((requests, failures): (f64, f64), alpha: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sim::Random;
 
     #[test]
     fn the_bound_holds_what_the_counts_allow() {
@@ -188,5 +189,58 @@ mod tests {
         check((100_000, 10_000), 50, true);
         // Nothing is known, so nothing is worse.
         check((0, 0), 50, false);
+    }
+
+    /// How many of `runs` canaries, each 60 s at 500 requests a second with the failure ratio `canary`, are convicted
+    /// at any moment against a history of 20,000 requests at the ratio `stable`.
+    fn convicted(runs: u64, stable: f64, canary: f64) -> u64 {
+        let config = Config::default();
+        let run = |seed: &u64| {
+            let mut random = Random::new(*seed);
+            let failures = random.binomial(20_000, stable);
+            let baseline = Baseline::of_counts(20_000.0, failures as f64);
+            let mut watch = HistoryWatch::new(0.0, &baseline, &config);
+            (0..600).any(|tick| {
+                let tally = Tally {
+                    requests: 50,
+                    bad: random.binomial(50, canary),
+                };
+                watch.take(f64::from(tick) * 0.1, tally, &config);
+                watch.convicts(3)
+            })
+        };
+        (0..runs).filter(run).count() as u64
+    }
+
+    #[test]
+    fn a_canary_on_the_margin_is_seldom_convicted_and_a_bad_one_always() {
+        let margin = errors::margin(Config::default().parameters());
+        let allowed = Config::default().errors_alpha();
+        for stable in [0.001, 0.01, 0.05] {
+            let runs = 1000;
+            let wrong = convicted(runs, stable, margin.at(stable));
+            let most = (runs as f64 * allowed).ceil() as u64;
+            assert!(wrong <= most, "{stable}: {wrong} of {runs}");
+            let right = convicted(50, stable, 2.0 * stable + 0.02);
+            assert_eq!(right, 50, "{stable}");
+        }
+    }
+
+    #[test]
+    fn numbers_stay_finite() {
+        let config = Config::default();
+        for history in [(0.0, 0.0), (1.0, 1.0), (1e12, 0.0), (1e12, 1e12)] {
+            let baseline = Baseline::of_counts(history.0, history.1);
+            for requests in [0, 1, 1_000_000_000_000] {
+                for bad in [0, requests] {
+                    let mut watch = HistoryWatch::new(0.0, &baseline, &config);
+                    for tick in 0..30 {
+                        watch.take(f64::from(tick), Tally { requests, bad }, &config);
+                    }
+                    let reading = watch.reading(&config);
+                    assert!(reading.ln_e.is_finite(), "{history:?} {requests} {bad}");
+                }
+            }
+        }
     }
 }
