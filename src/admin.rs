@@ -18,7 +18,7 @@ use axum::{
 };
 use controller::engine::{Engine, Refused};
 use jiff::Timestamp;
-use rollout::Verb;
+use rollout::{Revision, Verb};
 use std::{
     io,
     net::{SocketAddr, TcpListener},
@@ -227,8 +227,12 @@ async fn act(
             by: "operator".to_owned(),
         },
         "retry" => Verb::Retry,
+        "undo" => Verb::Undo {
+            by: "operator".to_owned(),
+            to: request.to.map(Revision::new),
+        },
         other => {
-            let allowed = "promote, pause, resume, abort, retry";
+            let allowed = "promote, pause, resume, abort, retry, undo";
             return refuse(
                 StatusCode::NOT_FOUND,
                 format!("no verb {other}: allowed are {allowed}"),

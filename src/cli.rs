@@ -57,6 +57,8 @@ pub(crate) enum ClientCommand {
     Abort(VerbArgs),
     /// Start an aborted or rolled-back rollout again at its first step
     Retry(VerbArgs),
+    /// Give all traffic back to the version before, while it still runs
+    Undo(UndoArgs),
     /// Hold a rollout where it is
     Pause(VerbArgs),
     /// Let a paused rollout go on
@@ -171,6 +173,17 @@ pub(crate) struct PromoteArgs {
     /// Skip all steps, pauses and evidence that are left
     #[arg(long)]
     pub(crate) full: bool,
+    #[command(flatten)]
+    pub(crate) verb: VerbArgs,
+}
+
+/// The arguments of `undo`.
+#[derive(Debug, Args)]
+pub(crate) struct UndoArgs {
+    /// The revision to go back to; needed once the rollout is Healthy, and says that this version runs in the other
+    /// Service
+    #[arg(long, value_name = "REVISION")]
+    pub(crate) to_revision: Option<String>,
     #[command(flatten)]
     pub(crate) verb: VerbArgs,
 }

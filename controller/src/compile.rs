@@ -45,6 +45,8 @@ pub fn compile(
             Role::Active,
             stats,
         )),
+        RouteTarget::Preview(rollout) => preview(spec, rollout, shares.get(rollout), stats)
+            .map_or(Target::Split(usize::MAX), Target::Backend),
         RouteTarget::Redirect(redirect) => Target::Redirect(redirect.clone()),
     };
     let route = |route: &RouteSpec| Route {
@@ -103,6 +105,21 @@ fn backend(
         state: stats.backend(service),
         series: stats.series(counted, role),
     }
+}
+
+/// The place that the stable version of `rollout` is not in. What is tried out there is counted under the preview
+/// Service's name, and is held against no version.
+fn preview(
+    spec: &Spec,
+    rollout: &RolloutId,
+    shares: Option<&Shares>,
+    stats: &Stats,
+) -> Option<Backend> {
+    let rollout = spec.rollouts.get(rollout)?;
+    let stable = shares.map_or(Slot::First, |shares| shares.stable);
+    let service = rollout.slots.get(stable.other());
+    let counted = service_series(rollout.preview.as_ref()?);
+    Some(backend(spec, service, &counted, Role::Active, stats))
 }
 
 /// How many endpoints `service` has; none where it is not known.

@@ -307,6 +307,17 @@ impl Engine {
         let durability = self.store.as_ref().ok_or(Refused::Released)?.durability();
         let entry = self.entries.get_mut(rollout).ok_or(Refused::Unknown)?;
         let spec = self.spec.rollouts.get(rollout).ok_or(Refused::Unknown)?;
+        let endpoints = |slot| compile::endpoints(&self.spec, spec.slots.get(slot));
+        let free = entry.state().stable().map(|stable| stable.slot.other());
+        if matches!(verb, Verb::Undo { .. })
+            && entry.state().canary().is_none()
+            && free.is_some_and(|slot| endpoints(slot) == 0)
+        {
+            let service = free.map_or("", |slot| &*spec.slots.get(slot).name);
+            return Err(Refused::NotNow(format!(
+                "cannot {verb}: Service {service} has no endpoints; start the earlier version there"
+            )));
+        }
         let traffic = Traffic::at(elapsed, &self.stats, &self.routes);
         entry
             .act(spec, &traffic, verb, now)

@@ -10,6 +10,7 @@ mod rollout;
 mod route;
 mod service;
 mod steps;
+mod terms;
 
 pub use self::{
     conflicts::conflicts,

@@ -94,7 +94,8 @@ pub struct VersionView {
 pub struct DecisionView {
     /// When.
     pub at: Timestamp,
-    /// What, as a word: `started`, `advanced`, `promoted`, `rolled-back`, `aborted`, `paused`, `resumed`, `retried`, `held`.
+    /// What, as a word: `started`, `advanced`, `promoted`, `rolled-back`, `aborted`, `paused`, `resumed`, `retried`, `held`,
+    /// `undone`, `returned`.
     pub decision: String,
     /// Who: `guard`, `plan` or `operator`.
     pub by: String,
@@ -114,12 +115,15 @@ pub struct DecisionView {
 }
 
 /// A verb's request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct VerbRequest {
     /// For `promote`: skip all that is left of the plan.
     #[serde(default)]
     pub full: bool,
+    /// For `undo`: the revision to go back to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
 }
 
 /// Why a request to the API was not carried out.

@@ -99,6 +99,10 @@ fn dispatch(command: ClientCommand, out: &mut impl Write) -> Result<Exit, Failur
         ClientCommand::Retry(args) => verb(&args, Verb::Retry, out),
         ClientCommand::Pause(args) => verb(&args, Verb::Pause, out),
         ClientCommand::Resume(args) => verb(&args, Verb::Resume, out),
+        ClientCommand::Undo(args) => {
+            let to = args.to_revision.clone();
+            verb(&args.verb, Verb::Undo { to }, out)
+        }
         ClientCommand::Status(args) => status(&args, out),
         ClientCommand::Version => {
             writeln!(out, "sluice {}", env!("CARGO_PKG_VERSION"))?;

@@ -113,12 +113,12 @@ fn unattended(plan: &Plan) -> Plan {
     }
 }
 
-/// How long all its steps take at most.
+/// How long all its steps and the watch after them take at most.
 fn longest(plan: &Plan) -> Duration {
     let longest = |step: &Step| match step {
         Step::Pause(time) => time.unwrap_or_default(),
         Step::Evidence(evidence) => evidence.max_duration,
         Step::SetWeight(_) | Step::SetHeaderRoute(_) | Step::NoEffect { .. } => Duration::ZERO,
     };
-    plan.steps.iter().map(longest).sum()
+    plan.steps.iter().map(longest).sum::<Duration>() + plan.terms.watch
 }

@@ -46,12 +46,12 @@ fn verdict(view: &RolloutView) -> Option<&DecisionView> {
     let ended = view.decisions.iter().rfind(|decision| {
         matches!(
             decision.decision.as_str(),
-            "rolled-back" | "aborted" | "promoted" | "started" | "retried"
+            "rolled-back" | "aborted" | "undone" | "promoted" | "started" | "retried"
         )
     })?;
     let is_end = matches!(
         ended.decision.as_str(),
-        "rolled-back" | "aborted" | "promoted"
+        "rolled-back" | "aborted" | "undone" | "promoted"
     );
     is_end.then_some(ended)
 }

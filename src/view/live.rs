@@ -182,7 +182,7 @@ fn decisions(view: &RolloutView, palette: Palette, width: usize) -> Vec<Line<'st
     let mut lines = vec![Line::styled("Decisions", palette.strong())];
     for decision in view.decisions.iter().rev().take(SHOWN) {
         let style = match decision.decision.as_str() {
-            "rolled-back" | "aborted" => palette.bad(),
+            "rolled-back" | "aborted" | "undone" => palette.bad(),
             "promoted" => palette.good(),
             _ => ratatui::style::Style::new(),
         };

@@ -31,6 +31,7 @@ pub mod config;
 pub mod distribution;
 mod errors;
 pub mod eta;
+mod history;
 mod interval;
 pub mod judge;
 mod latency;

@@ -7,7 +7,7 @@
 //!
 //! ```
 //! use jiff::Timestamp;
-//! use rollout::{Observation, Plan, Revision, State, Step, Steps, step};
+//! use rollout::{Observation, Plan, Revision, State, Step, Steps, Terms, step};
 //! use traffic::{RolloutId, Weight};
 //!
 //! let quarter = Weight::from_percent(25).unwrap();
@@ -17,6 +17,7 @@
 //!     steps: Steps::new(vec![Step::SetWeight(quarter), Step::Pause(None)], "steps-1").unwrap(),
 //!     paused: false,
 //!     guard: true,
+//!     terms: Terms::default(),
 //! };
 //! let second = |n| Timestamp::from_second(n).unwrap();
 //! let mut seen = Observation {
@@ -57,8 +58,8 @@ mod basis_points;
 pub use effect::Effects;
 pub use observation::{Acceptance, Judgement, Observation, Verdict};
 pub use plan::{
-    EvidenceStep, Fault, HeaderMatch, HeaderRoute, HeaderValue, OnInconclusive, Place, Plan,
-    Revision, Share, Step, Steps,
+    Deadline, EvidenceStep, Fault, HeaderMatch, HeaderRoute, HeaderValue, OnInconclusive, Place,
+    Plan, Revision, Share, Step, Steps, Strategy, Terms,
 };
 pub use reason::Reason;
 pub use state::{Aborted, Canary, Cause, Healthy, Outcome, Pause, Slot, Stable, State, Trial};

@@ -8,10 +8,12 @@ use traffic::{RolloutId, Weight};
 pub use evidence::{EvidenceStep, OnInconclusive};
 pub use header::{HeaderMatch, HeaderRoute, HeaderValue};
 pub use steps::{Fault, Step, Steps};
+pub use terms::{Deadline, Strategy, Terms};
 
 mod evidence;
 mod header;
 mod steps;
+mod terms;
 
 /// What one rollout is asked to do. Steps are checked when they are built, so a plan cannot be wrong.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +28,8 @@ pub struct Plan {
     pub paused: bool,
     /// Whether the guard's judgement acts. Without it a canary is rolled back by people and by evidence steps only.
     pub guard: bool,
+    /// What holds beside the steps.
+    pub terms: Terms,
 }
 
 /// A revision of the rollout's template, by the template's hash. Equal hashes mean the same version.
@@ -60,8 +64,10 @@ pub enum Place {
     Start,
     /// At the step with this index, counted from 0.
     Step(usize),
-    /// Past the last step: the canary is to have all traffic, and is promoted once it has.
+    /// Past the last step: the canary is to have all traffic.
     End,
+    /// The canary has all traffic, and the old version is warm. It is promoted when the plan's watch is over.
+    Watch,
 }
 
 impl Place {
@@ -70,7 +76,7 @@ impl Place {
         match self {
             Self::Start => 0,
             Self::Step(index) => index.min(steps.len()),
-            Self::End => steps.len(),
+            Self::End | Self::Watch => steps.len(),
         }
     }
 }

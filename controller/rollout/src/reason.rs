@@ -59,6 +59,18 @@ pub enum Reason {
     },
     /// The step's evidence stayed away for the step's longest duration.
     Inconclusive,
+    /// The canary has all traffic, and the old version is kept warm.
+    Watched {
+        /// The old version.
+        old: Revision,
+        /// When the canary becomes stable.
+        until: Timestamp,
+    },
+    /// The canary waits for longer than the plan's deadline.
+    NoProgress {
+        /// What it waits for, in words.
+        waits: String,
+    },
     /// The guard cannot tell, so the canary stays as it is.
     Held {
         /// The guard's reason in words.
@@ -88,6 +100,8 @@ impl Reason {
             Self::EvidenceMet { .. } => "EvidenceMet",
             Self::EvidencePending { .. } => "EvidencePending",
             Self::Inconclusive => "Inconclusive",
+            Self::Watched { .. } => "Watched",
+            Self::NoProgress { .. } => "NoProgress",
             Self::Held { .. } => "Held",
             Self::Aborted { .. } => "Aborted",
         }
@@ -160,6 +174,11 @@ impl fmt::Display for Reason {
                     "the evidence stayed inconclusive; promote, resume or abort decides"
                 )
             }
+            Self::Watched { old, until } => write!(
+                f,
+                "the canary has all traffic; revision {old} is kept warm for a way back until {until:.0}"
+            ),
+            Self::NoProgress { waits } => write!(f, "no progress in time: {waits}"),
             Self::Held { why } => write!(f, "held: {why}"),
             Self::Aborted { canary, cause } => write!(f, "revision {canary}: {cause}"),
         }
@@ -194,6 +213,13 @@ mod tests {
             Reason::EvidenceMet { until },
             Reason::EvidencePending { until },
             Reason::Inconclusive,
+            Reason::Watched {
+                old: revision(),
+                until,
+            },
+            Reason::NoProgress {
+                waits: "why".to_owned(),
+            },
             Reason::Held {
                 why: "why".to_owned(),
             },

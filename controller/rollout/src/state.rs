@@ -6,23 +6,35 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use traffic::Weight;
 
-use crate::plan::{Place, Plan, Revision, Share};
+use crate::plan::{Place, Plan, Revision, Share, Terms};
 
 /// Where a rollout is.
 ///
 /// ```text
 ///          first revision              another revision              pauses
 ///   Empty ----------------> Healthy -------------------> Progressing <------> Paused
-///                            ^ ^ ^                         |  |   ^             |
-///                            | | |   has all the traffic   |  |   |             |
-///                            | | +-------------------------+  |   |             |
-///                            | |     the stable revision      |   | retry, or   |
-///                            | +------------- again ----------+---|-- another --+
-///                            |                                |   | revision    |
-///                            |       the stable revision      v   |             |
-///                            +------------- again ---------- Aborted <----------+
-///                                                   verdict, abort, inconclusive
+///                          | ^ ^ ^                         |  |   ^             |
+///                          | | | |  has all the traffic,   |  |   |             |
+///                     undo | | | |  and the watch is over  |  |   |             |
+///                          | | | +-------------------------+  |   |             |
+///                          | | |     the stable revision      |   | retry, or   |
+///                          | | +------------- again ----------+---|-- another --+
+///                          | |                                |   | revision    |
+///                          | |       the stable revision      v   |             |
+///                          | +------------- again ---------- Aborted <----------+
+///                          +-----------------------------------^  verdict, abort, undo,
+///                                                                 inconclusive, deadline
 /// ```
+///
+/// The places of a canary, on its way through `Progressing`:
+///
+/// ```text
+///   Start ---> Step(0) ---> ... ---> Step(n) ---> End ---> Watch ---> promoted
+///   weight 0   what the steps ask            weight 100 %  the same, the old version warm
+/// ```
+///
+/// Blue-green is the same way with no step but a pause without weight: the switch is the end. A verdict while the
+/// canary is watched returns all traffic by the table that any abort makes, as stable is the old version until then.
 ///
 /// `Healthy` and `Aborted` are final for their revision: no observation and no time leads out of them. A revision that
 /// differs from both known ones starts a canary from every state, and one that equals stable ends it.
@@ -68,7 +80,7 @@ pub enum Outcome {
     Deployed,
     /// Its canary went through the steps.
     Promoted,
-    /// Its canary was promoted past all steps by a person.
+    /// Its canary went past all steps: by a person's word, or within the rollback window.
     PromotedInFull,
     /// The stable revision was asked for again, so the canary ended.
     Returned,
@@ -95,8 +107,12 @@ pub struct Canary {
     pub reachable: bool,
     /// The hash of the steps that `place` is a place of.
     pub steps_hash: String,
-    /// Whether a person promoted it past all steps. Then only the guard can still stop it.
+    /// Whether it goes past all steps, because a person says so or because it goes back to a revision of the rollback
+    /// window. Then only the guard, a person and the deadline can still stop it.
     pub full: bool,
+    /// Whether it makes no progress in the time that the plan gives it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub late: bool,
 }
 
 /// What a paused canary waits for.
@@ -146,6 +162,16 @@ pub enum Cause {
         /// Who.
         by: String,
     },
+    /// Somebody asked for the version before.
+    Undone {
+        /// Who.
+        by: String,
+    },
+    /// It made no progress in time, and the plan says to abort then.
+    Deadline {
+        /// What it waited for, in words.
+        waited: String,
+    },
     /// The evidence stayed away, and the step says to abort then.
     Inconclusive {
         /// The step's index, counted from 0.
@@ -158,6 +184,8 @@ impl fmt::Display for Cause {
         match self {
             Self::Verdict { why } => write!(f, "rolled back: {why}"),
             Self::Verb { by } => write!(f, "aborted by {by}"),
+            Self::Undone { by } => write!(f, "undone by {by}"),
+            Self::Deadline { waited } => write!(f, "no progress in time: {waited}"),
             Self::Inconclusive { step } => {
                 write!(f, "evidence of steps[{step}] stayed inconclusive")
             }
@@ -173,6 +201,37 @@ pub struct Stable {
     pub revision: Revision,
     /// Its slot.
     pub slot: Slot,
+    /// The revisions that were stable before it was first, oldest first, [`Stable::REMEMBERED`] at most. None that
+    /// was only ever a canary, and none that is newer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<Revision>,
+}
+
+impl Stable {
+    /// How many earlier revisions are remembered: the API's default of `revisionHistoryLimit`.
+    pub const REMEMBERED: usize = 10;
+
+    /// `revision` as the stable one in the other slot. One that was stable before is older than this.
+    pub(crate) fn replaced_by(self, revision: Revision) -> Self {
+        let mut before = self.before;
+        match before.iter().position(|known| *known == revision) {
+            Some(known) => before.truncate(known),
+            None => before.push(self.revision),
+        }
+        let surplus = before.len().saturating_sub(Self::REMEMBERED);
+        before.drain(..surplus);
+        Self {
+            revision,
+            slot: self.slot.other(),
+            before,
+        }
+    }
+
+    /// Whether `revision` is within the window of `terms`: stable before, with fewer revisions between than that.
+    pub(crate) fn goes_back_to(&self, revision: &Revision, terms: &Terms) -> bool {
+        let between = self.before.iter().rev().position(|known| known == revision);
+        between.is_some_and(|between| between < terms.rollback_window)
+    }
 }
 
 /// One of the two places that versions run in where they alternate: a promotion makes the canary's the stable one.
@@ -234,6 +293,8 @@ impl Canary {
     /// A canary for the plan's revision beside `stable`, without traffic yet.
     pub(crate) fn begin(plan: &Plan, stable: Stable, now: Timestamp) -> Self {
         Self {
+            full: stable.goes_back_to(&plan.revision, &plan.terms),
+            late: false,
             stable,
             revision: plan.revision.clone(),
             started_at: now,
@@ -242,13 +303,12 @@ impl Canary {
             share: Share::default(),
             reachable: false,
             steps_hash: plan.steps.hash().to_owned(),
-            full: false,
         }
     }
 
     /// The same canary at `place`, with what it is to have there.
     pub(crate) fn at(self, place: Place, plan: &Plan, now: Timestamp) -> Self {
-        let share = if self.full && place == Place::End {
+        let share = if self.full && matches!(place, Place::End | Place::Watch) {
             Share::ALL
         } else {
             plan.steps.share(place)
@@ -276,31 +336,28 @@ impl Canary {
 
     /// The place after the present one.
     pub(crate) fn next(&self, plan: &Plan) -> Place {
-        if self.full {
-            Place::End
-        } else {
-            plan.steps.after(self.place)
+        match self.place {
+            Place::Start | Place::Step(_) if self.full => Place::End,
+            place => plan.steps.after(place),
         }
     }
 
-    /// The same canary as it is observed at `now`. A clock that ran backwards starts the step's time again, which is
-    /// less than waiting for it to catch up.
+    /// The same canary as it is observed at `now`. The step's time starts again when endpoints come or go, and with a
+    /// clock that ran backwards, which is less than waiting for it to catch up.
     pub(crate) fn observed(self, endpoints: usize, now: Timestamp) -> Self {
         let reachable = endpoints > 0;
-        let again = self.entered_at > now || (reachable && !self.reachable);
+        let again = self.entered_at > now || reachable != self.reachable;
         Self {
             entered_at: if again { now } else { self.entered_at },
             reachable,
+            late: false,
             ..self
         }
     }
 
     pub(crate) fn promote(self, now: Timestamp) -> Healthy {
         Healthy {
-            stable: Stable {
-                revision: self.revision,
-                slot: self.stable.slot.other(),
-            },
+            stable: self.stable.replaced_by(self.revision),
             since: now,
             outcome: if self.full {
                 Outcome::PromotedInFull

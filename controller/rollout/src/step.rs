@@ -112,6 +112,7 @@ fn deployed(plan: &Plan, now: Timestamp) -> Healthy {
         stable: Stable {
             revision: plan.revision.clone(),
             slot: Slot::First,
+            before: Vec::new(),
         },
         since: now,
         outcome: Outcome::Deployed,
@@ -194,14 +195,45 @@ fn walk(plan: &Plan, mut canary: Canary, seen: &Observation, now: Timestamp) -> 
             Look::Promote => return Settled::healthy(canary.promote(now), seen),
             Look::Abort(cause) => return Settled::aborted(canary.abort(cause, now)),
             Look::Pause { pause, until } => return Settled::paused(canary, pause, until),
-            Look::Wait { until, reason } => {
-                return Settled {
-                    state: State::Progressing(canary),
-                    wake_at: until,
-                    reason,
-                };
-            }
+            Look::Wait { until, reason } => return wait(plan, canary, until, reason, now),
         }
+    }
+}
+
+/// A canary that waits where it is, and may do so for no longer than the plan says when it waits for what should be
+/// there at once.
+fn wait(
+    plan: &Plan,
+    canary: Canary,
+    until: Option<Timestamp>,
+    reason: Reason,
+    now: Timestamp,
+) -> Settled {
+    let should_move = match reason {
+        Reason::CanaryHasNoEndpoints => true,
+        Reason::WeightNotServed { .. } => canary.place != Place::Watch,
+        _ => false,
+    };
+    let deadline = plan.terms.deadline;
+    let due = deadline
+        .after
+        .filter(|_| should_move)
+        .map(|after| later(canary.entered_at, after));
+    let late = due.is_some_and(|due| due <= now);
+    if late && deadline.abort {
+        let waited = reason.to_string();
+        return Settled::aborted(canary.abort(Cause::Deadline { waited }, now));
+    }
+    Settled {
+        state: State::Progressing(Canary { late, ..canary }),
+        wake_at: until.or_else(|| due.filter(|_| !late)),
+        reason: if late {
+            Reason::NoProgress {
+                waits: reason.to_string(),
+            }
+        } else {
+            reason
+        },
     }
 }
 
@@ -244,7 +276,8 @@ fn look(plan: &Plan, canary: &Canary, seen: &Observation, now: Timestamp) -> Loo
     let index = match canary.place {
         Place::Start => return start(canary, seen, now),
         Place::Step(index) => index,
-        Place::End => return served(Weight::FULL, seen, Look::Promote),
+        Place::End => return served(Weight::FULL, seen, Look::Pass),
+        Place::Watch => return served(Weight::FULL, seen, watched(plan, canary, now)),
     };
     match plan.steps.get(index) {
         Some(Step::SetWeight(weight)) => served(*weight, seen, Look::Pass),
@@ -261,6 +294,22 @@ fn look(plan: &Plan, canary: &Canary, seen: &Observation, now: Timestamp) -> Loo
         Some(Step::Evidence(step)) => evidence(index, step, canary, seen, now),
         // A place beyond the steps can only come from a state that was edited by hand; the end follows it.
         Some(Step::SetHeaderRoute(_) | Step::NoEffect { .. }) | None => Look::Pass,
+    }
+}
+
+/// A canary that has all traffic is stable when its watch is over, and at once where there is none.
+fn watched(plan: &Plan, canary: &Canary, now: Timestamp) -> Look {
+    let until = later(canary.entered_at, plan.terms.watch);
+    if until <= now {
+        Look::Promote
+    } else {
+        Look::Wait {
+            until: Some(until),
+            reason: Reason::Watched {
+                old: canary.stable.revision.clone(),
+                until,
+            },
+        }
     }
 }
 

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use traffic::Weight;
 
 use crate::effect::Effects;
-use crate::plan::{EvidenceStep, Place, Plan, Step};
-use crate::state::{Pause, State};
+use crate::plan::{EvidenceStep, Place, Plan, Step, Strategy};
+use crate::state::{Canary, Pause, State};
 
 /// A rollout in the words of its printed status.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,22 +82,38 @@ impl State {
                     format!("RolloutAborted: {}", aborted.cause),
                 );
             }
+            Self::Progressing(canary) if canary.late => (
+                Phase::Degraded,
+                "ProgressDeadlineExceeded: the canary has made no progress in progressDeadlineSeconds",
+            ),
             _ if plan.paused => (Phase::Paused, "manually paused"),
             Self::Paused { pause, .. } => {
                 let message = match pause {
-                    Pause::Step => "CanaryPauseStep",
+                    Pause::Step => match plan.terms.strategy {
+                        Strategy::Canary => "CanaryPauseStep",
+                        Strategy::BlueGreen => "BlueGreenPause",
+                    },
                     Pause::Manual | Pause::Spec => "manually paused",
                     Pause::Inconclusive => "InconclusiveAnalysisRun",
                 };
                 (Phase::Paused, message)
             }
-            Self::Progressing(_) => (Phase::Progressing, "waiting for all steps to complete"),
+            Self::Progressing(canary) => (Phase::Progressing, under_way(canary, plan)),
             Self::Healthy(healthy) if healthy.stable.revision == plan.revision => {
                 (Phase::Healthy, "")
             }
             Self::Healthy(_) | Self::Aborted(_) | Self::Empty => (Phase::Progressing, unseen),
         };
         (phase, message.to_owned())
+    }
+}
+
+/// What a canary under way is told to wait for, in the API's words.
+fn under_way(canary: &Canary, plan: &Plan) -> &'static str {
+    match (canary.place, plan.terms.strategy) {
+        (Place::Watch, _) => "waiting for post-promotion verification to complete",
+        (_, Strategy::BlueGreen) => "active service cutover pending",
+        (_, Strategy::Canary) => "waiting for all steps to complete",
     }
 }
 

@@ -131,3 +131,37 @@ fn what_has_changed_of_the_edge_is_named() {
     let newer = edited("slowStart: 30s", "slowStart: 40s");
     assert!(older.edge.changed(&newer.edge).is_empty());
 }
+
+/// Routes to the Services of a blue-green rollout follow the roles, and not the places.
+#[test]
+fn users_and_preview_change_places_with_a_promotion() {
+    let spec = read(include_str!("../../../docs/examples/blue-green.yaml"));
+    let check = |stable: Slot, weight: Weight, users: &str, preview: &str| {
+        let shares = Shares {
+            stable,
+            canary: Some(Revision::new("v2")),
+            weight,
+            header_routes: Vec::new(),
+        };
+        let shares = BTreeMap::from([(RolloutId::new("default", "shop"), shares)]);
+        let table = compile(&spec, &shares, &Stats::new(1)).unwrap();
+        check_found(&table, "http", "http://preview.shop.example/", |found| {
+            let Target::Backend(backend) = found.target else {
+                panic!("{:?}", found.target);
+            };
+            assert_eq!(&*backend.id.name, preview);
+        });
+        check_found(&table, "http", "http://shop.example/", |found| {
+            let Target::Split(split) = found.target else {
+                panic!("{:?}", found.target);
+            };
+            let split = &table.splits()[*split];
+            let all = split.canary.as_ref().filter(|_| weight == Weight::FULL);
+            assert_eq!(&*all.unwrap_or(&split.stable).id.name, users);
+        });
+    };
+    check(Slot::First, Weight::ZERO, "shop-active", "shop-preview");
+    // While the old version is warm, both lead to the new one.
+    check(Slot::First, Weight::FULL, "shop-preview", "shop-preview");
+    check(Slot::Second, Weight::ZERO, "shop-preview", "shop-active");
+}

@@ -14,7 +14,7 @@ const LESS_SAFE: &str =
     "does not act yet, and without it the rollout would be less safe than it is written";
 
 /// How bad it is that fields do not act, why they do not, and which fields.
-const INERT: [(Severity, &str, &[&str]); 8] = [
+const INERT: [(Severity, &str, &[&str]); 6] = [
     (
         Warning,
         NO_PODS,
@@ -23,21 +23,25 @@ const INERT: [(Severity, &str, &[&str]); 8] = [
             "spec.selector",
             "spec.minReadySeconds",
             "spec.revisionHistoryLimit",
-            "spec.progressDeadlineSeconds",
-            "spec.progressDeadlineAbort",
             "spec.restartAt",
             "spec.strategy.canary.maxUnavailable",
             "spec.strategy.canary.maxSurge",
             "spec.strategy.canary.antiAffinity",
             "spec.strategy.canary.canaryMetadata",
             "spec.strategy.canary.stableMetadata",
-            "spec.strategy.canary.scaleDownDelaySeconds",
             "spec.strategy.canary.scaleDownDelayRevisionLimit",
             "spec.strategy.canary.abortScaleDownDelaySeconds",
             "spec.strategy.canary.dynamicStableScale",
             "spec.strategy.canary.minPodsPerReplicaSet",
             "spec.strategy.canary.replicaProgressThreshold",
             "spec.strategy.canary.steps[*].setCanaryScale",
+            "spec.strategy.blueGreen.previewReplicaCount",
+            "spec.strategy.blueGreen.maxUnavailable",
+            "spec.strategy.blueGreen.scaleDownDelayRevisionLimit",
+            "spec.strategy.blueGreen.antiAffinity",
+            "spec.strategy.blueGreen.previewMetadata",
+            "spec.strategy.blueGreen.activeMetadata",
+            "spec.strategy.blueGreen.abortScaleDownDelaySeconds",
         ],
     ),
     (
@@ -62,17 +66,9 @@ const INERT: [(Severity, &str, &[&str]); 8] = [
             "spec.strategy.canary.steps[*].analysis",
             "spec.strategy.canary.steps[*].experiment",
             "spec.strategy.canary.steps[*].setMirrorRoute",
+            "spec.strategy.blueGreen.prePromotionAnalysis",
+            "spec.strategy.blueGreen.postPromotionAnalysis",
         ],
-    ),
-    (
-        Error,
-        "does not act yet: allowed is canary",
-        &["spec.strategy.blueGreen"],
-    ),
-    (
-        Warning,
-        "does not act yet: going back to an older revision goes through all steps",
-        &["spec.rollbackWindow"],
     ),
     (
         Warning,
@@ -153,11 +149,21 @@ mod tests {
         include_str!("../../../crds/tests/fields/blue-green.json"),
     ];
 
-    const ACTS: [&str; 15] = [
+    const ACTS: [&str; 25] = [
         "spec.template",
         "spec.paused",
+        "spec.rollbackWindow",
+        "spec.progressDeadlineSeconds",
+        "spec.progressDeadlineAbort",
         "spec.strategy",
         "spec.strategy.canary",
+        "spec.strategy.canary.scaleDownDelaySeconds",
+        "spec.strategy.blueGreen",
+        "spec.strategy.blueGreen.activeService",
+        "spec.strategy.blueGreen.previewService",
+        "spec.strategy.blueGreen.autoPromotionEnabled",
+        "spec.strategy.blueGreen.autoPromotionSeconds",
+        "spec.strategy.blueGreen.scaleDownDelaySeconds",
         "spec.strategy.canary.canaryService",
         "spec.strategy.canary.stableService",
         "spec.strategy.canary.pingPong",
@@ -188,6 +194,8 @@ mod tests {
             let document: Value = serde_json::from_str(text).unwrap();
             fields.extend(fields_of(&document["spec"], "spec"));
             fields.extend(fields_of(&document["spec"]["strategy"], "spec.strategy"));
+            let blue_green = &document["spec"]["strategy"]["blueGreen"];
+            fields.extend(fields_of(blue_green, "spec.strategy.blueGreen"));
             let canary = &document["spec"]["strategy"]["canary"];
             let path = "spec.strategy.canary";
             fields.extend(fields_of(canary, path));

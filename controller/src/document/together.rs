@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crds::proxy::Route;
-use crds::{Canary, Proxy, Rollout};
+use crds::{Proxy, Rollout, Strategy};
 
-use super::check::CANARY;
+use super::check::{BLUE_GREEN, CANARY};
 use super::{Document, Finding, Kind, Location, Severity};
 
 /// Checks the documents of a process against each other: exactly one Proxy, no name twice, and
@@ -125,18 +125,33 @@ fn services(proxy: &Proxy) -> BTreeSet<Name<'_>> {
         .collect()
 }
 
-/// The Services a canary shifts traffic between, with their paths.
-fn canary_services(canary: &Canary) -> [(&'static str, Option<&str>); 2] {
-    match &canary.ping_pong {
-        Some(pair) => [
-            ("pingPong.pingService", Some(pair.ping_service.as_str())),
-            ("pingPong.pongService", Some(pair.pong_service.as_str())),
-        ],
-        None => [
-            ("stableService", canary.stable_service.as_deref()),
-            ("canaryService", canary.canary_service.as_deref()),
-        ],
-    }
+/// The Services that a rollout shifts traffic between, with their paths; none without exactly one strategy, which has
+/// been told.
+fn versions(strategy: &Strategy) -> Option<[(String, Option<&str>); 2]> {
+    let (parent, services) = match (&strategy.canary, &strategy.blue_green) {
+        (Some(canary), None) => (
+            CANARY,
+            match &canary.ping_pong {
+                Some(pair) => [
+                    ("pingPong.pingService", Some(pair.ping_service.as_str())),
+                    ("pingPong.pongService", Some(pair.pong_service.as_str())),
+                ],
+                None => [
+                    ("stableService", canary.stable_service.as_deref()),
+                    ("canaryService", canary.canary_service.as_deref()),
+                ],
+            },
+        ),
+        (None, Some(blue_green)) => (
+            BLUE_GREEN,
+            [
+                ("activeService", Some(blue_green.active_service.as_str())),
+                ("previewService", blue_green.preview_service.as_deref()),
+            ],
+        ),
+        _ => return None,
+    };
+    Some(services.map(|(field, service)| (format!("{parent}.{field}"), service)))
 }
 
 fn rollout_services<'d>(
@@ -147,13 +162,12 @@ fn rollout_services<'d>(
     findings: &mut Findings,
 ) {
     let strategy = rollout.spec.strategy.as_ref();
-    let Some(canary) = strategy.and_then(|strategy| strategy.canary.as_ref()) else {
+    let Some(versions) = strategy.and_then(versions) else {
         return;
     };
     let namespace = rollout.metadata.namespace();
     let own_name = rollout.metadata.name.as_deref().unwrap_or_default();
-    for (field, service) in canary_services(canary) {
-        let path = format!("{CANARY}.{field}");
+    for (path, service) in versions {
         let Some(service) = service else {
             let message = "is missing: this process shifts traffic between two Services".to_owned();
             findings.error(document, &path, message);

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use rollout::{
     Plan, State,
     plan::{Place, Step},
-    state::{Canary, Cause, Outcome, Pause},
+    state::{Aborted, Canary, Cause, Outcome, Pause},
 };
 
 /// What was decided.
@@ -30,6 +30,8 @@ pub enum What {
     RolledBack,
     /// Somebody, or the plan, took its traffic away.
     Aborted,
+    /// Somebody gave all traffic back to an earlier version.
+    Undone,
     /// The stable template was asked for again.
     Returned,
 }
@@ -48,6 +50,7 @@ impl What {
             Self::Promoted => "promoted",
             Self::RolledBack => "rolled-back",
             Self::Aborted => "aborted",
+            Self::Undone => "undone",
             Self::Returned => "returned",
         }
     }
@@ -108,7 +111,13 @@ pub(super) fn between(plan: &Plan, before: &State, after: &State) -> Option<Deci
         (_, State::Progressing(new) | State::Paused { canary: new, .. }) => started(before, new),
         (Some(old), State::Aborted(aborted)) => match &aborted.cause {
             Cause::Verdict { why } => {
-                decision(What::RolledBack, By::Guard, why.clone(), &old.revision)
+                let why = if aborted.place == Place::Watch {
+                    let back = &aborted.stable.revision;
+                    format!("{why}; the guard gave all traffic back to revision {back}")
+                } else {
+                    why.clone()
+                };
+                decision(What::RolledBack, By::Guard, why, &old.revision)
             }
             Cause::Verb { by } => decision(
                 What::Aborted,
@@ -116,7 +125,8 @@ pub(super) fn between(plan: &Plan, before: &State, after: &State) -> Option<Deci
                 format!("aborted by {by}"),
                 &old.revision,
             ),
-            Cause::Inconclusive { .. } => decision(
+            Cause::Undone { .. } => undone(aborted),
+            Cause::Inconclusive { .. } | Cause::Deadline { .. } => decision(
                 What::Aborted,
                 By::Plan,
                 aborted.cause.to_string(),
@@ -153,8 +163,18 @@ pub(super) fn between(plan: &Plan, before: &State, after: &State) -> Option<Deci
             let why = "the stable template was asked for again".to_owned();
             decision(What::Returned, By::Operator, why, &after.stable()?.revision)
         }
+        (None, State::Aborted(aborted)) if matches!(before, State::Healthy(_)) => undone(aborted),
         (_, State::Empty | State::Healthy(_) | State::Aborted(_)) => None,
     }
+}
+
+/// A person went back to an earlier version.
+fn undone(aborted: &Aborted) -> Option<Decision> {
+    let why = format!(
+        "{}; all traffic goes to revision {}",
+        aborted.cause, aborted.stable.revision
+    );
+    decision(What::Undone, By::Operator, why, &aborted.canary)
 }
 
 fn started(before: &State, new: &Canary) -> Option<Decision> {
@@ -168,7 +188,15 @@ fn started(before: &State, new: &Canary) -> Option<Decision> {
     decision(
         what,
         by,
-        format!("to replace revision {}", new.stable.revision),
+        format!(
+            "to replace revision {}{}",
+            new.stable.revision,
+            if new.full {
+                ", past all steps: it is within the rollback window"
+            } else {
+                ""
+            }
+        ),
         &new.revision,
     )
 }
@@ -237,10 +265,11 @@ fn advanced(plan: &Plan, old: Place, new: Place, waited: SignedDuration) -> (By,
             .map(ToString::to_string)
             .unwrap_or_default(),
         Place::End => "all traffic".to_owned(),
+        Place::Watch => "the old version stays warm".to_owned(),
     };
     let left = match old {
         Place::Step(index) => plan.steps.get(index),
-        Place::Start | Place::End => None,
+        Place::Start | Place::End | Place::Watch => None,
     };
     match left {
         Some(Step::Evidence(step)) if waited.unsigned_abs() >= step.max_duration => (

@@ -167,14 +167,25 @@ impl Entry {
         traffic: &Traffic<'_>,
         now: Timestamp,
     ) {
-        let (weight_before, weight) = (weight(before), weight(&self.state));
+        let (mut weight_before, weight) = (weight(before), weight(&self.state));
+        if matches!(
+            (before, &self.state),
+            (State::Healthy(_), State::Aborted(_))
+        ) {
+            // A version that was stable is undone: it had all requests, as no canary's weight says.
+            weight_before = Weight::FULL;
+        }
         if let Some(decision) = decided {
             self.record(decision, weight_before, traffic, now);
         }
         if before.trial() != self.state.trial() {
             self.change_trial(spec, traffic, now);
         } else if weight_before != weight {
-            self.judge.start_step();
+            if weight == Weight::FULL {
+                self.judge.start_watch();
+            } else {
+                self.judge.start_step();
+            }
         }
     }
 

@@ -1,5 +1,7 @@
 //! The whole loop under virtual time: documents in, requests split and counted as the proxy does it, verdicts out.
 
+mod ways_back;
+
 use super::*;
 use crate::{
     document::{self, Severity, Strictness},

@@ -1,8 +1,14 @@
 //! A Rollout document as a plan, with what the split and the guard need.
 
-use super::{Fault, conditions, guard::guard, path, steps::steps};
+use super::{
+    Fault, conditions,
+    guard::guard,
+    path,
+    steps::steps,
+    terms::{blue_green_steps, terms},
+};
 use crds::{
-    Canary, FieldPath, Rollout,
+    BlueGreen, Canary, FieldPath, Rollout,
     sluice::{self, ProxyOptions, Rescue, StickyKind, Switch},
 };
 use rollout::{Plan, analysis::Config, plan::Revision, state::Slot};
@@ -17,6 +23,8 @@ pub struct RolloutSpec {
     pub plan: Plan,
     /// The two Services that its versions run in.
     pub slots: Slots,
+    /// The Service whose routes lead to the version that is not stable, whatever place that is in. Blue-green only.
+    pub preview: Option<BackendId>,
     /// By what users are kept on one version, in order of preference.
     pub sticky: Vec<StickyKey>,
     /// The rules that come before the weight.
@@ -56,35 +64,45 @@ impl RolloutSpec {
     /// Reads `rollout`; adds what cannot be acted on to `faults`, and gives nothing when there is something.
     pub(super) fn read(rollout: &Rollout, faults: &mut Vec<Fault>) -> Option<Self> {
         let before = faults.len();
-        let canary = rollout
-            .spec
-            .strategy
-            .as_ref()
-            .and_then(|strategy| strategy.canary.as_ref());
-        let Some(canary) = canary else {
-            faults.push((
-                path("spec.strategy"),
-                "needs canary, the one strategy that acts here".to_owned(),
-            ));
-            return None;
-        };
+        let strategy = rollout.spec.strategy.as_ref();
+        let canary = strategy.and_then(|strategy| strategy.canary.as_ref());
+        let blue_green = strategy.and_then(|strategy| strategy.blue_green.as_ref());
         let namespace = rollout.metadata.namespace();
-        let options = options(canary, faults);
+        let options = canary.map_or_else(ProxyOptions::default, |canary| options(canary, faults));
         let guard = guard(&options.guard, faults)?;
-        let slots = slots(canary, namespace, faults)?;
+        let terms = terms(&rollout.spec, faults);
+        let (slots, preview, steps) = match (canary, blue_green) {
+            (Some(canary), None) => (
+                slots(canary, namespace, faults)?,
+                None,
+                steps(canary, options.pace.as_ref(), &guard, faults)?,
+            ),
+            (None, Some(blue_green)) => {
+                let slots = places(blue_green, namespace, faults)?;
+                let preview = Some(slots.second.clone());
+                (slots, preview, blue_green_steps(blue_green, faults)?)
+            }
+            _ => {
+                let needs = "needs exactly one of canary, blueGreen";
+                faults.push((path("spec.strategy"), needs.to_owned()));
+                return None;
+            }
+        };
         let plan = Plan {
             rollout: RolloutId::new(
                 namespace,
                 rollout.metadata.name.as_deref().unwrap_or_default(),
             ),
             revision: revision(rollout),
-            steps: steps(canary, options.pace.as_ref(), &guard, faults)?,
+            steps,
             paused: rollout.spec.paused.unwrap_or_default(),
             guard: !matches!(options.guard, Switch::Off),
+            terms,
         };
         let spec = Self {
             plan,
             slots,
+            preview,
             sticky: sticky(&options, faults),
             rules: rules(&options, faults),
             rescue: options.rescue == Some(Rescue::Stable),
@@ -146,6 +164,22 @@ fn slots(canary: &Canary, namespace: &str, faults: &mut Vec<Fault>) -> Option<Sl
             None
         }
     }
+}
+
+/// The places of a blue-green rollout, which take turns.
+fn places(blue_green: &BlueGreen, namespace: &str, faults: &mut Vec<Fault>) -> Option<Slots> {
+    let Some(preview) = &blue_green.preview_service else {
+        let needs = "is missing: without pods, the two Services are the places of the two versions";
+        faults.push((
+            path("spec.strategy.blueGreen.previewService"),
+            needs.to_owned(),
+        ));
+        return None;
+    };
+    Some(Slots {
+        first: BackendId::new(namespace, &blue_green.active_service),
+        second: BackendId::new(namespace, preview),
+    })
 }
 
 fn sticky(options: &ProxyOptions, faults: &mut Vec<Fault>) -> Vec<StickyKey> {

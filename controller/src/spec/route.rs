@@ -39,6 +39,8 @@ pub enum RouteTarget {
     Service(BackendId),
     /// To a rollout, split as it says.
     Rollout(RolloutId),
+    /// To the version of a rollout that is not stable, or the place for it.
+    Preview(RolloutId),
     /// Elsewhere.
     Redirect(Redirect),
 }
@@ -107,9 +109,13 @@ fn target(
             let service = BackendId::new(namespace, service);
             // A Service that belongs to a rollout is split as that rollout says.
             let owner = rollouts.values().find(|spec| spec.slots.holds(&service));
-            Some(owner.map_or(RouteTarget::Service(service), |spec| {
-                RouteTarget::Rollout(spec.plan.rollout.clone())
-            }))
+            Some(match owner {
+                None => RouteTarget::Service(service),
+                Some(spec) if spec.preview.as_ref() == Some(&service) => {
+                    RouteTarget::Preview(spec.plan.rollout.clone())
+                }
+                Some(spec) => RouteTarget::Rollout(spec.plan.rollout.clone()),
+            })
         }
         (None, Some(rollout), None) => {
             Some(RouteTarget::Rollout(RolloutId::new(namespace, rollout)))

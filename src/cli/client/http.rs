@@ -45,24 +45,26 @@ impl std::fmt::Display for Error {
 }
 
 /// What an operator can tell a rollout to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verb {
     Promote { full: bool },
     Abort,
     Retry,
     Pause,
     Resume,
+    Undo { to: Option<String> },
 }
 
 impl Verb {
     /// The last part of the verb's path.
-    fn path(self) -> &'static str {
+    fn path(&self) -> &'static str {
         match self {
             Self::Promote { .. } => "promote",
             Self::Abort => "abort",
             Self::Retry => "retry",
             Self::Pause => "pause",
             Self::Resume => "resume",
+            Self::Undo { .. } => "undo",
         }
     }
 }
@@ -118,6 +120,10 @@ impl Client {
         }
         let body = VerbRequest {
             full: verb == Verb::Promote { full: true },
+            to: match verb {
+                Verb::Undo { to } => to,
+                _ => None,
+            },
         };
         let response = request
             .send_json(body)

@@ -98,7 +98,8 @@ async fn verb(
         .get(header::AUTHORIZATION)
         .map_or("", |value| value.to_str().unwrap());
     api.told.lock().unwrap().push(format!(
-        "{verb} {namespace}/{name} {} {token}",
+        "{verb}{} {namespace}/{name} {} {token}",
+        request.to.map(|to| format!(" to {to}")).unwrap_or_default(),
         request.full
     ));
     if verb == "retry" {
@@ -141,6 +142,7 @@ fn verbs_reach_the_rollout_that_is_meant() {
         out,
         "default/checkout: Progressing, canary weight 5%: waiting for all steps to complete\n"
     );
+    server.run("undo checkout --to-revision abc");
     server.run(&format!("abort checkout --token-file {}", token.display()));
     let (exit, _, complaint) = server.run("retry default/checkout");
     assert_eq!(
@@ -155,6 +157,7 @@ fn verbs_reach_the_rollout_that_is_meant() {
         told,
         [
             "promote default/checkout true ",
+            "undo to abc default/checkout false ",
             "abort default/checkout false Bearer s3cret",
             "retry default/checkout false "
         ]

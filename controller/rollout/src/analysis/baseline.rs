@@ -36,6 +36,20 @@ impl Baseline {
             .learn(second, stable.requests(), stable.failures());
     }
 
+    /// The requests and failures that it was made of, faded by their age.
+    pub(super) fn counted(&self) -> (f64, f64) {
+        (self.requests, self.failures.min(self.requests))
+    }
+
+    #[cfg(test)]
+    pub(super) fn of_counts(requests: f64, failures: f64) -> Self {
+        Self {
+            requests,
+            failures,
+            ..Self::default()
+        }
+    }
+
     /// The usual failure ratio.
     pub fn failure_ratio(&self) -> f64 {
         let ratio =

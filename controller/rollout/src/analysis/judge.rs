@@ -89,6 +89,14 @@ impl Judge {
         }
     }
 
+    /// The canary gets all the traffic: from now on it is compared with the stable's history too, until the next
+    /// [`Judge::start_step`].
+    pub fn start_watch(&mut self) {
+        if let Some(trial) = &mut self.trial {
+            trial.start_watch(&self.baseline, &self.config, self.at);
+        }
+    }
+
     /// There is no canary any more. The stable is still learnt from.
     pub fn end(&mut self) {
         self.trial = None;

@@ -49,6 +49,9 @@ pub enum Judgement {
 pub enum Test {
     /// The shares of requests that failed.
     Errors,
+    /// The canary's share of requests that failed, and what the stable was known for. Only while the canary has all
+    /// the traffic.
+    History,
     /// The shares of slow requests.
     Latency {
         /// Slow is what is above this quantile of the stable.
@@ -60,6 +63,7 @@ impl fmt::Display for Test {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Errors => f.write_str("error ratio"),
+            Self::History => f.write_str("error ratio against history"),
             // Rounded, as 0.55 * 100 is a little more than 55.
             Self::Latency { quantile } => {
                 write!(f, "latency p{}", (quantile * 1e6).round() / 1e4)

@@ -7,6 +7,7 @@ use super::{
     blocks::Seen,
     config::Config,
     errors,
+    history::HistoryWatch,
     interval::Interval,
     latency::LatencyWatch,
     pace::Pace,
@@ -30,6 +31,9 @@ pub(super) struct Trial {
     begun: Timestamp,
     pace: Pace,
     errors: Watch,
+    /// While the canary has all the traffic.
+    #[serde(default)]
+    history: Option<HistoryWatch>,
     latency: Vec<LatencyWatch>,
     acceptance: Option<AcceptanceTest>,
     /// The step of the last target.
@@ -60,6 +64,7 @@ impl Trial {
             begun,
             pace: Pace::default(),
             errors: Watch::new(config.errors_alpha(), step_starts),
+            history: None,
             latency: latency.collect(),
             acceptance: None,
             last_step: None,
@@ -75,12 +80,20 @@ impl Trial {
     /// A step begins to send traffic.
     pub(super) fn start_step(&mut self, config: &Config) {
         self.begin_block_anew(config);
+        self.history = None;
         self.errors.start_step();
         for latency in &mut self.latency {
             latency.watch.start_step();
         }
         self.canary.forget_rate();
         self.stable.forget_rate();
+    }
+
+    /// The canary begins to have all the traffic.
+    pub(super) fn start_watch(&mut self, baseline: &Baseline, config: &Config, now: Timestamp) {
+        self.start_step(config);
+        let elapsed = now.duration_since(self.begun).as_secs_f64().max(0.0);
+        self.history = Some(HistoryWatch::new(elapsed, baseline, config));
     }
 
     /// Takes over what the step asks; another target begins without evidence.
@@ -117,6 +130,9 @@ impl Trial {
         let parameters = config.parameters();
         let errors = errors::tick(start, interval, forgiven, baseline);
         self.errors.take(&errors);
+        if let Some(history) = &mut self.history {
+            history.take(start, errors.seen.canary, config);
+        }
         if let Some(latency) = &parameters.latency
             && self.is_warm(interval, start, parameters.warm_up)
         {
@@ -198,6 +214,13 @@ impl Trial {
         if self.errors.convicts(min_bad) {
             return Some(Test::Errors);
         }
+        if self
+            .history
+            .as_ref()
+            .is_some_and(|test| test.convicts(min_bad))
+        {
+            return Some(Test::History);
+        }
         self.latency
             .iter()
             .find(|latency| latency.watch.convicts(min_bad))
@@ -259,7 +282,11 @@ impl Trial {
             };
             test_reading(test, &latency.watch, limit)
         });
-        std::iter::once(errors).chain(latency).collect()
+        let history = self.history.as_ref().map(|test| test.reading(config));
+        std::iter::once(errors)
+            .chain(history)
+            .chain(latency)
+            .collect()
     }
 
     pub(super) fn canary(&self) -> &Account {

@@ -132,7 +132,7 @@ impl Steps {
         match place {
             Place::Start => self.first(),
             Place::Step(index) => self.place(index.saturating_add(1)),
-            Place::End => Place::End,
+            Place::End | Place::Watch => Place::Watch,
         }
     }
 
@@ -149,7 +149,7 @@ impl Steps {
         let index = match place {
             Place::Start => return Share::default(),
             Place::Step(index) => index,
-            Place::End => self.len(),
+            Place::End | Place::Watch => self.len(),
         };
         let mut share = Share::default();
         for step in self.steps.iter().take(index.saturating_add(1)) {
@@ -159,7 +159,7 @@ impl Steps {
                 Step::Pause(_) | Step::Evidence(_) | Step::NoEffect { .. } => {}
             }
         }
-        if place == Place::End {
+        if matches!(place, Place::End | Place::Watch) {
             share.weight = Weight::FULL;
         }
         share

@@ -5,7 +5,7 @@
 //! a guard do to a version that behaves so or so can be tried out before a user is sent there.
 //!
 //! ```
-//! use rollout::{Plan, Revision, Step, Steps, analysis::Config, sim::{Ending, Pilot, Traffic}};
+//! use rollout::{Plan, Revision, Step, Steps, Terms, analysis::Config, sim::{Ending, Pilot, Traffic}};
 //! use std::time::Duration;
 //! use traffic::{RolloutId, Weight};
 //!
@@ -17,6 +17,7 @@
 //!     steps: Steps::new(vec![Step::SetWeight(weight(10)), pause], "steps-1").unwrap(),
 //!     paused: false,
 //!     guard: true,
+//!     terms: Terms::default(),
 //! };
 //! let mut pilot = Pilot::new(plan, Config::default(), Traffic::new(100.0, Weight::ZERO, 1));
 //! pilot.pass(Duration::from_secs(30));
@@ -237,7 +238,10 @@ impl Pilot {
             State::Aborted(aborted) if aborted.canary == self.plan.revision => {
                 match aborted.cause {
                     Cause::Verdict { .. } => Ending::RolledBack,
-                    Cause::Verb { .. } | Cause::Inconclusive { .. } => Ending::Aborted,
+                    Cause::Verb { .. }
+                    | Cause::Undone { .. }
+                    | Cause::Deadline { .. }
+                    | Cause::Inconclusive { .. } => Ending::Aborted,
                 }
             }
             State::Paused {
@@ -270,7 +274,11 @@ impl Pilot {
         if before.trial() != self.state.trial() {
             self.change_trial();
         } else if canary_weight(&before) != canary_weight(&self.state) {
-            self.judge.start_step();
+            if canary_weight(&self.state) == Weight::FULL {
+                self.judge.start_watch();
+            } else {
+                self.judge.start_step();
+            }
         }
         self.publish(transition.effects);
         self.keep(before != self.state);

@@ -13,6 +13,7 @@ fn stable() -> Stable {
     Stable {
         revision: Revision::new("v1"),
         slot: Slot::Second,
+        before: Vec::new(),
     }
 }
 
@@ -61,6 +62,7 @@ fn the_stored_form_is_stable() {
                 reachable: true,
                 steps_hash: "abc".to_owned(),
                 full: false,
+                late: false,
             },
             pause: Pause::Inconclusive,
         },

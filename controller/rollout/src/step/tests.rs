@@ -4,6 +4,7 @@ mod invariants;
 mod model;
 mod properties;
 mod scenario;
+mod watch;
 mod world;
 
 #[test]

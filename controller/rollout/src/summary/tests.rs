@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use traffic::RolloutId;
 
 use super::*;
-use crate::{Canary, Cause, Healthy, OnInconclusive, Outcome, Revision, Slot, Stable, Steps};
+use crate::{
+    Canary, Cause, Healthy, OnInconclusive, Outcome, Revision, Slot, Stable, Steps, Terms,
+};
 
 fn plan() -> Plan {
     let weight = |percent| Step::SetWeight(Weight::from_percent(percent).unwrap());
@@ -25,6 +27,7 @@ fn plan() -> Plan {
         .unwrap(),
         paused: false,
         guard: true,
+        terms: Terms::default(),
     }
 }
 
@@ -32,6 +35,7 @@ fn stable(revision: &str) -> Stable {
     Stable {
         revision: Revision::new(revision),
         slot: Slot::First,
+        before: Vec::new(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crds::schema::{self, Node};
 use crds::sluice::{PROXY, ProxyOptions};
-use crds::{Canary, FieldPath, Rollout, RolloutSpec};
+use crds::{BlueGreen, Canary, FieldPath, Rollout, RolloutSpec};
 use serde_json::Value;
 
 use super::{name, options, range, repeated, step};
@@ -11,6 +11,8 @@ use crate::document::{Strictness, inert, read_typed};
 
 /// Where the canary strategy is set.
 pub(in crate::document) const CANARY: &str = "spec.strategy.canary";
+/// Where the blue-green strategy is set.
+pub(in crate::document) const BLUE_GREEN: &str = "spec.strategy.blueGreen";
 /// Where traffic routing is set.
 pub(super) const ROUTING: &str = "spec.strategy.canary.trafficRouting";
 
@@ -44,6 +46,10 @@ pub(in crate::document) fn rollout(
         routing(canary, strictness, report);
         step::steps(canary, strictness, report);
     }
+    if let Some(blue_green) = blue_green {
+        switched_services(blue_green, report);
+    }
+    terms(&rollout.spec, report);
     inert::check(document, report);
 }
 
@@ -61,6 +67,52 @@ fn template(spec: &RolloutSpec, report: &mut Report<'_>) {
         }
         _ => {}
     }
+}
+
+/// The numbers of seconds and revisions that act.
+fn terms(spec: &RolloutSpec, report: &mut Report<'_>) {
+    let strategy = spec.strategy.as_ref();
+    let canary = strategy.and_then(|strategy| strategy.canary.as_ref());
+    let blue_green = strategy.and_then(|strategy| strategy.blue_green.as_ref());
+    let numbers = [
+        (
+            "spec.progressDeadlineSeconds",
+            spec.progress_deadline_seconds,
+        ),
+        (
+            "spec.rollbackWindow.revisions",
+            spec.rollback_window.as_ref().and_then(|w| w.revisions),
+        ),
+        (
+            "spec.strategy.canary.scaleDownDelaySeconds",
+            canary.and_then(|canary| canary.scale_down_delay_seconds),
+        ),
+        (
+            "spec.strategy.blueGreen.scaleDownDelaySeconds",
+            blue_green.and_then(|switch| switch.scale_down_delay_seconds),
+        ),
+        (
+            "spec.strategy.blueGreen.autoPromotionSeconds",
+            blue_green.and_then(|switch| switch.auto_promotion_seconds),
+        ),
+    ];
+    for (path, number) in numbers {
+        if let Some(found) = number.filter(|number| *number < 0) {
+            report.error(path, format!("found {found}, allowed 0 and above"));
+        }
+    }
+}
+
+fn switched_services(switch: &BlueGreen, report: &mut Report<'_>) {
+    let pair = [
+        ("activeService", Some(switch.active_service.as_str())),
+        ("previewService", switch.preview_service.as_deref()),
+    ];
+    for (field, service) in pair {
+        name::optional_object(service, &format!("{BLUE_GREEN}.{field}"), report);
+    }
+    let given = pair.map(|(field, service)| Some((service?, format!("{BLUE_GREEN}.{field}"))));
+    repeated(given.into_iter().flatten(), report);
 }
 
 fn services(canary: &Canary, report: &mut Report<'_>) {

@@ -331,7 +331,58 @@ spec:
             "shop.yaml:1:1: error: metadata.name: is missing",
             "shop.yaml:3:1: error: spec.template: is missing: one of template, workloadRef",
             "shop.yaml:4:3: error: spec.strategy: found canary and blueGreen, allowed exactly one of canary, blueGreen",
-            "shop.yaml:4:26: error: spec.strategy.blueGreen: does not act yet: allowed is canary",
+        ],
+    );
+}
+
+#[test]
+fn a_switch_of_all_users_is_accepted_with_what_acts_of_it() {
+    let switch = |fields: &str| {
+        format!(
+            "apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {{name: shop}}
+spec:
+  template: {{}}
+  progressDeadlineSeconds: 60
+  rollbackWindow: {{revisions: 1}}
+  strategy:
+    blueGreen:
+      activeService: a
+{fields}"
+        )
+    };
+    check(
+        &switch(
+            "      previewService: b
+      autoPromotionEnabled: false
+      autoPromotionSeconds: 30
+      scaleDownDelaySeconds: 60
+",
+        ),
+        &[],
+    );
+    const BLUE_GREEN: &str = "spec.strategy.blueGreen";
+    check(
+        &switch(
+            "      previewService: a
+      previewReplicaCount: 1
+      autoPromotionSeconds: -1
+      prePromotionAnalysis: {templates: [{templateName: a}]}
+      postPromotionAnalysis: {templates: [{templateName: a}]}
+",
+        ),
+        &[
+            &format!(
+                "shop.yaml:11:7: error: {BLUE_GREEN}.previewService: found \"a\", which {BLUE_GREEN}.activeService \
+                 has already"
+            ),
+            &format!("shop.yaml:12:7: warning: {BLUE_GREEN}.previewReplicaCount: {NO_PODS}"),
+            &format!(
+                "shop.yaml:13:7: error: {BLUE_GREEN}.autoPromotionSeconds: found -1, allowed 0 and above"
+            ),
+            &format!("shop.yaml:14:7: error: {BLUE_GREEN}.prePromotionAnalysis: {LESS_SAFE}"),
+            &format!("shop.yaml:15:7: error: {BLUE_GREEN}.postPromotionAnalysis: {LESS_SAFE}"),
         ],
     );
 }

@@ -54,7 +54,7 @@ fn convicted(reading: &Reading, test: Test) -> String {
         ..
     } = found;
     let what = match test {
-        Test::Errors => "failed",
+        Test::Errors | Test::History => "failed",
         Test::Latency { .. } => "were slow",
     };
     format!(
@@ -188,6 +188,9 @@ fn waits_for(entry: &Entry, now: Timestamp) -> String {
                 |eta| format!("about {}", seconds(eta)),
             );
             format!("{why}; time to go: {eta}, inconclusive in {}", left(until))
+        }
+        Reason::Watched { old, until } => {
+            format!("revision {old} is kept warm for another {}", left(until))
         }
         Reason::EvidenceMet { until } => format!(
             "the evidence is there; least duration ends in {}",

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    EvidenceStep, OnInconclusive, Step, Steps,
+    EvidenceStep, OnInconclusive, Step, Steps, Terms,
     sim::{Behaviour, TICK},
 };
 use traffic::RolloutId;
@@ -32,6 +32,7 @@ fn plan(weights: &[u8], max_duration: Duration, on_inconclusive: OnInconclusive)
         steps: Steps::new(steps.collect(), "steps").unwrap(),
         paused: false,
         guard: true,
+        terms: Terms::default(),
     }
 }
 

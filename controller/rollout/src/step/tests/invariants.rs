@@ -1,13 +1,13 @@
 //! What holds after every step, whatever the plan is and whatever happened.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use jiff::Timestamp;
 use traffic::Weight;
 
 use crate::{
-    Acceptance, Canary, Judgement, Observation, Pause, Place, Plan, State, Transition, Trial,
-    Verdict, step,
+    Acceptance, Canary, Judgement, Observation, Pause, Place, Plan, Stable, State, Transition,
+    Trial, Verdict, step,
 };
 
 /// One call of [`step`]: what went in and what came out.
@@ -38,6 +38,8 @@ pub(super) fn check(look: &Look<'_>, convicted: bool) {
     promotes_only_what_may_be(look, convicted);
     stays_where_it_must(look);
     ignores_what_is_said_of_other_trials(look);
+    remembers_older_revisions_once(look);
+    watches_to_the_end(look);
 }
 
 fn idempotent(look: &Look<'_>) {
@@ -140,6 +142,37 @@ fn stays(look: &Look<'_>, canary: &Canary, manual: bool) {
     } else if manual || look.plan.paused || held {
         assert_eq!(now.place, canary.place, "a paused or held canary moves");
         assert_eq!(now.share, canary.share);
+    }
+}
+
+fn remembers_older_revisions_once(look: &Look<'_>) {
+    let Some(stable) = look.after.state.stable() else {
+        return;
+    };
+    let once: HashSet<_> = stable.before.iter().chain([&stable.revision]).collect();
+    assert_eq!(once.len(), stable.before.len() + 1, "{stable:?}");
+    assert!(stable.before.len() <= Stable::REMEMBERED);
+}
+
+/// The old version is not let go before its time, and nothing leads from the watch back into the steps.
+fn watches_to_the_end(look: &Look<'_>) {
+    let Some(old) = look.before.canary() else {
+        return;
+    };
+    match &look.after.state {
+        State::Healthy(healthy)
+            if healthy.stable.revision == old.revision && !look.plan.terms.watch.is_zero() =>
+        {
+            assert_eq!(old.place, Place::Watch);
+            let until = old.entered_at + look.plan.terms.watch;
+            assert!(until <= look.now, "promoted before the watch was over");
+        }
+        State::Progressing(new) | State::Paused { canary: new, .. }
+            if old.place == Place::Watch && new.trial() == old.trial() =>
+        {
+            assert_eq!(new.place, Place::Watch);
+        }
+        _ => {}
     }
 }
 

@@ -5,7 +5,10 @@ use std::{collections::HashSet, time::Duration};
 use traffic::Weight;
 
 use super::world::{Event, World};
-use crate::{Acceptance, EvidenceStep, Judgement, OnInconclusive, State, Step, Steps, Verb};
+use crate::{
+    Acceptance, Deadline, EvidenceStep, Judgement, OnInconclusive, Revision, State, Step, Steps,
+    Strategy, Terms, Verb,
+};
 
 fn weight(percent: u8) -> Step {
     Step::SetWeight(Weight::from_percent(percent).unwrap())
@@ -35,6 +38,14 @@ fn events() -> Vec<Event> {
             by: "alice".to_owned(),
         }),
         Event::Verb(Verb::Retry),
+        Event::Verb(Verb::Undo {
+            by: "alice".to_owned(),
+            to: None,
+        }),
+        Event::Verb(Verb::Undo {
+            by: "alice".to_owned(),
+            to: Some(Revision::new("v1")),
+        }),
         Event::Wait(Duration::from_millis(150)),
         Event::Wait(Duration::from_secs(10)),
         Event::Restart,
@@ -42,8 +53,9 @@ fn events() -> Vec<Event> {
 }
 
 /// Goes through every world that `depth` events lead to from one with a canary, each once, and lets each finish.
-fn explore(steps: Vec<Step>, depth: usize) -> HashSet<String> {
+fn explore(steps: Vec<Step>, terms: Terms, depth: usize) -> HashSet<String> {
     let mut start = World::new(Steps::new(steps, "steps").unwrap());
+    start.happen(Event::Terms(terms));
     start.happen(Event::Revision("v2"));
     let events = events();
     let mut known = HashSet::from([start.key()]);
@@ -87,9 +99,10 @@ fn every_order_of_a_few_events_keeps_the_invariants_and_ends() {
     });
     let mut ends = explore(
         vec![weight(25), Step::Pause(Some(Duration::from_secs(10)))],
+        Terms::default(),
         4,
     );
-    ends.extend(explore(vec![weight(25), evidence], 4));
+    ends.extend(explore(vec![weight(25), evidence], Terms::default(), 4));
     for end in [
         "v1 Returned",
         "v2 Promoted",
@@ -98,6 +111,25 @@ fn every_order_of_a_few_events_keeps_the_invariants_and_ends() {
         "v3 Promoted",
         "v3 aborted",
     ] {
+        assert!(ends.contains(end), "{end} is not reached: {ends:?}");
+    }
+}
+
+/// Blue-green is a canary without weights: a pause, the switch, and a watch with a way back.
+#[test]
+fn every_order_of_a_few_events_keeps_the_invariants_of_a_watched_switch_and_ends() {
+    let terms = Terms {
+        strategy: Strategy::BlueGreen,
+        watch: Duration::from_secs(5),
+        rollback_window: 1,
+        deadline: Deadline {
+            after: Some(Duration::from_secs(8)),
+            abort: true,
+        },
+    };
+    let mut ends = explore(vec![Step::Pause(None)], terms.clone(), 4);
+    ends.extend(explore(Vec::new(), terms, 4));
+    for end in ["v1 Returned", "v2 Promoted", "v2 aborted", "v3 Promoted"] {
         assert!(ends.contains(end), "{end} is not reached: {ends:?}");
     }
 }

@@ -8,8 +8,8 @@ use traffic::Weight;
 use super::world::{Event, World};
 use crate::plan::{HeaderMatch, HeaderValue};
 use crate::{
-    Acceptance, Cause, EvidenceStep, HeaderRoute, Judgement, OnInconclusive, Place, Plan, State,
-    Step, Steps, Verb, step,
+    Acceptance, Cause, Deadline, EvidenceStep, HeaderRoute, Judgement, OnInconclusive, Place, Plan,
+    Revision, State, Step, Steps, Terms, Verb, step,
 };
 
 fn any_step() -> impl Strategy<Value = Step> {
@@ -53,6 +53,22 @@ fn any_steps() -> impl Strategy<Value = Steps> {
     )
 }
 
+fn any_terms() -> impl Strategy<Value = Terms> {
+    let blue_green = any::<bool>().prop_map(|yes| match yes {
+        true => crate::Strategy::BlueGreen,
+        false => crate::Strategy::Canary,
+    });
+    let after = proptest::option::of((1..=60_000u64).prop_map(Duration::from_millis));
+    (blue_green, 0..=20_000u64, 0..=3usize, after, any::<bool>()).prop_map(
+        |(strategy, watch, rollback_window, after, abort)| Terms {
+            strategy,
+            watch: Duration::from_millis(watch),
+            rollback_window,
+            deadline: Deadline { after, abort },
+        },
+    )
+}
+
 fn any_verb() -> impl Strategy<Value = Verb> {
     prop_oneof![
         Just(Verb::Promote),
@@ -63,6 +79,12 @@ fn any_verb() -> impl Strategy<Value = Verb> {
             by: "alice".to_owned()
         }),
         Just(Verb::Retry),
+        proptest::option::of(prop_oneof![Just("v1"), Just("v2"), Just("v3")]).prop_map(|to| {
+            Verb::Undo {
+                by: "alice".to_owned(),
+                to: to.map(Revision::new),
+            }
+        }),
     ]
 }
 
@@ -79,6 +101,7 @@ fn any_event() -> impl Strategy<Value = Event> {
     prop_oneof![
         2 => prop_oneof![Just("v1"), Just("v2"), Just("v3")].prop_map(Event::Revision),
         1 => any_steps().prop_map(Event::Steps),
+        2 => any_terms().prop_map(Event::Terms),
         1 => any::<bool>().prop_map(Event::SpecPaused),
         1 => any::<bool>().prop_map(Event::Guard),
         1 => (0..=1usize).prop_map(Event::CanaryEndpoints),
@@ -172,7 +195,7 @@ fn a_clock_that_runs_backwards_starts_the_pause_again() {
 fn a_pause_of_the_longest_duration_is_a_pause() {
     let world = World::new(Steps::new(vec![Step::Pause(Some(Duration::MAX))], "pause").unwrap());
     let mut plan = world.plan.clone();
-    plan.revision = crate::Revision::new("v2");
+    plan.revision = Revision::new("v2");
     let seen = crate::Observation {
         serving: Some(Weight::ZERO),
         canary_endpoints: 1,

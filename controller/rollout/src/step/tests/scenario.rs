@@ -6,7 +6,10 @@ use traffic::Weight;
 
 use super::world::{Event, World};
 use crate::plan::{HeaderMatch, HeaderValue};
-use crate::{Acceptance, EvidenceStep, HeaderRoute, Judgement, OnInconclusive, Step, Steps, Verb};
+use crate::{
+    Acceptance, Deadline, EvidenceStep, HeaderRoute, Judgement, OnInconclusive, Revision, Step,
+    Steps, Terms, Verb,
+};
 
 /// Runs `scenario`, whose first line is the steps, and compares the transcript from when `v1` serves.
 #[track_caller]
@@ -57,8 +60,29 @@ fn event(line: &'static str) -> Event {
         ("resume", "") => Event::Verb(Verb::Resume),
         ("abort", by) => Event::Verb(Verb::Abort { by: words(by) }),
         ("retry", "") => Event::Verb(Verb::Retry),
+        ("undo", to) => Event::Verb(Verb::Undo {
+            by: "alice".to_owned(),
+            to: (!to.is_empty()).then(|| Revision::new(to)),
+        }),
+        ("watch", time) => terms(|terms| terms.watch = duration(time)),
+        ("window", revisions) => terms(|terms| terms.rollback_window = revisions.parse().unwrap()),
+        ("deadline", time) => terms(|terms| terms.deadline = deadline(time, false)),
+        ("deadline-abort", time) => terms(|terms| terms.deadline = deadline(time, true)),
         ("restart", "") => Event::Restart,
         _ => panic!("{line} is no event"),
+    }
+}
+
+fn terms(change: impl FnOnce(&mut Terms)) -> Event {
+    let mut terms = Terms::default();
+    change(&mut terms);
+    Event::Terms(terms)
+}
+
+fn deadline(time: &str, abort: bool) -> Deadline {
+    Deadline {
+        after: Some(duration(time)),
+        abort,
     }
 }
 

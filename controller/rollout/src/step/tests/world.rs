@@ -9,7 +9,7 @@ use traffic::{RolloutId, Weight};
 use super::invariants::{self, Look};
 use crate::{
     Acceptance, Canary, Effects, Judgement, Observation, Pause, Place, Plan, Revision, State,
-    Steps, Transition, Trial, Verb, Verdict, acceptance_target, apply, step,
+    Steps, Terms, Transition, Trial, Verb, Verdict, acceptance_target, apply, step,
 };
 
 /// How long proxies take to acknowledge a weight.
@@ -29,6 +29,8 @@ pub(crate) enum Event {
     Judge(Judgement),
     Accept(Acceptance),
     Verb(Verb),
+    /// Other terms beside the steps.
+    Terms(Terms),
     /// Time passes, with all that happens in it.
     Wait(Duration),
     /// The process is killed and starts again with the state that it stored.
@@ -63,6 +65,7 @@ impl World {
                 steps,
                 paused: false,
                 guard: true,
+                terms: Terms::default(),
             },
             state: State::Empty,
             now: Timestamp::UNIX_EPOCH,
@@ -86,6 +89,7 @@ impl World {
         match event {
             Event::Revision(revision) => self.plan.revision = Revision::new(revision),
             Event::Steps(steps) => self.plan.steps = steps,
+            Event::Terms(terms) => self.plan.terms = terms,
             Event::SpecPaused(paused) => self.plan.paused = paused,
             Event::Guard(guard) => self.plan.guard = guard,
             Event::CanaryEndpoints(n) => self.canary_endpoints = n,
@@ -263,8 +267,8 @@ impl World {
 
     /// Lets everything go well and people say what they are asked for, until nothing is left to do.
     pub(crate) fn finish(&mut self) {
-        self.happen(Event::SpecPaused(false));
         self.happen(Event::CanaryEndpoints(1));
+        self.happen(Event::SpecPaused(false));
         self.happen(Event::Proxies(true));
         self.happen(Event::Judge(Judgement::Undecided));
         let most = 4 * self.plan.steps.len() + 10;

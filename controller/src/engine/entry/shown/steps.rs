@@ -36,7 +36,7 @@ pub(super) fn shown(
 
 fn progress(state: &State, place: Option<Place>, index: usize) -> StepProgress {
     match (state, place) {
-        (State::Healthy(_), _) | (_, Some(Place::End)) => StepProgress::Done,
+        (State::Healthy(_), _) | (_, Some(Place::End | Place::Watch)) => StepProgress::Done,
         (_, Some(Place::Step(current))) if index < current => StepProgress::Done,
         (_, Some(Place::Step(current))) if index == current => StepProgress::Current,
         _ => StepProgress::Ahead,

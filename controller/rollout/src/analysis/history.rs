@@ -1,0 +1,246 @@
+//! The error test of a canary that has all the traffic: beside it is no stable, so that it is compared with what the
+//! stable was known for.
+//!
+//! The null hypothesis is `p <= q = relative * u + absolute`, where `u` bounds the stable's failure ratio from above
+//! by its history, taken once when the canary gets all traffic: Chernoff's bound, wrong with a chance of half the
+//! test's alpha. Given `u`, for a guess `theta > q` made beforehand, `(theta/q)^e ((1-theta)/(1-q))^(n-e)` has an
+//! expectation of at most 1 under every `p <= q`, so that mixtures of its products over ticks are test martingales,
+//! as in [`mixture`](super::mixture). They convict at `2/alpha`. The chance of a false rollback during the watch is
+//! at most alpha, in addition to that of the steps before, and as long as the world stays as the history knows it.
+//! Without a history, `u` is 1 and nothing convicts.
+
+use super::{
+    baseline::Baseline,
+    blocks::{Carry, Tally},
+    config::Config,
+    errors,
+    mixture::{ABOVE, Mixture, alternative},
+    onset::Onset,
+    reading::{Limit, Test, TestReading},
+};
+use serde::{Deserialize, Serialize};
+
+/// The test under way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct HistoryWatch {
+    /// When it began, in seconds since the canary did.
+    begun: f64,
+    /// The failure ratio that is allowed.
+    border: f64,
+    /// The stable's requests and failures that the border is made of.
+    history: (f64, f64),
+    mixture: Mixture,
+    onset: Onset,
+    /// When the window closes, in seconds since the test began.
+    window_ends: f64,
+    ln_threshold: f64,
+    carry: Carry,
+    canary: Tally,
+}
+
+impl HistoryWatch {
+    /// Begins `begun` seconds after the canary did.
+    pub(super) fn new(begun: f64, baseline: &Baseline, config: &Config) -> Self {
+        let history = baseline.counted();
+        let half = config.errors_alpha() / 2.0;
+        let mut onset = Onset::new(1);
+        onset.step_starts();
+        Self {
+            begun,
+            border: errors::margin(config.parameters()).at(upper_bound(history, half)),
+            history,
+            mixture: Mixture::new(ABOVE.len()),
+            onset,
+            window_ends: 0.0,
+            ln_threshold: -half.ln(),
+            carry: Carry::default(),
+            canary: Tally::default(),
+        }
+    }
+
+    /// Judges the canary's counts of a tick that began `start` seconds after the canary did.
+    pub(super) fn take(&mut self, start: f64, canary: Tally, config: &Config) {
+        let parameters = config.parameters();
+        let bad = self.carry.fit(canary.bad, canary.requests);
+        let since = (start - self.begun).max(0.0);
+        if since >= self.window_ends {
+            self.window_ends = since + parameters.burst_window.as_secs_f64();
+            let horizon = parameters.horizon.as_secs_f64();
+            let mass = self.onset.take(self.window_ends, horizon);
+            self.mixture.open_window(mass);
+        }
+        self.canary.add(canary.requests, bad);
+        let never_worked =
+            self.canary.bad as f64 >= parameters.fast_path * self.canary.requests as f64;
+        let cap = if never_worked {
+            f64::INFINITY
+        } else {
+            self.ln_threshold / 2.0
+        };
+        let (bad, good) = (bad as f64, canary.requests.saturating_sub(bad) as f64);
+        let border = self.border;
+        let ln_s = ABOVE.iter().map(|offset| {
+            let guess = alternative(border, *offset);
+            if guess > border {
+                bad * (guess / border).ln() + good * ((-guess).ln_1p() - (-border).ln_1p())
+            } else {
+                0.0
+            }
+        });
+        self.mixture.add(ln_s, cap);
+    }
+
+    pub(super) fn convicts(&self, min_bad: u64) -> bool {
+        self.canary.bad >= min_bad && self.mixture.ln_e() >= self.ln_threshold
+    }
+
+    pub(super) fn reading(&self, config: &Config) -> TestReading {
+        let (requests, failures) = self.history;
+        TestReading {
+            test: Test::History,
+            ln_e: self.mixture.ln_e(),
+            ln_threshold: self.ln_threshold,
+            canary_requests: self.canary.requests,
+            canary_events: self.canary.bad,
+            stable_requests: requests.round() as u64,
+            stable_events: failures.round() as u64,
+            limit: Limit::Ratio(errors::margin(config.parameters())),
+        }
+    }
+}
+
+/// A ratio that `failures` of `requests` came from a higher one than with a chance of at most `alpha`: the least `p`
+/// above theirs with `requests * kl(failures/requests || p) >= ln(1/alpha)`. Faded counts weigh less than whole ones
+/// of the same sum, which errs on the safe side. 1 when nothing is known.
+fn upper_bound((requests, failures): (f64, f64), alpha: f64) -> f64 {
+    let ratio = (failures / requests.max(f64::MIN_POSITIVE)).clamp(0.0, 1.0);
+    let distance = |p: f64| {
+        let bad = if ratio > 0.0 {
+            ratio * (ratio / p).ln()
+        } else {
+            0.0
+        };
+        let good = (1.0 - ratio) * ((-ratio).ln_1p() - (-p).ln_1p());
+        requests * (bad + if ratio < 1.0 { good } else { 0.0 })
+    };
+    let (mut low, mut high) = (ratio, 1.0);
+    for _ in 0..60 {
+        let middle = 0.5 * (low + high);
+        if middle < 1.0 && distance(middle) < -alpha.ln() {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    high
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::Random;
+
+    #[test]
+    fn the_bound_holds_what_the_counts_allow() {
+        let check = |requests: f64, failures: f64, wanted: f64| {
+            let bound = upper_bound((requests, failures), 0.0025);
+            assert!(
+                (bound - wanted).abs() <= 1e-3 * wanted,
+                "{failures} of {requests}: {bound}"
+            );
+        };
+        check(0.0, 0.0, 1.0);
+        // Without a failure: (1-p)^n = alpha.
+        check(10.0, 0.0, 1.0 - 0.0025_f64.powf(0.1));
+        check(1e6, 0.0, 1.0 - 0.0025_f64.powf(1e-6));
+        check(100.0, 100.0, 1.0);
+        check(1e12, 1e9, 1e-3);
+    }
+
+    /// 100 ticks of 50 requests with so many failures each, against a history.
+    fn convicts(history: (u64, u64), failures: u64) -> bool {
+        let config = Config::default();
+        let baseline = Baseline::of_counts(history.0 as f64, history.1 as f64);
+        let mut watch = HistoryWatch::new(10.0, &baseline, &config);
+        for tick in 0..100 {
+            let canary = Tally {
+                requests: 50,
+                bad: failures,
+            };
+            watch.take(10.0 + f64::from(tick) * 0.1, canary, &config);
+        }
+        watch.convicts(3)
+    }
+
+    #[test]
+    fn a_canary_that_is_worse_than_history_is_convicted() {
+        let check = |history, failures, wanted| {
+            assert_eq!(
+                convicts(history, failures),
+                wanted,
+                "{history:?} {failures}"
+            );
+        };
+        check((100_000, 100), 0, false);
+        check((100_000, 100), 1, true);
+        check((100_000, 100), 50, true);
+        // The stable was no better.
+        check((100_000, 10_000), 5, false);
+        check((100_000, 10_000), 50, true);
+        // Nothing is known, so nothing is worse.
+        check((0, 0), 50, false);
+    }
+
+    /// How many of `runs` canaries, each 60 s at 500 requests a second with the failure ratio `canary`, are convicted
+    /// at any moment against a history of 20,000 requests at the ratio `stable`.
+    fn convicted(runs: u64, stable: f64, canary: f64) -> u64 {
+        let config = Config::default();
+        let run = |seed: &u64| {
+            let mut random = Random::new(*seed);
+            let failures = random.binomial(20_000, stable);
+            let baseline = Baseline::of_counts(20_000.0, failures as f64);
+            let mut watch = HistoryWatch::new(0.0, &baseline, &config);
+            (0..600).any(|tick| {
+                let tally = Tally {
+                    requests: 50,
+                    bad: random.binomial(50, canary),
+                };
+                watch.take(f64::from(tick) * 0.1, tally, &config);
+                watch.convicts(3)
+            })
+        };
+        (0..runs).filter(run).count() as u64
+    }
+
+    #[test]
+    fn a_canary_on_the_margin_is_seldom_convicted_and_a_bad_one_always() {
+        let margin = errors::margin(Config::default().parameters());
+        let allowed = Config::default().errors_alpha();
+        for stable in [0.001, 0.01, 0.05] {
+            let runs = 1000;
+            let wrong = convicted(runs, stable, margin.at(stable));
+            let most = (runs as f64 * allowed).ceil() as u64;
+            assert!(wrong <= most, "{stable}: {wrong} of {runs}");
+            let right = convicted(50, stable, 2.0 * stable + 0.02);
+            assert_eq!(right, 50, "{stable}");
+        }
+    }
+
+    #[test]
+    fn numbers_stay_finite() {
+        let config = Config::default();
+        for history in [(0.0, 0.0), (1.0, 1.0), (1e12, 0.0), (1e12, 1e12)] {
+            let baseline = Baseline::of_counts(history.0, history.1);
+            for requests in [0, 1, 1_000_000_000_000] {
+                for bad in [0, requests] {
+                    let mut watch = HistoryWatch::new(0.0, &baseline, &config);
+                    for tick in 0..30 {
+                        watch.take(f64::from(tick), Tally { requests, bad }, &config);
+                    }
+                    let reading = watch.reading(&config);
+                    assert!(reading.ln_e.is_finite(), "{history:?} {requests} {bad}");
+                }
+            }
+        }
+    }
+}
