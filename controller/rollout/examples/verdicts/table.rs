@@ -85,10 +85,10 @@ impl fmt::Display for Row {
                     }
                     write!(f, "{failed} failed")?;
                 }
-                Kind::Bad => {}
+                Kind::Bad => write!(f, " |")?,
             }
             if self.kind == Kind::Bad && judged.rolled_back < judged.runs {
-                write!(f, " {:.0} % found", 100.0 * judged.share())?;
+                write!(f, " ({:.0} % found)", 100.0 * judged.share())?;
             }
         }
         write!(f, " |")
