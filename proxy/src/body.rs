@@ -252,7 +252,8 @@ impl RequestBody {
     }
 
     /// Sets the deadline by which more must have come: what has come is worth so much time, after a beginning that is
-    /// given to all. Only the time counts in which the client was waited for, as it can be no faster than the endpoint.
+    /// given to all and is no longer than a body may stand still. Only the time counts in which the client was waited
+    /// for, as it can be no faster than the endpoint.
     fn keep_pace(&mut self) {
         const BEGINNING: Duration = Duration::from_secs(5);
         let pace = &mut self.pace;
@@ -261,7 +262,8 @@ impl RequestBody {
         }
         let since = *pace.since.get_or_insert_with(Instant::now);
         let earned = self.received.saturating_mul(1000) / u64::from(pace.rate);
-        let allowed = BEGINNING + Duration::from_millis(earned);
+        let beginning = BEGINNING.min(self.watch.limits().idle);
+        let allowed = beginning + Duration::from_millis(earned);
         let left = allowed.saturating_sub(pace.waited);
         self.watch.set_pace(since.checked_add(left));
     }

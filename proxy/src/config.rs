@@ -215,8 +215,8 @@ pub struct Limits {
     pub uri_bytes: usize,
     /// The largest request body, in bytes; a larger one gets a 413. Default none.
     pub body_bytes: Option<u64>,
-    /// The least that a request's body must come on, in bytes each second, once it has begun for five seconds; a
-    /// slower one gets a 408. Default 0: only the idle timeout counts.
+    /// The least that a request's body must come on, in bytes each second, once it has begun for five seconds, or
+    /// for the idle timeout where that is less; a slower one gets a 408. Default 0: only the idle timeout counts.
     pub body_rate: u32,
     /// Requests that one connection may carry before it is closed in order. Default none.
     pub requests_per_connection: Option<u64>,

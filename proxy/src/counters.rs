@@ -34,6 +34,8 @@ pub struct CountersRead {
     pub rescued: u64,
     /// Long-lived exchanges that were closed because their version had lost its weight.
     pub drained: u64,
+    /// Connections, and requests by HTTP/2, that were given up because the proxy panicked: a defect of it.
+    pub panics: u64,
 }
 
 /// One worker's cells. Aligned so that no two workers' cells share a cache line (or its pair, which x86 prefetches
@@ -54,6 +56,7 @@ pub(crate) struct WorkerCounters {
     pub(crate) shed: Cell,
     pub(crate) rescued: Cell,
     pub(crate) drained: Cell,
+    pub(crate) panics: Cell,
 }
 
 /// A number that one thread writes and all may read.
@@ -99,6 +102,7 @@ impl Counters {
             sum.shed += worker.shed.read();
             sum.rescued += worker.rescued.read();
             sum.drained += worker.drained.read();
+            sum.panics += worker.panics.read();
         }
         sum
     }

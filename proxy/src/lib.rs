@@ -21,6 +21,7 @@ mod body;
 mod client;
 mod clock;
 mod config;
+mod contain;
 mod counters;
 mod drains;
 mod entry;

@@ -5,6 +5,7 @@ use crate::{
     balance::Seen,
     body::RequestBody,
     client::{Ask, Early, poll_watched},
+    contain,
     filter::mirror::{copies, copy as head_of_copy},
     grpc,
     http1::{Framing, Piece},
@@ -15,7 +16,7 @@ use crate::{
 };
 use http::request::Parts;
 use std::{fmt, future::poll_fn, pin::pin, rc::Rc, sync::Arc, task::Poll};
-use tokio::{task::spawn_local, time::sleep_until};
+use tokio::time::sleep_until;
 use traffic::{
     Backend, Failure, Found, Generation, Outcome, Permit, RouteState, View, state::backend::Limit,
 };
@@ -115,7 +116,10 @@ impl Tee {
                 watch,
                 early: Early::Nowhere,
             };
-            spawn_local(send(ask, copy, self.generation, self.head.clone(), body));
+            let (generation, head) = (self.generation, self.head.clone());
+            contain::spawn(&self.ask.client.worker, "a copy of a request", move || {
+                send(ask, copy, generation, head, body)
+            });
         }
     }
 }

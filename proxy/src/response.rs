@@ -154,8 +154,11 @@ impl ResponseBody {
             Poll::Ready(Err(cut)) => {
                 let (received, _) = passing.map_or((0, None), |passing| passing.noted());
                 account.received(received);
-                account.attempt_ended(passing.map(|passing| passing.status), Some(cut.0.as_str()));
-                account.failed(cut.0.as_str());
+                account.attempt_ended(
+                    passing.map(|passing| passing.status),
+                    Some(cut.reason.as_str()),
+                );
+                account.failed(cut.reason.as_str());
             }
             Poll::Ready(Ok(Piece::Trailers(_))) | Poll::Pending => {}
         }
@@ -307,23 +310,31 @@ impl Passing {
     }
 
     fn fail(&mut self, reason: Failure) -> Cut {
-        self.exchange = None;
+        let exchange = self.exchange.take();
+        let is_cancelled = exchange.is_some_and(|exchange| exchange.is_cancelled());
         let status = self.status;
         self.sent.end(Outcome::Failed { status, reason });
         self.end_attempt(Seen::Failure);
         self.watch.enter(Phase::Transfer);
-        Cut(reason)
+        Cut {
+            reason,
+            is_cancelled,
+        }
     }
 }
 
 /// The answer broke off, and the client's connection (or stream) with it: there is no other way to tell once the head
 /// is sent.
 #[derive(Debug)]
-pub(crate) struct Cut(Failure);
+pub(crate) struct Cut {
+    reason: Failure,
+    /// Whether the endpoint said by HTTP/2 that it cancels the answer.
+    pub(crate) is_cancelled: bool,
+}
 
 impl fmt::Display for Cut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the response broke off: {}", self.0.as_str())
+        write!(f, "the response broke off: {}", self.reason.as_str())
     }
 }
 

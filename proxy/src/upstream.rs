@@ -126,6 +126,15 @@ impl Exchange {
         }
     }
 
+    /// Whether the endpoint itself has given the answer up (RST_STREAM with CANCEL), which a client that speaks HTTP/2 is
+    /// told in the same words. To gRPC they are the status CANCELLED.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        match self {
+            Self::Http1(_) => false,
+            Self::Http2(call) => call.is_cancelled(),
+        }
+    }
+
     /// The next piece of the answer's body; [`Piece::End`] is the last.
     pub(crate) fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Result<Piece, Failure>> {
         match self {

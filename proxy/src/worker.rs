@@ -4,6 +4,7 @@ use crate::{
     Clock, Config, Counters, Forwarding, Limits, Network, Timeouts,
     balance::Balancer,
     client::{self, serve},
+    contain,
     counters::WorkerCounters,
     drains::Drains,
     filter::mirror::Points,
@@ -33,7 +34,7 @@ use std::{
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Notify, oneshot},
-    task::{JoinError, JoinSet, spawn_local, yield_now},
+    task::{JoinError, JoinSet, yield_now},
     time::{Instant, sleep, timeout_at},
 };
 use traffic::{Reader, Routes, View};
@@ -261,7 +262,9 @@ fn http2_client(limits: &Limits) -> h2::client::Builder {
 }
 
 /// What small DATA frames may cost in memory beyond a window, in bytes, before the connection is closed. The library's
-/// own bound is that of a reader who keeps up: a stream of small messages to one who stalls would break it.
+/// own bound is that of a reader who keeps up: a stream of small messages to one who stalls would break it. It counts 256
+/// bytes for each frame that waits, less what the frame carries: a stream that stalls with 256 KiB in messages of 16 bytes
+/// costs 3.75 MiB, so that with the default windows 8 of them may stall on a client's connection, and 68 on an endpoint's.
 pub(crate) fn small_frames(connection_window: u32) -> usize {
     8 * connection_window as usize
 }
@@ -401,7 +404,10 @@ async fn accept(worker: Rc<Worker>, gate: Rc<Gate>, listener: TcpListener) {
 /// Begins to serve a connection, if there is room for it.
 fn begin(worker: &Rc<Worker>, gate: &Rc<Gate>, stream: TcpStream, peer: SocketAddr) {
     if worker.has_room() {
-        spawn_local(serve(Rc::clone(worker), Rc::clone(gate), stream, peer));
+        let (serving, gate) = (Rc::clone(worker), Rc::clone(gate));
+        contain::spawn(worker, "a connection", move || {
+            serve(serving, gate, stream, peer)
+        });
     } else {
         worker.counters().accepted.count();
         worker.counters().closed.count();

@@ -88,8 +88,8 @@ pub struct Limits {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-unit" = "bytes"))]
     pub body_bytes: Option<u64>,
-    /// The least that a request's body must come on each second once it has begun for five seconds; a
-    /// slower one gets a 408. 0 leaves it to the idle timeout.
+    /// The least that a request's body must come on each second once it has begun for five seconds,
+    /// or for the idle timeout where that is less; a slower one gets a 408. 0 leaves it to the idle timeout.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = 0, "x-unit" = "bytes/s"))]
     pub body_rate: Option<u32>,

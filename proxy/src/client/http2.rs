@@ -6,6 +6,7 @@ use super::{Ask, Client, Early, poll_watched};
 use crate::{
     answer::Refusal,
     body::RequestBody,
+    contain,
     forward::forward,
     headers,
     http1::{Framing, HeadFault, HeadLimits, Piece, RequestFault},
@@ -35,16 +36,13 @@ use std::{
     task::Poll,
     time::Duration,
 };
-use tokio::{
-    task::spawn_local,
-    time::{Instant, sleep_until, timeout},
-};
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// Bytes that wait to be sent on one stream beyond what its window takes.
 const SEND_BUFFER: usize = 64 * 1024;
 
 /// How long a client may take, with nothing under way, to agree that its connection ends. It is asked by a PING, which
-/// it may leave unanswered.
+/// it may leave unanswered. Less where a connection may not even lie idle for so long.
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// The builder of connections as `limits` say.
@@ -89,7 +87,10 @@ async fn drive(client: &Rc<Client>, mut connection: Connection<Metered, Bytes>) 
             let has_accepted = match connection.poll_accept(context) {
                 Poll::Ready(Some(Ok((request, respond)))) => {
                     served += 1;
-                    spawn_local(answer(Rc::clone(client), request, respond, open.begin()));
+                    let (client, open) = (Rc::clone(client), open.begin());
+                    contain::spawn(worker, "a request", move || {
+                        answer(client, request, respond, open)
+                    });
                     true
                 }
                 Poll::Ready(Some(Err(error))) => {
@@ -102,7 +103,7 @@ async fn drive(client: &Rc<Client>, mut connection: Connection<Metered, Bytes>) 
             let limit = worker.limits.requests_per_connection;
             let patience = match is_ending {
                 false => worker.timeouts.keep_alive,
-                true => FAREWELL,
+                true => FAREWELL.min(worker.timeouts.keep_alive),
             };
             let deadline = open.deadline(patience);
             let is_over = deadline <= Instant::now();
@@ -301,8 +302,11 @@ async fn write(
                     return Poll::Ready(());
                 }
                 Poll::Ready(Ok(piece)) => outgoing.put(piece),
-                Poll::Ready(Err(_)) => {
-                    outgoing.reset(Reason::INTERNAL_ERROR);
+                Poll::Ready(Err(cut)) => {
+                    outgoing.reset(match cut.is_cancelled {
+                        true => Reason::CANCEL,
+                        false => Reason::INTERNAL_ERROR,
+                    });
                     return Poll::Ready(());
                 }
                 Poll::Pending => return outgoing.poll_reset(context),

@@ -67,6 +67,10 @@ const DRAINED: About = about(
     "sluice_drained_streams",
     "Long-lived exchanges that were told to end because their version had lost its weight",
 );
+const PANICS: About = about(
+    "sluice_panics",
+    "Connections, and requests by HTTP/2, that were given up because the proxy panicked",
+);
 
 impl Collector for Connections {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
@@ -81,6 +85,7 @@ impl Collector for Connections {
         counter(&mut encoder, &HANDSHAKES_FAILED, &read.handshakes_failed)?;
         counter(&mut encoder, &SHED, &read.shed)?;
         counter(&mut encoder, &RESCUED, &read.rescued)?;
-        counter(&mut encoder, &DRAINED, &read.drained)
+        counter(&mut encoder, &DRAINED, &read.drained)?;
+        counter(&mut encoder, &PANICS, &read.panics)
     }
 }

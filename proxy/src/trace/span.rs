@@ -109,8 +109,9 @@ pub(super) fn server(out: &mut Vec<u8>, context: &Context, entry: &Entry<'_>) {
                 None => text(out, "rpc.response.status_code", &status.to_string()),
             }
         }
-        // A client's mistake is no error of the server.
-        let is_error = entry.failure.is_some() || entry.status >= 500;
+        // A client's mistake is no error of the server, whatever the log calls it.
+        let is_mistake = (400..500).contains(&entry.status);
+        let is_error = entry.status >= 500 || entry.failure.is_some() && !is_mistake;
         error(out, is_error, entry.failure, Some(entry.status));
     });
 }

@@ -156,6 +156,7 @@ fn failures_are_errors_and_clients_mistakes_are_not() {
     for (status, failure, expected) in [
         (200, None, None),
         (404, None, None),
+        (400, Some("bad_request"), None),
         (500, None, Some("500")),
         (503, Some("status"), Some("503")),
         (502, Some("connect"), Some("connect")),

@@ -6,6 +6,7 @@ use crate::{
         Permit,
         health::{Connect, local_header},
     },
+    contain,
     pool::{Key, Proxied, Slot},
     proxy_protocol,
     stream::Stream,
@@ -14,7 +15,7 @@ use crate::{
 };
 use http::uri::Scheme;
 use std::{cell::Cell, io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
-use tokio::{io::AsyncWriteExt, net::TcpStream, task::spawn_local, time::timeout};
+use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
 use traffic::{BackendPolicy, Failure, policy::Protocol, state::backend::Limit};
 
 /// A connection of its own for one request, as `key` says, in the place that `permit` gives.
@@ -161,7 +162,7 @@ impl Connect for Secured {
 }
 
 async fn handshake(
-    worker: &Worker,
+    worker: &Rc<Worker>,
     key: &Key,
     slot: Slot,
 ) -> Result<Rc<http2::Connection>, NoConnection> {
@@ -178,15 +179,24 @@ async fn handshake(
             .is_some_and(|flavor| flavor.protocol == Protocol::Http2)
     );
     let is_closed = Rc::new(Cell::new(false));
-    let closed = Rc::clone(&is_closed);
-    spawn_local(async move {
+    let closed = SetAtEnd(Rc::clone(&is_closed));
+    contain::spawn(worker, "a connection to an endpoint", async move || {
+        let _closed = closed;
         if let Err(error) = connection.await {
             tracing::debug!(%error, "an HTTP/2 connection to an endpoint broke off");
         }
-        closed.set(true);
     });
     let scheme = if is_tls { Scheme::HTTPS } else { Scheme::HTTP };
     Ok(Rc::new(http2::Connection::new(
         sender, scheme, is_closed, slot,
     )))
+}
+
+/// Sets a flag when it is dropped, however that comes about.
+struct SetAtEnd(Rc<Cell<bool>>);
+
+impl Drop for SetAtEnd {
+    fn drop(&mut self) {
+        self.0.set(true);
+    }
 }

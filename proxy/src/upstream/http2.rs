@@ -93,6 +93,8 @@ pub(crate) struct Call {
     interim: u32,
     outgoing: Option<Outgoing>,
     incoming: Option<(RecvStream, bool)>,
+    /// Whether the endpoint gave the answer up by CANCEL.
+    is_cancelled: bool,
     refused: Option<SendError>,
 }
 
@@ -110,6 +112,7 @@ impl Call {
             is_bodiless: true,
             outgoing: None,
             incoming: None,
+            is_cancelled: false,
             refused: None,
         }
     }
@@ -232,8 +235,13 @@ impl Call {
         };
         poll_http2(stream, data_ended, context).map_err(|error| {
             tracing::debug!(%error, "a response broke off");
+            self.is_cancelled = error.is_remote() && error.reason() == Some(Reason::CANCEL);
             Failure::BodyCut
         })
+    }
+
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.is_cancelled
     }
 }
 

@@ -9,6 +9,8 @@
     reason = "what goes wrong in a test fails it; clippy knows only #[test] functions as tests"
 )]
 
+#[path = "../asked/mod.rs"]
+mod asked;
 mod browser;
 mod curl;
 mod site;
@@ -20,19 +22,7 @@ mod site;
 )]
 mod support;
 
-use std::{io::Write, sync::Once};
-
-/// Whether these tests were asked for. Says so once when they were not; past the test harness, which would keep the
-/// line to itself.
+/// Whether these tests were asked for.
 fn asked_for() -> bool {
-    static SAID: Once = Once::new();
-    let asked = std::env::var_os("SLUICE_CLIENT_TESTS").is_some_and(|value| value == "1");
-    if !asked {
-        SAID.call_once(|| {
-            let line = "SKIPPED: not asked to test with curl and chromium; do so with \
-                        SLUICE_CLIENT_TESTS=1 cargo test -p proxy --test clients\n";
-            std::io::stderr().write_all(line.as_bytes()).unwrap();
-        });
-    }
-    asked
+    asked::is_asked_for("SLUICE_CLIENT_TESTS", "clients")
 }

@@ -9,6 +9,8 @@
     reason = "what goes wrong in a test fails it; clippy knows only #[test] functions as tests"
 )]
 
+#[path = "../asked/mod.rs"]
+mod asked;
 mod report;
 #[path = "../it/support/mod.rs"]
 #[allow(
@@ -21,10 +23,8 @@ mod support;
 use proxy::Listener;
 use report::Report;
 use std::{
-    io::Write,
     net::{Ipv4Addr, SocketAddr},
     process::{Command, Stdio},
-    sync::Once,
 };
 use support::{origin, tls::Authority, world};
 
@@ -35,19 +35,9 @@ const PLAIN_TEXT: &[&str] = &["http2/3.5: Sends invalid connection preface"];
 /// How many cases there are at least. Fewer would mean that the report was not understood.
 const CASES: usize = 140;
 
-/// Whether these tests were asked for. Says so once when they were not; past the test harness, which would keep the
-/// line to itself.
+/// Whether these tests were asked for.
 fn asked_for() -> bool {
-    static SAID: Once = Once::new();
-    let asked = std::env::var_os("SLUICE_H2SPEC_TESTS").is_some_and(|value| value == "1");
-    if !asked {
-        SAID.call_once(|| {
-            let line = "SKIPPED: not asked to test with h2spec; do so with \
-                        SLUICE_H2SPEC_TESTS=1 cargo test -p proxy --test h2spec\n";
-            std::io::stderr().write_all(line.as_bytes()).unwrap();
-        });
-    }
-    asked
+    asked::is_asked_for("SLUICE_H2SPEC_TESTS", "h2spec")
 }
 
 /// The program: in the path, or where Go puts programs.

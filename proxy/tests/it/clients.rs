@@ -150,16 +150,18 @@ fn a_client_that_asks_and_never_reads_holds_up_no_others() {
 #[test]
 fn a_body_that_comes_too_slowly_is_refused() {
     let (origin, _) = counting();
-    let world = world::start_with(1, |config| config.limits.body_rate = 1000);
+    let world = world::start_with(1, |config| {
+        // Faster than anybody is.
+        config.limits.body_rate = u32::MAX;
+        config.timeouts.idle = Duration::from_millis(300);
+    });
     world.serve(&[origin.address]);
     let mut slow = world.connect();
-    slow.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n");
+    slow.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1000000000000\r\n\r\n");
     let mut sending = slow.stream.try_clone().unwrap();
     let sender = thread::spawn(move || {
-        // Some bytes each time that others have some to do.
-        while sending.write_all(b"x").is_ok() {
-            thread::park_timeout(Duration::from_millis(20));
-        }
+        // It never stands still.
+        while sending.write_all(b"x").is_ok() {}
     });
     assert_eq!(slow.response().status(), 408);
     let totals = world.stable();

@@ -2,6 +2,7 @@
 
 use crate::support::{
     eventually,
+    frames::{self, block, frame},
     grpc::{self, Raw},
     origin, run, soon,
     tls::Authority,
@@ -10,10 +11,15 @@ use crate::support::{
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use proxy::Listener;
-use std::{net::SocketAddr, sync::atomic::Ordering::SeqCst, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Mutex, atomic::Ordering::SeqCst, mpsc},
+    time::Duration,
+};
 use tonic::{
     Code, Request, Status,
     client::Grpc,
+    codec::CompressionEncoding::Gzip,
     codegen::http::uri::PathAndQuery,
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, ServerTlsConfig},
 };
@@ -105,9 +111,8 @@ fn calls_of_every_kind_pass_in_plain_text_and_under_tls() {
 
 async fn every_kind(client: &mut Grpc<Channel>) {
     assert_eq!(unary(client, "hello").await.unwrap(), "hello");
-    let large = Bytes::from(vec![5; 8 * 1024 * 1024 - 100]);
-    // The server takes messages of up to 4 MiB.
-    let large = large.slice(..3 * 1024 * 1024);
+    // Many times what a window takes.
+    let large = Bytes::from(vec![5; 1024 * 1024]);
     assert_eq!(unary(client, large.clone()).await.unwrap(), large);
 
     client.ready().await.unwrap();
@@ -305,6 +310,85 @@ fn a_call_that_is_given_up_is_given_up_at_the_server() {
     });
     eventually("both have ended", || world.in_flight() == 0);
     assert!(world.stable().cancelled >= 1);
+}
+
+#[test]
+fn a_call_that_is_given_up_while_it_is_answered_ends_at_the_server() {
+    let (world, seen) = plain();
+    run(async {
+        let mut client = connect(world.address()).await;
+        let request = Request::new(Bytes::from_static(b"1000000 10000"));
+        let answer = client
+            .server_streaming(request, method("Download"), Raw)
+            .await
+            .unwrap();
+        let mut messages = answer.into_inner();
+        assert_eq!(messages.message().await.unwrap().unwrap().len(), 10_000);
+        drop(messages);
+        let ended = async {
+            while seen.downloaded.load(SeqCst) == 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        soon("the server hears of it", ended).await;
+        // The connection goes on.
+        assert_eq!(unary(&mut client, "hello").await.unwrap(), "hello");
+    });
+    let totals = world.stable();
+    assert_eq!((totals.cancelled, totals.failed), (1, 0));
+}
+
+#[test]
+fn a_call_that_the_server_gives_up_is_cancelled_at_the_client() {
+    /// RFC 9113 section 7.
+    const INTERNAL_ERROR: u8 = 2;
+    const CANCEL: u8 = 8;
+    for (reason, code) in [(CANCEL, Code::Cancelled), (INTERNAL_ERROR, Code::Internal)] {
+        let (go, wait) = mpsc::channel::<()>();
+        let wait = Mutex::new(wait);
+        let origin = frames::origin(&[], move |mut peer| {
+            let stream = peer.find(frames::HEADERS).expect("a call").stream;
+            let head = block(&[(":status", "200"), ("content-type", "application/grpc")]);
+            peer.send(frame(frames::HEADERS, frames::END_HEADERS, stream, &head));
+            peer.send(frame(frames::DATA, 0, stream, b"\0\0\0\0\x05first"));
+            // What is sent together with its end may not be seen any more.
+            wait.lock().unwrap().recv().unwrap();
+            let reset = [0, 0, 0, reason];
+            peer.send(frame(frames::RST_STREAM, 0, stream, &reset));
+            peer.rest();
+        });
+        let world = world::start();
+        world.serve_with(&[origin.address], http2(None));
+        run(async {
+            let mut client = connect(world.address()).await;
+            let request = Request::new(Bytes::new());
+            let answer = client.server_streaming(request, method("Download"), Raw);
+            let mut messages = answer.await.unwrap().into_inner();
+            let first = soon("a message", messages.message()).await.unwrap();
+            assert_eq!(first.unwrap(), "first");
+            go.send(()).unwrap();
+            let end = soon("an end", messages.message()).await.unwrap_err();
+            assert_eq!(end.code(), code);
+        });
+        assert_eq!(world.stable().failures[Failure::BodyCut as usize], 1);
+    }
+}
+
+#[test]
+fn compressed_messages_pass() {
+    let (world, seen) = plain();
+    run(async {
+        let client = connect(world.address()).await;
+        let mut client = client.send_compressed(Gzip).accept_compressed(Gzip);
+        every_kind(&mut client).await;
+        client.ready().await.unwrap();
+        let request = Request::new(Bytes::from_static(b"hello"));
+        let answer = client.unary(request, method("Unary"), Raw).await.unwrap();
+        assert_eq!(answer.metadata().get("grpc-encoding").unwrap(), "gzip");
+    });
+    assert_eq!(seen.compressed.load(SeqCst), 6);
+    let totals = world.stable();
+    assert_eq!((totals.statuses, totals.failed), (vec![(200, 6)], 0));
 }
 
 #[test]

@@ -1,22 +1,18 @@
-//! The access log and traces, from the request to the line and the span.
+//! The access log, from the request to the line.
 
 use crate::support::{
     eventually, origin, run,
-    speak::{self, Client, Message},
+    speak::{Client, Message},
     world::{self, World},
 };
 use http::Version;
-use opentelemetry_proto::tonic::{
-    collector::trace::v1::ExportTraceServiceRequest, trace::v1::span::SpanKind,
-};
-use prost::Message as _;
-use proxy::{AccessLog, LogFormat, Tracing};
+use proxy::{AccessLog, LogFormat};
 use serde_json::Value;
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path};
 use tempfile::TempDir;
 use traffic::{
-    Actions, BackendPolicy, Role, Target,
-    policy::{Balancing, Protocol, Retry},
+    BackendPolicy,
+    policy::{Balancing, Retry},
 };
 
 /// A proxy that writes a log in `format`, and the folder with its file.
@@ -234,66 +230,4 @@ fn a_template_is_followed() {
         lines(folder.path(), 1),
         ["127.0.0.1 \"GET /x HTTP/1.1\" 200 one two"]
     );
-}
-
-#[test]
-fn traces_go_on_to_the_endpoint_and_to_the_collector() {
-    let collector = speak::origin(Protocol::Http1, None, |_| Message::answer(200));
-    let world = world::start_with(1, |config| {
-        config.tracing = Some(Tracing {
-            endpoint: format!("http://{}/v1/traces", collector.address).into(),
-            sample: 1.0,
-            service_name: "edge".into(),
-            buffer: 1024,
-        });
-    });
-    let trace = "0af7651916cd43dd8448eb211c80319c";
-    let parent = format!("00-{trace}-b7ad6b7169203331-01");
-    for protocol in [Protocol::Http1, Protocol::Http2] {
-        let origin = speak::origin(protocol, None, |_| Message::answer(200));
-        let backend = traffic::Backend {
-            policy: BackendPolicy {
-                protocol,
-                ..BackendPolicy::default()
-            }
-            .into(),
-            ..world.backend(Role::Stable, &[origin.address])
-        };
-        world.route(Target::Backend(backend), Actions::default());
-        for version in [Version::HTTP_11, Version::HTTP_2] {
-            run(async {
-                let mut client = Client::plain(version, world.address()).await;
-                let request = Message::ask("GET", "/").header("traceparent", &parent);
-                client.ask(request.header("tracestate", "a=b")).await;
-            });
-            let seen = origin.take();
-            let passed = seen.one("traceparent").unwrap();
-            assert!(passed.contains(trace) && passed != parent, "{passed}");
-            assert_eq!(seen.one("tracestate"), Some("a=b"));
-        }
-    }
-    let spans = || -> Vec<_> {
-        let requests = collector.seen();
-        let read = requests.iter().map(|seen| {
-            assert_eq!(seen.one("content-type"), Some("application/x-protobuf"));
-            ExportTraceServiceRequest::decode(&*seen.body.concat()).unwrap()
-        });
-        read.flat_map(|request| request.resource_spans)
-            .flat_map(|resource| resource.scope_spans)
-            .flat_map(|scope| scope.spans)
-            .collect()
-    };
-    // Of each request one that was served, and one that was sent.
-    eventually("all are exported", || {
-        std::thread::sleep(Duration::from_millis(5));
-        spans().len() >= 8
-    });
-    let spans = spans();
-    assert_eq!(spans.len(), 8);
-    let of = |kind: SpanKind| spans.iter().filter(move |span| span.kind == kind as i32);
-    assert_eq!(of(SpanKind::Server).count(), 4);
-    for sent in of(SpanKind::Client) {
-        let served = of(SpanKind::Server).any(|served| served.span_id == sent.parent_span_id);
-        assert!(served, "{sent:?}");
-    }
 }

@@ -9,33 +9,23 @@
     reason = "what goes wrong in a test fails it; clippy knows only #[test] functions as tests"
 )]
 
+#[path = "../asked/mod.rs"]
+mod asked;
 mod server;
 mod target;
 
 use serde_json::Value;
 use server::{Prometheus, promtool};
 use std::{
-    io::Write,
     path::{Path, PathBuf},
-    sync::Once,
     time::Duration,
 };
 use target::Target;
 use traffic::{Failure, Outcome, Role};
 
-/// Whether these tests were asked for. Says so once when they were not; past the test harness, which would keep the
-/// line to itself.
+/// Whether these tests were asked for.
 fn asked_for() -> bool {
-    static SAID: Once = Once::new();
-    let asked = std::env::var_os("SLUICE_PROMETHEUS_TESTS").is_some_and(|value| value == "1");
-    if !asked {
-        SAID.call_once(|| {
-            let line = "SKIPPED: not asked to test with a real Prometheus; do so with \
-                        SLUICE_PROMETHEUS_TESTS=1 cargo test -p proxy --test prometheus\n";
-            std::io::stderr().write_all(line.as_bytes()).unwrap();
-        });
-    }
-    asked
+    asked::is_asked_for("SLUICE_PROMETHEUS_TESTS", "prometheus")
 }
 
 fn deploy(file: &str) -> PathBuf {

@@ -1,8 +1,8 @@
 //! Counts the control frames that a client sends.
 //!
 //! Frames that carry no part of a message cost the sender nothing and the receiver work, and some an answer each. The
-//! library bounds resets and continuations; PING, SETTINGS, PRIORITY, WINDOW_UPDATE and empty DATA are bounded here, by
-//! walking over the heads of the frames as they come (RFC 9113 section 4.1).
+//! library bounds resets and continuations; PING, SETTINGS, PRIORITY and empty DATA are bounded here, by walking over the
+//! heads of the frames as they come (RFC 9113 section 4.1).
 //!
 //! Clients that measure their path (gRPC's do) send a PING for every few answers, so answers pay for control frames: a
 //! flood is what comes without getting anything in return.

@@ -17,7 +17,7 @@ use std::{
 use tonic::{
     Request, Response, Status, Streaming,
     body::Body,
-    codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
+    codec::{Codec, CompressionEncoding::Gzip, DecodeBuf, Decoder, EncodeBuf, Encoder},
     codegen::{Service, http},
     server::{Grpc, NamedService},
     transport::{Server, ServerTlsConfig, server::TcpIncoming},
@@ -89,6 +89,10 @@ pub(crate) struct Seen {
     pub(crate) abandoned: AtomicUsize,
     /// Calls that hang now.
     pub(crate) hanging: AtomicUsize,
+    /// Calls whose messages came compressed.
+    pub(crate) compressed: AtomicUsize,
+    /// Downloads that have ended, at their end or before.
+    pub(crate) downloaded: AtomicUsize,
 }
 
 /// The service: `Unary`, `Upload`, `Download`, `Chat`, `Hang`.
@@ -112,13 +116,24 @@ impl Service<http::Request<Body>> for Echo {
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let seen = Arc::clone(&self.0);
-        let mut grpc = Grpc::new(Raw);
+        if request
+            .headers()
+            .get("grpc-encoding")
+            .is_some_and(|it| it == "gzip")
+        {
+            seen.compressed.fetch_add(1, SeqCst);
+        }
+        // Whoever takes no compressed answer gets none.
+        let mut grpc = Grpc::new(Raw).accept_compressed(Gzip).send_compressed(Gzip);
         Box::pin(async move {
             let method = request.uri().path().rsplit('/').next().unwrap().to_owned();
             Ok(match method.as_str() {
                 "Unary" => grpc.unary(Method(unary), request).await,
                 "Upload" => grpc.client_streaming(Method(upload), request).await,
-                "Download" => grpc.server_streaming(Method(download), request).await,
+                "Download" => {
+                    let give = Method(move |asked| download(asked, Arc::clone(&seen)));
+                    grpc.server_streaming(give, request).await
+                }
                 "Chat" => grpc.streaming(Method(chat), request).await,
                 "Hang" => {
                     let hang = Method(move |_: Request<Bytes>| hang(Arc::clone(&seen)));
@@ -158,12 +173,22 @@ async fn upload(request: Request<Streaming<Bytes>>) -> Result<Response<Bytes>, S
 }
 
 /// Sends as many messages as the request's first number says, each as long as its second.
-async fn download(request: Request<Bytes>) -> Result<Response<Messages>, Status> {
+async fn download(request: Request<Bytes>, seen: Arc<Seen>) -> Result<Response<Messages>, Status> {
+    struct Downloading(Arc<Seen>);
+    impl Drop for Downloading {
+        fn drop(&mut self) {
+            self.0.downloaded.fetch_add(1, SeqCst);
+        }
+    }
+    let downloading = Downloading(seen);
     let asked = String::from_utf8(request.into_inner().to_vec()).unwrap();
     let (count, size) = asked.split_once(' ').unwrap();
     let (count, size): (usize, usize) = (count.parse().unwrap(), size.parse().unwrap());
     let message = Bytes::from(vec![7; size]);
-    let messages = stream::iter((0..count).map(move |_| Ok(message.clone())));
+    let messages = stream::iter((0..count).map(move |_| {
+        let _ends_with_it = &downloading;
+        Ok(message.clone())
+    }));
     Ok(Response::new(Box::pin(messages)))
 }
 
