@@ -46,13 +46,13 @@ impl Site {
 
     /// Asks for another version, in one piece as editors do.
     pub(crate) fn ship(&self, place: &Place, version: usize) -> io::Result<()> {
-        let fresh = self.path(&format!("{}.fresh", place.name));
+        let fresh = self.path(format!("{}.fresh", place.name));
         fs::write(&fresh, rollout(place, version))?;
         fs::rename(fresh, self.rollout(place))
     }
 
     fn rollout(&self, place: &Place) -> PathBuf {
-        self.path(&format!("{}.yaml", place.name))
+        self.path(format!("{}.yaml", place.name))
     }
 
     fn path(&self, name: impl AsRef<Path>) -> PathBuf {

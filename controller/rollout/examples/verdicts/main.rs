@@ -10,7 +10,7 @@ mod table;
 mod watched;
 
 use cell::{CELLS, Cell, Kind};
-use std::{process::ExitCode, time::Instant};
+use std::process::ExitCode;
 
 const USAGE: &str = "\
 verdicts [--runs N] [--cells alike|bad|all|PART OF A NAME] [--csv FILE]
@@ -34,15 +34,18 @@ impl Args {
             csv: None,
         };
         while let Some(word) = words.next() {
-            let value = words.next().ok_or(format!("{word} needs a value"))?;
+            let value = words
+                .next()
+                .ok_or_else(|| format!("{word} needs a value"))?;
             match word.as_str() {
                 "--runs" => {
                     let runs = value
                         .parse()
                         .ok()
                         .filter(|runs| (1..=1_000_000).contains(runs));
-                    args.runs =
-                        runs.ok_or(format!("--runs is {value}, but must be from 1 to 1000000"))?;
+                    args.runs = runs.ok_or_else(|| {
+                        format!("--runs is {value}, but must be from 1 to 1000000")
+                    })?;
                 }
                 "--cells" => args.cells = value,
                 "--csv" => args.csv = Some(value),
@@ -80,10 +83,8 @@ fn run(args: &Args) -> Result<(), String> {
     let mut csv = table::CSV_HEADING.to_owned();
     println!("{}", table::HEADING);
     for cell in cells {
-        let began = Instant::now();
-        let row = table::Row::of(cell, cell.run(args.runs));
+        let row = table::Row::of(cell, &cell.run(args.runs));
         println!("{row}");
-        eprintln!("{}: {:.0} s", cell.name(), began.elapsed().as_secs_f64());
         csv.push_str(&row.csv());
     }
     match &args.csv {

@@ -33,8 +33,8 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    pub(crate) fn of(cell: &Cell, runs: Vec<Run>) -> Self {
-        let judged = |which: fn(&Run) -> Option<(f64, u64)>| Judged::of(&runs, which);
+    pub(crate) fn of(cell: &Cell, runs: &[Run]) -> Self {
+        let judged = |which: fn(&Run) -> Option<(f64, u64)>| Judged::of(runs, which);
         Self {
             name: cell.name(),
             kind: cell.kind,
