@@ -1,6 +1,6 @@
 //! The client that sends the load: one keep-alive connection, one request after the other.
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use std::net::SocketAddr;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -41,9 +41,19 @@ impl Client {
     /// When the response is anything but a 200 with a `Content-Length`, or is not whole: a measurement of refused
     /// requests would be worth nothing.
     pub async fn exchange(&mut self) -> anyhow::Result<()> {
+        let status = self.ask().await?;
+        ensure!(status == 200, "expected a 200, got a {status}");
+        Ok(())
+    }
+
+    /// Sends the request, reads its response to the end, and tells its status. Allocates nothing.
+    ///
+    /// # Errors
+    /// When the response has no `Content-Length` or is not whole.
+    pub async fn ask(&mut self) -> anyhow::Result<u16> {
         self.stream.write_all(&self.request).await?;
         let mut read = 0;
-        let (head, body) = loop {
+        let (head, status, body) = loop {
             let n = self.stream.read(&mut self.buffer[read..]).await?;
             ensure!(n > 0, "the connection ended before the response's head");
             // The end may have come in two parts.
@@ -51,7 +61,8 @@ impl Client {
             read += n;
             if let Some(end) = head_end(&self.buffer[from..read]) {
                 let head = from + end;
-                break (head, content_length(&self.buffer[..head])?);
+                let (status, body) = status_and_length(&self.buffer[..head])?;
+                break (head, status, body);
             }
             ensure!(
                 read < HEAD_BYTES,
@@ -70,7 +81,7 @@ impl Client {
             );
             left -= n;
         }
-        Ok(())
+        Ok(status)
     }
 }
 
@@ -82,21 +93,23 @@ fn head_end(bytes: &[u8]) -> Option<usize> {
         .map(|at| at + 4)
 }
 
-fn content_length(head: &[u8]) -> anyhow::Result<usize> {
+fn status_and_length(head: &[u8]) -> anyhow::Result<(u16, usize)> {
     let head = std::str::from_utf8(head).context("the response's head is not UTF-8")?;
     let mut lines = head.split("\r\n");
     let status = lines.next().unwrap_or_default();
-    if !status.starts_with("HTTP/1.1 200 ") {
-        bail!("expected a 200, got: {head}");
-    }
+    let code = status
+        .strip_prefix("HTTP/1.1 ")
+        .and_then(|rest| rest.get(..3)?.parse().ok())
+        .with_context(|| format!("the response begins with {status:?}"))?;
     let length = lines
         .filter_map(|line| line.split_once(':'))
         .find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
     let (_, length) = length.context("the response has no Content-Length")?;
-    length
+    let length = length
         .trim()
         .parse()
-        .with_context(|| format!("Content-Length is {length}"))
+        .with_context(|| format!("Content-Length is {length}"))?;
+    Ok((code, length))
 }
 
 #[cfg(test)]
@@ -104,21 +117,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_whole_200_counts() {
+    fn a_head_tells_the_status_and_how_much_follows() {
         for (head, expected) in [
             (
                 "HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 12\r\n\r\n",
-                Some(12),
+                Some((200, 12)),
             ),
-            ("HTTP/1.1 200 OK\r\ncontent-length:0\r\n\r\n", Some(0)),
             (
-                "HTTP/1.1 502 Bad Gateway\r\ncontent-length: 12\r\n\r\n",
-                None,
+                "HTTP/1.1 502 Bad Gateway\r\ncontent-length:0\r\n\r\n",
+                Some((502, 0)),
             ),
+            ("HTTP/1.1 20\r\ncontent-length: 12\r\n\r\n", None),
             ("HTTP/1.1 200 OK\r\n\r\n", None),
             ("HTTP/1.1 200 OK\r\ncontent-length: many\r\n\r\n", None),
         ] {
-            assert_eq!(content_length(head.as_bytes()).ok(), expected, "{head}");
+            let found = status_and_length(head.as_bytes()).ok();
+            assert_eq!(found, expected, "{head}");
         }
     }
 

@@ -5,7 +5,7 @@
 //! round.
 
 mod contender;
-mod cores;
+pub(crate) mod cores;
 mod report;
 mod rival;
 

@@ -1,7 +1,7 @@
-//! What the proxy costs.
+//! What the proxy costs, and how well its guard decides.
 //!
 //! Two programs are built on this: `bench`, which compares the CPU time of a forwarded request with other proxies
-//! ([`forward`]), and `micro`, which times the single steps of a request's way ([`micro`]). The tests are gates on
+//! ([`forward`]) and times verdicts over real sockets ([`verdicts`]), and `micro`, which times the single steps of a request's way ([`micro`]). The tests are gates on
 //! heap allocations, which can be counted exactly where times cannot.
 
 pub mod client;
@@ -12,3 +12,5 @@ pub mod origin;
 pub mod relay;
 pub mod sluice;
 pub mod spread;
+#[cfg(target_os = "linux")]
+pub mod verdicts;

@@ -7,7 +7,11 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
 };
 #[cfg(target_os = "linux")]
-use {bench::forward, std::time::Duration};
+use {
+    anyhow::ensure,
+    bench::{forward, verdicts},
+    std::{path::PathBuf, time::Duration},
+};
 
 /// Measures what the proxy costs.
 #[derive(Debug, Parser)]
@@ -21,6 +25,9 @@ enum Command {
     /// CPU time per forwarded request, beside a plain TCP relay and, where installed, nginx and HAProxy.
     #[cfg(target_os = "linux")]
     Forward(Forward),
+    /// How long bad canaries live and whether good ones are spared, over real sockets.
+    #[cfg(target_os = "linux")]
+    Verdicts(Verdicts),
     /// One of the contenders, for `forward` to start. Prints its address and ends when its input does.
     Serve {
         what: Served,
@@ -50,6 +57,29 @@ struct Forward {
     span: u64,
 }
 
+#[cfg(target_os = "linux")]
+#[derive(Debug, clap::Args)]
+struct Verdicts {
+    /// The program under test. Left out: `sluice` beside this program.
+    #[arg(long, env = "SLUICE_BIN")]
+    sluice: Option<PathBuf>,
+    /// How many canaries each cell ships.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
+    repeats: u16,
+    /// No cell ships another canary after so many seconds.
+    #[arg(long, default_value_t = 240)]
+    budget: u64,
+    /// How long the stable is alone before the first canary, in seconds.
+    #[arg(long, default_value_t = 10)]
+    warm_up: u64,
+    /// Only the cells whose name contains this, such as "1000 rps".
+    #[arg(long, default_value = "")]
+    cells: String,
+    /// A file for a line about each canary.
+    #[arg(long)]
+    csv: Option<PathBuf>,
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Served {
     /// This proxy with a canary at 5 %.
@@ -67,6 +97,8 @@ fn main() -> anyhow::Result<()> {
             rounds: args.rounds.into(),
             span: Duration::from_millis(args.span),
         }),
+        #[cfg(target_os = "linux")]
+        Command::Verdicts(args) => verdicts(args),
         Command::Serve {
             what: Served::Sluice,
             stable,
@@ -80,6 +112,40 @@ fn main() -> anyhow::Result<()> {
             stable,
             ..
         } => relay(stable),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn verdicts(args: Verdicts) -> anyhow::Result<()> {
+    let sluice = match args.sluice {
+        Some(sluice) => sluice,
+        None => std::env::current_exe()?.with_file_name("sluice"),
+    };
+    ensure!(
+        sluice.is_file(),
+        "there is no {}: build it with `cargo build --release -p sluice`, or name another by --sluice",
+        sluice.display()
+    );
+    let plan = verdicts::Plan {
+        sluice,
+        repeats: args.repeats.into(),
+        budget: Duration::from_secs(args.budget),
+        warm_up: Duration::from_secs(args.warm_up),
+    };
+    let mut groups = verdicts::groups();
+    for cells in &mut groups {
+        cells.retain(|cell| cell.name().contains(&args.cells));
+    }
+    groups.retain(|cells| !cells.is_empty());
+    ensure!(
+        !groups.is_empty(),
+        "no cell's name contains {:?}",
+        args.cells
+    );
+    let csv = verdicts::run(&groups, &plan)?;
+    match args.csv {
+        Some(file) => std::fs::write(&file, csv).with_context(|| file.display().to_string()),
+        None => Ok(()),
     }
 }
 

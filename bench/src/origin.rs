@@ -40,13 +40,14 @@ async fn answer(mut stream: TcpStream, response: Arc<[u8]>) {
 
 /// Counts the ends of heads in a stream, wherever it is cut.
 #[derive(Debug, Default)]
-struct HeadEnds {
+pub(crate) struct HeadEnds {
     /// How much of the end has been seen.
     matched: usize,
 }
 
 impl HeadEnds {
-    fn count(&mut self, bytes: &[u8]) -> usize {
+    /// How many heads end in `bytes`, which come next.
+    pub(crate) fn count(&mut self, bytes: &[u8]) -> usize {
         const END: &[u8; 4] = b"\r\n\r\n";
         let mut ends = 0;
         for &byte in bytes {

@@ -14,9 +14,13 @@
 
 mod pilot;
 mod random;
+mod rivals;
+mod weather;
 
 pub use pilot::{Ending, Flight, Kept, Pilot};
 pub use random::Random;
+pub use rivals::{Rival, Rule};
+pub use weather::{Bursts, Climate, Conditions, Drift, Weather};
 
 use jiff::{SignedDuration, Timestamp};
 use std::{collections::VecDeque, time::Duration};

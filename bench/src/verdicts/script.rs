@@ -1,0 +1,140 @@
+//! What an origin does, request by request: pure, with time and chance passed in.
+
+use std::{f64::consts::TAU, time::Duration};
+
+/// How a version behaves.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Behaviour {
+    /// The share of requests that are answered with a 500. From 0 to 1.
+    pub failure_ratio: f64,
+    /// The median latency.
+    pub latency: Duration,
+    /// The mean time between bursts, in each of which every request fails for [`BURST`]; nothing: there are none.
+    pub bursts: Option<Duration>,
+}
+
+/// How long a burst lasts.
+pub const BURST: Duration = Duration::from_secs(1);
+
+/// The spread of latencies, which are log-normal: the standard deviation of their logarithm.
+const SPREAD: f64 = 0.5;
+
+/// What to do with one request.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Answer {
+    pub(crate) fails: bool,
+    pub(crate) after: Duration,
+}
+
+/// A behaviour as time passes.
+#[derive(Clone, Debug)]
+pub(crate) struct Script {
+    behaviour: Behaviour,
+    random: Random,
+    /// When the next burst begins, or the one under way began.
+    burst: Option<Duration>,
+}
+
+impl Script {
+    /// The behaviour from `now` on.
+    pub(crate) fn new(behaviour: Behaviour, now: Duration, seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let burst = behaviour
+            .bursts
+            .map(|apart| now + apart.mul_f64(random.exponential()));
+        Self {
+            behaviour,
+            random,
+            burst,
+        }
+    }
+
+    /// The answer to a request that comes at `now`, which never goes back.
+    pub(crate) fn answer(&mut self, now: Duration) -> Answer {
+        let is_in_burst = self.is_in_burst(now);
+        let Behaviour {
+            failure_ratio,
+            latency,
+            ..
+        } = self.behaviour;
+        Answer {
+            fails: self.random.unit() < failure_ratio || is_in_burst,
+            after: latency.mul_f64((SPREAD * self.random.normal()).exp()),
+        }
+    }
+
+    fn is_in_burst(&mut self, now: Duration) -> bool {
+        let (Some(begins), Some(apart)) = (&mut self.burst, self.behaviour.bursts) else {
+            return false;
+        };
+        while *begins + BURST <= now {
+            *begins += BURST + apart.mul_f64(self.random.exponential());
+        }
+        *begins <= now
+    }
+}
+
+/// A small generator of random numbers (SplitMix64), the same on every machine.
+#[derive(Clone, Debug)]
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// From 0 up to, but not including, 1.
+    pub(crate) fn unit(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// A waiting time of mean 1.
+    pub(crate) fn exponential(&mut self) -> f64 {
+        -(-self.unit()).ln_1p()
+    }
+
+    /// A standard normal number (Box and Muller).
+    fn normal(&mut self) -> f64 {
+        (2.0 * self.exponential()).sqrt() * (TAU * self.unit()).cos()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The share of failures and the median latency of requests that come every 10 ms.
+    fn check(failure_ratio: f64, bursts: Option<u64>, wanted: f64) {
+        let latency = Duration::from_millis(20);
+        let behaviour = Behaviour {
+            failure_ratio,
+            latency,
+            bursts: bursts.map(Duration::from_secs),
+        };
+        let mut script = Script::new(behaviour, Duration::ZERO, 5);
+        let answers: Vec<_> = (0..200_000)
+            .map(|request| script.answer(Duration::from_millis(10) * request))
+            .collect();
+        let failed = answers.iter().filter(|answer| answer.fails).count();
+        let found = failed as f64 / answers.len() as f64;
+        assert!(
+            (found - wanted).abs() <= 0.003 + wanted / 10.0,
+            "{behaviour:?}: {found}"
+        );
+        let slower = answers.iter().filter(|answer| answer.after > latency);
+        let slower = slower.count() as f64 / answers.len() as f64;
+        assert!((slower - 0.5).abs() < 0.01, "{slower}");
+    }
+
+    #[test]
+    fn requests_fail_and_take_as_long_as_scripted() {
+        check(0.0, None, 0.0);
+        check(0.02, None, 0.02);
+        check(1.0, None, 1.0);
+        check(0.0, Some(19), 0.05);
+    }
+}

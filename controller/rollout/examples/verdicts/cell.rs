@@ -1,0 +1,254 @@
+//! The cells of the table: what two versions do, and what becomes of many rollouts of it.
+
+use crate::watched::{Flight, Stream, Watched};
+use rollout::sim::{Bursts, Climate, Conditions, Drift, Rival, Rule, Traffic, Weather};
+use std::{
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
+use traffic::Weight;
+
+/// How long a canary is watched that is like the stable: fifteen windows of the rivals.
+const LONG: Duration = Duration::from_secs(900);
+/// And a bad one: what a rival does not find in five windows, it hardly ever finds.
+const SHORT: Duration = Duration::from_secs(340);
+/// How long the stable is alone before.
+pub(crate) const HISTORY: Duration = Duration::from_secs(120);
+
+/// What is asked of a cell's canary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// It is as good as the stable: each rollback is a false one.
+    Alike,
+    /// It is worse: how long, and how many failed requests, until it is gone?
+    Bad,
+}
+
+/// Two versions, and how many requests they get.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cell {
+    pub(crate) kind: Kind,
+    rps: f64,
+    /// The canary's share in percent.
+    weight: u8,
+    stable: f64,
+    canary: f64,
+    /// How many times as long as the stable the canary takes.
+    slower: u32,
+    climate: Sky,
+}
+
+/// The climates of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sky {
+    Fair,
+    /// Each of four endpoints a side fails everything for a second, every half hour.
+    Bursts,
+    /// The same, with one endpoint for the canary: its bursts hit all of it.
+    OneEndpoint,
+    /// The same, every ten minutes.
+    Often,
+    /// A day in a quarter of an hour.
+    Drift,
+}
+
+const fn alike(rps: f64, ratio: f64, climate: Sky) -> Cell {
+    Cell {
+        kind: Kind::Alike,
+        rps,
+        weight: 10,
+        stable: ratio,
+        canary: ratio,
+        slower: 1,
+        climate,
+    }
+}
+
+const fn bad(rps: f64, weight: u8, canary: f64, slower: u32) -> Cell {
+    Cell {
+        kind: Kind::Bad,
+        rps,
+        weight,
+        stable: 0.001,
+        canary,
+        slower,
+        climate: Sky::Fair,
+    }
+}
+
+/// Every cell.
+pub(crate) const CELLS: [Cell; 34] = [
+    alike(10.0, 0.001, Sky::Fair),
+    alike(10.0, 0.01, Sky::Fair),
+    alike(10.0, 0.05, Sky::Fair),
+    alike(100.0, 0.001, Sky::Fair),
+    alike(100.0, 0.01, Sky::Fair),
+    alike(100.0, 0.05, Sky::Fair),
+    alike(100.0, 0.001, Sky::Bursts),
+    alike(100.0, 0.01, Sky::Bursts),
+    alike(100.0, 0.05, Sky::Bursts),
+    alike(100.0, 0.001, Sky::OneEndpoint),
+    alike(100.0, 0.01, Sky::OneEndpoint),
+    alike(100.0, 0.001, Sky::Often),
+    alike(100.0, 0.01, Sky::Often),
+    alike(100.0, 0.001, Sky::Drift),
+    alike(100.0, 0.01, Sky::Drift),
+    alike(100.0, 0.05, Sky::Drift),
+    bad(10.0, 10, 1.0, 1),
+    bad(10.0, 10, 0.1, 1),
+    bad(100.0, 5, 1.0, 1),
+    bad(100.0, 5, 0.5, 1),
+    bad(100.0, 5, 0.1, 1),
+    bad(100.0, 5, 0.02, 1),
+    bad(100.0, 5, 0.001, 2),
+    bad(100.0, 10, 1.0, 1),
+    bad(100.0, 10, 0.5, 1),
+    bad(100.0, 10, 0.1, 1),
+    bad(100.0, 10, 0.02, 1),
+    bad(100.0, 10, 0.001, 2),
+    bad(1_000.0, 5, 1.0, 1),
+    bad(1_000.0, 10, 1.0, 1),
+    bad(1_000.0, 10, 0.5, 1),
+    bad(1_000.0, 10, 0.1, 1),
+    bad(1_000.0, 10, 0.02, 1),
+    bad(1_000.0, 10, 0.001, 2),
+];
+
+/// What became of one rollout, by each judge: seconds until the rollback, if there was one, and failed requests by then.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run {
+    pub(crate) sluice: Option<(f64, u64)>,
+    pub(crate) argo: Option<(f64, u64)>,
+    pub(crate) flagger: Option<(f64, u64)>,
+}
+
+impl Cell {
+    pub(crate) fn name(&self) -> String {
+        let mut name = format!(
+            "{} rps, {} %, stable {} %",
+            self.rps,
+            self.weight,
+            percent(self.stable)
+        );
+        if self.canary != self.stable {
+            name += &format!(", canary {} %", percent(self.canary));
+        }
+        if self.slower > 1 {
+            name += &format!(", canary {} x latency", self.slower);
+        }
+        name += match self.climate {
+            Sky::Fair => "",
+            Sky::Bursts => ", bursts",
+            Sky::OneEndpoint => ", bursts, one canary endpoint",
+            Sky::Often => ", bursts every 10 min, one canary endpoint",
+            Sky::Drift => ", drift",
+        };
+        name
+    }
+
+    /// Flies `runs` rollouts, on as many threads as there are processors.
+    pub(crate) fn run(&self, runs: u64) -> Vec<Run> {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let next = AtomicU64::new(0);
+        let work = || {
+            let seeds = std::iter::repeat_with(|| next.fetch_add(1, Relaxed));
+            let seeds = seeds.take_while(|seed| *seed < runs);
+            seeds.map(|seed| self.run_one(seed)).collect::<Vec<_>>()
+        };
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+            let runs = threads.into_iter().filter_map(|thread| thread.join().ok());
+            runs.flatten().collect()
+        })
+    }
+
+    fn run_one(&self, seed: u64) -> Run {
+        match self.kind {
+            Kind::Alike => self.watch(Stream::new(self, seed), LONG),
+            Kind::Bad => self.watch(Flight::new(self, seed), SHORT),
+        }
+    }
+
+    /// Shows a canary to all three judges. Nothing comes of their verdicts, so that all of them see the same requests;
+    /// what is under way at a rollback comes on top, for all of them alike.
+    fn watch(&self, mut canary: impl Watched, limit: Duration) -> Run {
+        let mut rivals = [Rule::ARGO, Rule::FLAGGER].map(Rival::new);
+        let mut found = [None; 3];
+        loop {
+            let seen = canary.turn();
+            for rival in &mut rivals {
+                rival.take(seen.elapsed, seen.requests, seen.failures);
+            }
+            let [argo, flagger] = &rivals;
+            let due = [
+                seen.convicted.then_some(seen.elapsed),
+                argo.rolled_back(),
+                flagger.rolled_back(),
+            ];
+            for (found, due) in found.iter_mut().zip(due) {
+                if due.is_some_and(|due| seen.elapsed >= due) {
+                    found.get_or_insert((seen.elapsed.as_secs_f64(), seen.failures));
+                }
+            }
+            if seen.elapsed >= limit || found.iter().all(Option::is_some) {
+                let [sluice, argo, flagger] = found;
+                return Run {
+                    sluice,
+                    argo,
+                    flagger,
+                };
+            }
+        }
+    }
+
+    pub(crate) fn weather(&self, seed: u64) -> Weather {
+        let fair = Conditions {
+            rps: self.rps,
+            stable: self.stable,
+            canary: self.canary,
+        };
+        Weather::new(self.climate.of(), fair, !seed)
+    }
+
+    pub(crate) fn share(&self) -> Weight {
+        Weight::from_percent(self.weight).unwrap_or_default()
+    }
+
+    pub(crate) fn traffic(&self, seed: u64) -> Traffic {
+        let mut traffic = Traffic::new(self.rps, Weight::ZERO, seed);
+        traffic.canary.latency *= self.slower;
+        traffic
+    }
+}
+
+impl Sky {
+    fn of(self) -> Climate {
+        let bursts = |endpoints, minutes: u64| Climate {
+            bursts: Some(Bursts {
+                endpoints,
+                apart: Duration::from_secs(60 * minutes),
+                lasts: Duration::from_secs(1),
+            }),
+            drift: None,
+        };
+        match self {
+            Self::Fair => Climate::default(),
+            Self::Bursts => bursts([4, 4], 30),
+            Self::OneEndpoint => bursts([4, 1], 30),
+            Self::Often => bursts([4, 1], 10),
+            Self::Drift => Climate {
+                bursts: None,
+                drift: Some(Drift {
+                    period: LONG,
+                    rate: 0.6,
+                    failures: 0.8,
+                }),
+            },
+        }
+    }
+}
+
+/// Without the noise of binary fractions.
+fn percent(ratio: f64) -> f64 {
+    (ratio * 1e6).round() / 1e4
+}

@@ -1,0 +1,153 @@
+//! Canaries under virtual time, as the judges see them.
+
+use crate::cell::{Cell, HISTORY};
+use rollout::{
+    Plan, Revision, Step, Steps,
+    analysis::{Config, Judge, Judgement, Parameters},
+    sim::{Conditions, Pilot, Random, Weather},
+};
+use std::time::Duration;
+use traffic::{Generation, RolloutId, RouteTable, Routes, Snapshot};
+
+/// A canary, from its begin on.
+pub(crate) trait Watched {
+    /// Lets some time pass, and tells what is seen then.
+    fn turn(&mut self) -> Seen;
+}
+
+/// What there is to see of a canary since its begin.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    pub(crate) elapsed: Duration,
+    pub(crate) requests: u64,
+    pub(crate) failures: u64,
+    /// Whether the guard has convicted it.
+    pub(crate) convicted: bool,
+}
+
+/// A whole rollout: machine, guard and proxy, every request drawn with its latency, ten looks a second.
+pub(crate) struct Flight {
+    pilot: Pilot,
+    weather: Weather,
+}
+
+impl Flight {
+    /// Ships the cell's canary after the stable was alone for a while.
+    pub(crate) fn new(cell: &Cell, seed: u64) -> Self {
+        let mut weather = cell.weather(seed);
+        let mut pilot = Pilot::new(plan(cell), Config::default(), cell.traffic(seed));
+        while pilot.flight().took < HISTORY {
+            weather.change(pilot.traffic());
+            pilot.turn();
+        }
+        pilot.ship(Revision::new("v2"));
+        Self { pilot, weather }
+    }
+}
+
+impl Watched for Flight {
+    fn turn(&mut self) -> Seen {
+        self.weather.change(self.pilot.traffic());
+        self.pilot.turn();
+        let flight = self.pilot.flight();
+        Seen {
+            elapsed: flight.took,
+            requests: flight.canary_requests,
+            failures: flight.canary_failures,
+            convicted: matches!(self.pilot.judge().judgement(), Judgement::RollBack { .. }),
+        }
+    }
+}
+
+/// The canary's share, until somebody decides. The guard only watches.
+#[allow(clippy::expect_used, reason = "two steps, written here, are a plan")]
+fn plan(cell: &Cell) -> Plan {
+    let steps = vec![Step::SetWeight(cell.share()), Step::Pause(None)];
+    Plan {
+        rollout: RolloutId::new("default", "shop"),
+        revision: Revision::new("v1"),
+        steps: Steps::new(steps, "steps").expect("a weight and a pause"),
+        paused: false,
+        guard: false,
+    }
+}
+
+/// Counts alone: how many requests and failures, drawn for half a second at a time, so that there can be tens of
+/// thousands of rollouts. Latency is not judged, and all of alpha is the error test's.
+pub(crate) struct Stream {
+    judge: Judge,
+    snapshot: Snapshot,
+    generation: Generation,
+    weather: Weather,
+    random: Random,
+    share: f64,
+    /// When the canary began.
+    begun: Duration,
+}
+
+/// The time between two looks.
+const LOOK: Duration = Duration::from_millis(500);
+
+impl Stream {
+    /// The cell's canary at its begin, after the stable was alone for a while.
+    #[allow(clippy::expect_used, reason = "the defaults are in their ranges")]
+    pub(crate) fn new(cell: &Cell, seed: u64) -> Self {
+        let parameters = Parameters {
+            latency: None,
+            ..Parameters::default()
+        };
+        let mut stream = Self {
+            judge: Judge::new(Config::new(parameters).expect("the defaults without latency")),
+            snapshot: Snapshot::default(),
+            generation: Routes::default().publish(RouteTable::default()),
+            weather: cell.weather(seed),
+            random: Random::new(seed),
+            share: 0.0,
+            begun: HISTORY,
+        };
+        while stream.snapshot.at < HISTORY {
+            stream.look();
+        }
+        stream.judge.begin(stream.now(), 1);
+        stream.share = cell.share().fraction();
+        stream
+    }
+
+    fn now(&self) -> jiff::Timestamp {
+        let passed = jiff::SignedDuration::try_from(self.snapshot.at).unwrap_or_default();
+        jiff::Timestamp::UNIX_EPOCH + passed
+    }
+
+    fn look(&mut self) {
+        let Conditions {
+            rps,
+            stable,
+            canary,
+        } = self.weather.at(self.snapshot.at);
+        let (random, seconds) = (&mut self.random, LOOK.as_secs_f64());
+        let sides = [
+            (&mut self.snapshot.canary, self.share, canary),
+            (&mut self.snapshot.stable, 1.0 - self.share, stable),
+        ];
+        for (counts, share, ratio) in sides {
+            let requests = random.poisson(rps * share * seconds);
+            counts.dispatched += requests;
+            counts.failed += random.binomial(requests, ratio);
+        }
+        self.snapshot.at += LOOK;
+        self.snapshot.generation = Some(self.generation);
+        self.judge.observe(&self.snapshot, None, self.now());
+    }
+}
+
+impl Watched for Stream {
+    fn turn(&mut self) -> Seen {
+        self.look();
+        Seen {
+            elapsed: self.snapshot.at.saturating_sub(self.begun),
+            requests: self.snapshot.canary.dispatched,
+            failures: self.snapshot.canary.failed,
+            convicted: matches!(self.judge.judgement(), Judgement::RollBack { .. }),
+        }
+    }
+}
