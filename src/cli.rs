@@ -1,6 +1,6 @@
 //! The command line: every verb, its options and its help.
 //!
-//! `run`, `lint` and `demo` start something in this process. All others ([`ClientCommand`]) talk to the admin API of a
+//! `run`, `lint`, `demo` and `simulate` start something in this process. All others ([`ClientCommand`]) talk to the admin API of a
 //! process that already runs, and are executed by [`client::execute`].
 
 pub(crate) mod client;
@@ -15,7 +15,7 @@ use jiff::SignedDuration;
 
 pub(crate) use target::Target;
 
-use crate::demo::DemoArgs;
+use crate::{demo::DemoArgs, simulate::SimulateArgs};
 
 /// Shifts traffic to a new version step by step, and takes it away again when that version is bad.
 #[derive(Debug, Parser)]
@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Lint(LintArgs),
     /// Show a promotion and a rollback on this machine; needs no files
     Demo(DemoArgs),
+    /// Try a rollout's plan and guard out on simulated traffic: how long, how often wrong, at what cost
+    Simulate(SimulateArgs),
     /// What talks to a running process, or needs none.
     #[command(flatten)]
     Client(ClientCommand),

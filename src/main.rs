@@ -7,6 +7,7 @@ mod demo;
 mod lint;
 mod metrics;
 mod run;
+mod simulate;
 mod view;
 
 use clap::Parser as _;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
             lint::lint(&args.files, &mut io::stdout().lock()).unwrap_or(ExitCode::FAILURE)
         }
         Command::Demo(args) => demo::run(&args),
+        Command::Simulate(args) => simulate::run(&args, &mut io::stdout().lock()),
         Command::Client(command) => cli::client::execute(command, &mut io::stdout().lock()),
     }
 }

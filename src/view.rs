@@ -19,7 +19,7 @@ pub(crate) use self::format::{count, percent, seconds};
 pub(crate) use self::live::{Live, text};
 pub(crate) use self::palette::Palette;
 pub(crate) use self::screen::{Key, Screen};
-pub(crate) use self::table::list;
+pub(crate) use self::table::{aligned, list};
 
 use crate::api::RolloutView;
 

@@ -5,6 +5,7 @@ mod conflicts;
 mod edge;
 mod filter;
 mod guard;
+mod pace;
 mod rollout;
 mod route;
 mod service;

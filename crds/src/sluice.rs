@@ -22,6 +22,7 @@ use crate::lenient;
 mod condition;
 mod evidence;
 mod guard;
+mod pace;
 mod rule;
 mod sticky;
 mod switch;
@@ -29,6 +30,7 @@ mod switch;
 pub use condition::{Condition, MatchType};
 pub use evidence::{Evidence, OnInconclusive};
 pub use guard::{Guard, GuardOptions, LatencyOptions};
+pub use pace::{Pace, PaceOptions};
 pub use rule::{Rule, RuleMatch, Side};
 pub use sticky::{ClientAddress, NotOneKey, StickyCookie, StickyKey, StickyKind};
 pub use switch::Switch;
@@ -56,6 +58,10 @@ pub struct ProxyOptions {
     #[serde(default, deserialize_with = "lenient::or_default")]
     #[schemars(extend("default" = "on"))]
     pub guard: Guard,
+    /// `evidence` lets each timed pause end as soon as the requests show that the next weight does little harm; none
+    /// lasts longer than it is written. Absent lets pauses last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pace: Option<Pace>,
     /// What is done for the user when the canary failed an idempotent request: `stable` repeats it
     /// there, and the canary's failure counts all the same. Absent does nothing.
     #[serde(skip_serializing_if = "Option::is_none")]

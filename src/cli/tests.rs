@@ -56,6 +56,17 @@ fn wrong_usage_is_refused() {
     );
     check("sluice demo --rps 0", ErrorKind::ValueValidation);
     check("sluice demo --scenario none", ErrorKind::InvalidValue);
+    check("sluice simulate", ErrorKind::MissingRequiredArgument);
+    for wrong in ["--traffic rps=0", "--errors 200%", "--slower 1", "--runs 0"] {
+        check(
+            &format!("sluice simulate a.yaml {wrong}"),
+            ErrorKind::ValueValidation,
+        );
+    }
+    check(
+        "sluice simulate a.yaml --traffic rps=1 --record a.csv",
+        ErrorKind::ArgumentConflict,
+    );
     check("sluice start", ErrorKind::InvalidSubcommand);
 }
 

@@ -114,14 +114,17 @@ fn missing_files(documents: &[Document], folder: &Path, strictness: Strictness) 
     findings
 }
 
+/// Whether it stands in the way.
+pub(crate) fn is_error(finding: &Finding) -> bool {
+    finding.severity == Severity::Error
+}
+
 fn is_proxy(document: &Document) -> bool {
     matches!(document.kind, document::Kind::Proxy(_))
 }
 
 pub(crate) fn has_errors(findings: &[Finding]) -> bool {
-    findings
-        .iter()
-        .any(|finding| finding.severity == Severity::Error)
+    findings.iter().any(is_error)
 }
 
 /// What `files` ask for, and the folder of their Proxy document. What does not stand in the way is logged.
@@ -131,10 +134,7 @@ pub(crate) fn has_errors(findings: &[Finding]) -> bool {
 pub(crate) fn load(files: &mut Files) -> Result<(Spec, PathBuf), Problems> {
     let checked = check(files, Strictness::Run);
     let Some(spec) = checked.spec else {
-        let errors = checked
-            .findings
-            .iter()
-            .filter(|finding| finding.severity == Severity::Error);
+        let errors = checked.findings.iter().filter(|f| is_error(f));
         return Err(Problems(
             checked
                 .unreadable

@@ -39,7 +39,7 @@ fn row(view: &RolloutView) -> [String; 7] {
 }
 
 /// Columns as wide as their widest cell, two spaces apart.
-fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
+pub(crate) fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
     let mut widths = [0; N];
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {

@@ -1,4 +1,4 @@
-//! Traffic under virtual time, for tests: the counters that a proxy would show if two versions behaved so.
+//! Traffic under virtual time: the counters that a proxy would show if two versions behaved so.
 //!
 //! Every request is drawn: when it comes, which version gets it, how long it takes and whether it fails. The same seed
 //! draws the same requests.

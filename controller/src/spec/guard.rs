@@ -152,7 +152,7 @@ mod tests {
             ]}));
             let config = guard(&Guard::default(), &mut Vec::new()).unwrap();
             let mut faults = Vec::new();
-            let steps = super::super::steps::steps(&canary.unwrap(), &config, &mut faults);
+            let steps = super::super::steps::steps(&canary.unwrap(), None, &config, &mut faults);
             assert_eq!(faults, []);
             format!("{:?}", steps.unwrap().get(1))
         };

@@ -78,7 +78,7 @@ impl RolloutSpec {
                 rollout.metadata.name.as_deref().unwrap_or_default(),
             ),
             revision: revision(rollout),
-            steps: steps(canary, &guard, faults)?,
+            steps: steps(canary, options.pace.as_ref(), &guard, faults)?,
             paused: rollout.spec.paused.unwrap_or_default(),
             guard: !matches!(options.guard, Switch::Off),
         };

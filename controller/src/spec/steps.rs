@@ -1,9 +1,9 @@
 //! The steps of a canary as the machine takes them.
 
-use super::{Fault, conditions, path};
+use super::{Fault, conditions, pace::paced, path};
 use crds::{
     Canary, FieldPath,
-    sluice::{self, Evidence},
+    sluice::{self, Evidence, Pace},
     step::{SetHeaderRoute, StepAction},
 };
 use rollout::{
@@ -17,8 +17,13 @@ use xxhash_rust::xxh3::xxh3_64;
 /// How long an evidence step waits when the document does not say.
 const EVIDENCE_MAX_DURATION: Duration = Duration::from_secs(15 * 60);
 
-/// The steps of `canary`; nothing, and why in `faults`, when one of them cannot be taken.
-pub(super) fn steps(canary: &Canary, guard: &Config, faults: &mut Vec<Fault>) -> Option<Steps> {
+/// The steps of `canary`, paced as `pace` says; nothing, and why in `faults`, when one of them cannot be taken.
+pub(super) fn steps(
+    canary: &Canary,
+    pace: Option<&Pace>,
+    guard: &Config,
+    faults: &mut Vec<Fault>,
+) -> Option<Steps> {
     let mut steps = Vec::new();
     for (i, written) in canary.steps.iter().enumerate() {
         let at = path("spec.strategy.canary.steps").index(i);
@@ -27,14 +32,13 @@ pub(super) fn steps(canary: &Canary, guard: &Config, faults: &mut Vec<Fault>) ->
             Err(error) => faults.push((at, error.to_string())),
         }
     }
-    let hash = format!(
-        "{:016x}",
-        xxh3_64(&serde_json::to_vec(&canary.steps).unwrap_or_default())
-    );
     if steps.len() < canary.steps.len() {
         return None;
     }
-    Steps::new(steps, hash)
+    if let Some(pace) = pace {
+        steps = paced(steps, pace, guard);
+    }
+    Steps::new(steps, hash(canary, pace))
         .map_err(|wrong| {
             let at = |fault: &rollout::plan::Fault| {
                 path("spec.strategy.canary.steps")
@@ -50,6 +54,15 @@ pub(super) fn steps(canary: &Canary, guard: &Config, faults: &mut Vec<Fault>) ->
             faults.extend(wrong.into_iter().map(told));
         })
         .ok()
+}
+
+/// What changes when the plan does: another pace is another plan.
+fn hash(canary: &Canary, pace: Option<&Pace>) -> String {
+    let mut written = serde_json::to_vec(&canary.steps).unwrap_or_default();
+    if let Some(pace) = pace {
+        written.extend(serde_json::to_vec(pace).unwrap_or_default());
+    }
+    format!("{:016x}", xxh3_64(&written))
 }
 
 fn step(
@@ -162,15 +175,20 @@ fn evidence(
             read.value?
         }
     };
+    Some(evidence_step(&written, guard))
+}
+
+/// The step that `written` describes, with `guard`'s parameters where it says nothing.
+pub(super) fn evidence_step(written: &Evidence, guard: &Config) -> EvidenceStep {
     let Evidence {
         harm_budget,
         confidence,
         min_duration,
         max_duration,
         on_inconclusive,
-    } = written;
+    } = *written;
     let defaults = guard.parameters();
-    Some(EvidenceStep {
+    EvidenceStep {
         harm_budget: harm_budget.unwrap_or(defaults.harm_budget),
         beta: confidence.unwrap_or(defaults.beta),
         min_duration: min_duration.map(Duration::from).unwrap_or_default(),
@@ -180,5 +198,5 @@ fn evidence(
             sluice::OnInconclusive::Promote => OnInconclusive::Promote,
             sluice::OnInconclusive::Abort => OnInconclusive::Abort,
         },
-    })
+    }
 }

@@ -37,6 +37,37 @@ fn the_guard_is_off_on_or_a_mapping() {
 }
 
 #[test]
+fn the_pace_is_a_word_or_a_mapping() {
+    let evidence = Some(Pace::default());
+    let stricter = Pace(PaceOptions {
+        on_inconclusive: Some(OnInconclusive::Hold),
+        ..PaceOptions::default()
+    });
+    let cases = [
+        (json!({}), Ok(None)),
+        (json!({"pace": "evidence"}), Ok(evidence.clone())),
+        (json!({"pace": {}}), Ok(evidence)),
+        (
+            json!({"pace": {"onInconclusive": "hold"}}),
+            Ok(Some(stricter)),
+        ),
+        (
+            json!({"pace": "on"}),
+            Err(r#"pace: found "on", allowed evidence or a mapping"#),
+        ),
+    ];
+    for (value, expected) in cases {
+        let Read { value, faults, .. } = read::<ProxyOptions>(&value);
+        let fault = faults.first().map(|f| format!("{}: {}", f.path, f.message));
+        let found = value.map(|options| options.pace);
+        assert_eq!(
+            found.ok_or_else(|| fault.unwrap_or_default()),
+            expected.map_err(str::to_owned)
+        );
+    }
+}
+
+#[test]
 fn faults_and_unknown_fields_are_found_behind_a_switch() {
     let value = json!({
         "guard": {"alhpa": 0.02, "beta": "x", "latency": {"increase": 0.4, "quantile": [0.5]}},

@@ -2,6 +2,9 @@
 //!
 //! Nothing waits for time to pass: the play is over when nothing has moved for a number of turns of the runtime. Loopback
 //! delivers within the call that sends, so that such a number is small.
+//!
+//! The worker and the endpoints stay for all plays of a thread, as to begin them takes longer than a play. Each play has a client
+//! of its own, and ends when no connection is left of it.
 
 use super::reader::{self, Message};
 use crate::{
@@ -21,14 +24,14 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    runtime::{Builder, LocalOptions},
+    runtime::{Builder, LocalOptions, LocalRuntime},
     task::{spawn_local, yield_now},
 };
 use traffic::{
     Backend, BackendId, BackendPolicy, Role, RolloutId, Route, RouteTable, Routes, Stats, Target,
     matches::{HostMatch, PathMatch, RequestMatch},
     policy::Retry,
-    stats::Totals,
+    stats::{Series, Totals},
 };
 
 /// Turns without a byte after which nothing more comes.
@@ -52,20 +55,25 @@ pub(super) struct Played {
     pub(super) client: Vec<u8>,
     /// The whole requests that endpoints got, in their order, and at which: the one for paths below `/a`, or the other.
     pub(super) seen: Vec<(bool, Message)>,
-    /// What was counted.
+    /// What was counted in this play and those before it on the same thread.
     pub(super) totals: Totals,
 }
 
 /// What an endpoint says to a request.
 type Says = Rc<dyn Fn(&Message) -> Answer>;
 
-/// What the actors share.
+/// What the actors of a play share.
+#[derive(Default)]
 struct Stage {
-    says: Says,
+    says: RefCell<Option<Says>>,
     seen: RefCell<Vec<(bool, Message)>>,
+    /// What an endpoint was sent that is no HTTP.
+    fault: RefCell<Option<String>>,
     moved: Cell<u64>,
     client: RefCell<Vec<u8>>,
     has_ended: Cell<bool>,
+    /// Connections that endpoints have open.
+    attended: Cell<usize>,
 }
 
 impl Stage {
@@ -101,22 +109,19 @@ pub(super) fn play<'a>(
     expected: usize,
     says: Says,
 ) -> Played {
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .build_local(LocalOptions::default())
-        .expect("a runtime");
-    let stage = Rc::new(Stage {
-        says,
-        seen: RefCell::default(),
-        moved: Cell::new(0),
-        client: RefCell::default(),
-        has_ended: Cell::new(false),
-    });
-    let stats = Stats::new(1);
-    let series = stats.series(&RolloutId::new("d", "s"), Role::Stable);
-    runtime.block_on(act(&stage, pieces, expected, &stats));
-    drop(runtime);
-    let totals = series.totals();
+    thread_local! {
+        // Never dropped: what a runtime's end needs may have ended before it when a thread ends.
+        static THEATER: &'static Theater = Box::leak(Box::new(Theater::new()));
+    }
+    let theater = THEATER.with(|it| *it);
+    let stage = &theater.stage;
+    stage.says.replace(Some(says));
+    stage.has_ended.set(false);
+    theater.runtime.block_on(theater.act(pieces, expected));
+    if let Some(fault) = stage.fault.take() {
+        panic!("an endpoint got no HTTP: {fault}");
+    }
+    let totals = theater.series.totals();
     assert_eq!(totals.in_flight, 0, "a request has not ended");
     Played {
         client: stage.client.take(),
@@ -125,81 +130,127 @@ pub(super) fn play<'a>(
     }
 }
 
-async fn act<'a>(
-    stage: &Rc<Stage>,
-    pieces: impl IntoIterator<Item = &'a [u8]>,
-    expected: usize,
-    stats: &Stats,
-) {
-    let routes = Routes::default();
-    let mut table = Vec::new();
-    for (path, is_first) in [("/a", true), ("/", false)] {
-        let address = endpoint(Rc::clone(stage), is_first).await;
-        table.push(route(path, address, stats));
-    }
-    routes.publish(RouteTable::new(table, Vec::new()).expect("routes without splits"));
-    let listener = listen().await;
-    let address = listener.local_addr().expect("an address");
-    let config = Config::new(vec![address], NonZeroUsize::MIN);
-    let shared = Arc::new(Shared::new(&config).expect("no certificates are needed"));
-    let counters = Arc::new(Counters::new(1));
-    let place = Place {
-        index: 0,
-        clock: Clock::start(),
-        counters,
-        shared,
-        log: None,
-        tracer: None,
-    };
-    let worker = Worker::new(place, &config, &routes);
-    let worker = Rc::new(worker);
-    let gate = Rc::new(Gate::new(&config, 0).expect("the listener"));
+/// What stays from play to play.
+struct Theater {
+    runtime: LocalRuntime,
+    stage: Rc<Stage>,
+    worker: Rc<Worker>,
+    gate: Rc<Gate>,
+    listener: TcpListener,
+    endpoints: [SocketAddr; 2],
+    series: Arc<Series>,
+}
 
-    let client = TcpStream::connect(address).await.expect("a connection");
-    let (accepted, peer) = listener.accept().await.expect("the same");
-    let session = spawn_local(serve(Rc::clone(&worker), gate, accepted, peer));
-    let (mut reading, mut writing) = client.into_split();
-    let actor = Rc::clone(stage);
-    let reads = spawn_local(async move {
-        let mut bytes = [0; 4096];
-        while let Ok(read) = reading.read(&mut bytes).await
-            && read > 0
-        {
+impl Theater {
+    fn new() -> Self {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build_local(LocalOptions::default())
+            .expect("a runtime");
+        let stage = Rc::new(Stage::default());
+        let stats = Stats::new(1);
+        let (endpoints, listener) = runtime.block_on(async {
+            let first = endpoint(Rc::clone(&stage), true).await;
+            let second = endpoint(Rc::clone(&stage), false).await;
+            ([first, second], listen().await)
+        });
+        let table = vec![
+            route("/a", endpoints[0], &stats),
+            route("/", endpoints[1], &stats),
+        ];
+        let routes = Routes::default();
+        routes.publish(RouteTable::new(table, Vec::new()).expect("routes without splits"));
+        let address = listener.local_addr().expect("an address");
+        let config = Config::new(vec![address], NonZeroUsize::MIN);
+        let place = Place {
+            index: 0,
+            clock: Clock::start(),
+            counters: Arc::new(Counters::new(1)),
+            shared: Arc::new(Shared::new(&config).expect("no certificates are needed")),
+            log: None,
+            tracer: None,
+        };
+        Self {
+            worker: Rc::new(Worker::new(place, &config, &routes)),
+            gate: Rc::new(Gate::new(&config, 0).expect("the listener")),
+            series: stats.series(&RolloutId::new("d", "s"), Role::Stable),
+            runtime,
+            stage,
+            listener,
+            endpoints,
+        }
+    }
+
+    async fn act<'a>(&self, pieces: impl IntoIterator<Item = &'a [u8]>, expected: usize) {
+        let stage = &self.stage;
+        let address = self.listener.local_addr().expect("an address");
+        let client = TcpStream::connect(address).await.expect("a connection");
+        let (accepted, peer) = self.listener.accept().await.expect("the same");
+        let (worker, gate) = (Rc::clone(&self.worker), Rc::clone(&self.gate));
+        let session = spawn_local(serve(worker, gate, accepted, peer));
+        let (mut reading, mut writing) = client.into_split();
+        let actor = Rc::clone(stage);
+        let reads = spawn_local(async move {
+            let mut bytes = [0; 4096];
+            while let Ok(read) = reading.read(&mut bytes).await
+                && read > 0
+            {
+                actor.moved();
+                actor.client.borrow_mut().extend_from_slice(&bytes[..read]);
+            }
+            actor.has_ended.set(true);
             actor.moved();
-            actor.client.borrow_mut().extend_from_slice(&bytes[..read]);
+        });
+        for piece in pieces {
+            if writing.write_all(piece).await.is_err() {
+                break;
+            }
+            stage.moved();
+            yield_now().await;
         }
-        actor.has_ended.set(true);
-        actor.moved();
-        reading
-    });
-    for piece in pieces {
-        if writing.write_all(piece).await.is_err() {
-            break;
-        }
-        stage.moved();
-        yield_now().await;
+        let is_owed = || {
+            let seen = stage.seen.borrow().len();
+            !stage.has_ended.get() && (seen < expected || stage.answers() < seen.min(expected))
+        };
+        stage.settle(is_owed).await;
+        let _ = writing.shutdown().await;
+        until("the client's connection", || {
+            session.is_finished() && reads.is_finished()
+        })
+        .await;
+        session.await.expect("the session does not panic");
+        reads.await.expect("the client does not panic");
+        self.clear().await;
     }
-    let is_owed = || {
-        let seen = stage.seen.borrow().len();
-        !stage.has_ended.get() && (seen < expected || stage.answers() < seen.min(expected))
-    };
-    stage.settle(is_owed).await;
-    let _ = writing.shutdown().await;
+
+    /// Waits until nothing is left of a play that the next one could meet.
+    async fn clear(&self) {
+        until("what a client began", || {
+            // What lies idle holds the worker, too.
+            self.worker.pool.clear();
+            Rc::strong_count(&self.worker) == 1
+        })
+        .await;
+        for endpoint in self.endpoints {
+            // Connections are accepted in their order: when this one has been, all have.
+            let mut last = TcpStream::connect(endpoint).await.expect("a connection");
+            let _ = last.shutdown().await;
+            let _ = last.read(&mut [0]).await;
+        }
+        until("an endpoint's connection", || {
+            self.stage.attended.get() == 0
+        })
+        .await;
+    }
+}
+
+/// Waits until `what` is over.
+async fn until(what: &str, is_over: impl Fn() -> bool) {
     let began = Instant::now();
-    while !(session.is_finished() && stage.has_ended.get()) {
+    while !is_over() {
         yield_now().await;
-        assert!(began.elapsed() < PATIENCE, "the client's connection hangs");
+        assert!(began.elapsed() < PATIENCE, "{what} hangs");
     }
-    session.await.expect("the session does not panic");
-    if let Ok(reading) = reads.await
-        && let Ok(client) = reading.reunite(writing)
-    {
-        reset_at_end(&client);
-    }
-    stage.settle(|| false).await;
-    // Connections hold the worker, and the worker them.
-    worker.pool.clear();
-    stage.settle(|| false).await;
 }
 
 /// Keeps a closed connection from holding its port for a minute.
@@ -219,7 +270,7 @@ fn route(path: &str, address: SocketAddr, stats: &Stats) -> Route {
     let policy = BackendPolicy {
         ejection: None,
         retry: Retry {
-            min_per_second: 1000,
+            min_per_second: u32::MAX,
             ..Retry::default()
         },
         ..BackendPolicy::default()
@@ -249,40 +300,43 @@ async fn endpoint(stage: Rc<Stage>, is_first: bool) -> SocketAddr {
     spawn_local(async move {
         while let Ok((stream, _)) = listener.accept().await {
             stage.moved();
-            spawn_local(attend(Rc::clone(&stage), stream, is_first));
+            let stage = Rc::clone(&stage);
+            stage.attended.set(stage.attended.get() + 1);
+            spawn_local(async move {
+                if let Err(fault) = attend(&stage, stream, is_first).await {
+                    stage.fault.replace(Some(fault));
+                }
+                stage.attended.set(stage.attended.get() - 1);
+            });
         }
     });
     address
 }
 
 /// Answers the requests on one connection.
-async fn attend(stage: Rc<Stage>, mut stream: TcpStream, is_first: bool) {
+async fn attend(stage: &Stage, mut stream: TcpStream, is_first: bool) -> Result<(), String> {
     reset_at_end(&stream);
     let mut held = Vec::new();
     loop {
         let mut bytes = [0; 4096];
         match stream.read(&mut bytes).await {
             Ok(read) if read > 0 => held.extend_from_slice(&bytes[..read]),
-            _ => return,
+            _ => return Ok(()),
         }
         stage.moved();
-        loop {
-            let read = reader::request(&held)
-                .unwrap_or_else(|fault| panic!("an endpoint got no HTTP: {fault}"));
-            let Some((request, length)) = read else {
-                break;
-            };
+        while let Some((request, length)) = reader::request(&held)? {
             held.drain(..length);
-            let answer = (stage.says)(&request);
+            let says = stage.says.borrow().clone().expect("a play");
+            let answer = says(&request);
             stage.seen.borrow_mut().push((is_first, request));
             stage.moved();
             if stream.write_all(&answer.bytes).await.is_err() {
-                return;
+                return Ok(());
             }
             if answer.closes {
                 // A reset could take what was written with it.
                 let _ = socket2::SockRef::from(&stream).set_linger(None);
-                return;
+                return Ok(());
             }
         }
     }

@@ -17,9 +17,12 @@ use std::{
     sync::Arc,
 };
 
+/// What tells that an answer is whole.
+const BODY: &str = "that was all";
+
 /// Has connections made by `connect`, each after one exchange, and measures what each costs.
 fn check<T>(what: &str, most_kib: u64, plan: &Plan, connect: impl Fn(SocketAddr) -> T) {
-    let origin = origin::http().run();
+    let origin = origin::http().body(BODY).run();
     let plan = Plan {
         endpoint: Some(origin.address),
         ..plan.clone()
@@ -75,22 +78,35 @@ fn thousands_of_idle_connections_over_tls_cost_little() {
     }
     let authority = Authority::new("authority");
     let pair = authority.sign("shop.example");
-    let config = Arc::new(authority.client(&["http/1.1"], None));
     let file = |path: &std::path::Path| path.to_str().unwrap().to_owned();
     let plan = Plan {
         tls: Some((file(&pair.chain_file), file(&pair.key_file))),
         ..Plan::default()
     };
-    check("HTTP/1.1 over TLS", 64, &plan, |address| {
-        let name = "shop.example".try_into().unwrap();
-        let session = ClientConnection::new(Arc::clone(&config), name).unwrap();
-        let tcp = TcpStream::connect(address).unwrap();
-        let mut stream = StreamOwned::new(session, tcp);
-        stream
-            .write_all(b"GET / HTTP/1.1\r\nhost: shop.example\r\n\r\n")
-            .unwrap();
-        let mut bytes = [0; 1024];
-        assert!(stream.read(&mut bytes).unwrap() > 0);
-        stream
-    });
+    let http1: &[u8] = b"GET / HTTP/1.1\r\nhost: shop.example\r\n\r\n";
+    let http2 = frames::opening("/");
+    for (what, most_kib, alpn, request) in [
+        ("HTTP/1.1 over TLS", 64, "http/1.1", http1),
+        ("HTTP/2 over TLS", 96, "h2", &http2),
+    ] {
+        let config = Arc::new(authority.client(&[alpn], None));
+        check(what, most_kib, &plan, |address| {
+            let name = "shop.example".try_into().unwrap();
+            let session = ClientConnection::new(Arc::clone(&config), name).unwrap();
+            let tcp = TcpStream::connect(address).unwrap();
+            let mut stream = StreamOwned::new(session, tcp);
+            stream.write_all(request).unwrap();
+            let mut answer = Vec::new();
+            let mut bytes = [0; 1024];
+            while !answer
+                .windows(BODY.len())
+                .any(|part| part == BODY.as_bytes())
+            {
+                let read = stream.read(&mut bytes).unwrap();
+                assert!(read > 0, "{what}: the connection ended");
+                answer.extend_from_slice(&bytes[..read]);
+            }
+            stream
+        });
+    }
 }

@@ -1,6 +1,6 @@
 //! Bodies that are sent more than once, that break off, or that come when nobody waits for them any more.
 
-use crate::support::{eventually, origin, wire, world};
+use crate::support::{eventually, frames, origin, wire, world};
 use std::{
     sync::{
         Arc,
@@ -12,7 +12,7 @@ use traffic::{
     Backend, BackendId, BackendPolicy, Role, Route, RouteTable, Split, Target, Weight,
     action::{Actions, Mirror, RouteTimeouts},
     matches::{HostMatch, RequestMatch},
-    policy::{BackendLimits, Ejection, Retry},
+    policy::{BackendLimits, Ejection, Protocol, Retry},
 };
 
 /// One body of each framing, and what an endpoint gets of it.
@@ -138,6 +138,49 @@ fn a_client_that_vanishes_after_the_answer_began_ends_the_exchange() {
     eventually("the endpoint is told", || ended.load(SeqCst) == 1);
     let totals = world.stable();
     assert_eq!((totals.cancelled, totals.failed), (1, 0));
+}
+
+#[test]
+fn a_client_that_vanishes_while_nobody_takes_its_body_ends_the_exchange() {
+    const FAR: Duration = Duration::from_secs(3600);
+    // SETTINGS_INITIAL_WINDOW_SIZE (4) of 0: it takes the head only.
+    let full = frames::origin(
+        &[0, 4, 0, 0, 0, 0],
+        |mut peer| while peer.next().is_some() {},
+    );
+    let connecting = crate::failures::full();
+    for (what, endpoint, protocol, headers) in [
+        ("no connection yet", connecting, Protocol::Http1, ""),
+        (
+            "not told to continue",
+            connecting,
+            Protocol::Http1,
+            "expect: 100-continue\r\n",
+        ),
+        ("no room", full.address, Protocol::Http2, ""),
+    ] {
+        let world = world::start_with(1, |config| {
+            config.timeouts.connect = FAR;
+            config.timeouts.idle = FAR;
+        });
+        let policy = BackendPolicy {
+            protocol,
+            ..BackendPolicy::default()
+        };
+        world.serve_with(&[endpoint], policy);
+        let mut client = world.connect();
+        client.send(format!(
+            "POST / HTTP/1.1\r\nhost: a\r\n{headers}content-length: 10000\r\n\r\n"
+        ));
+        if headers.is_empty() {
+            client.send([b'x'; 1000]);
+        }
+        eventually("it is under way", || world.in_flight() == 1);
+        drop(client);
+        eventually(what, || world.in_flight() == 0);
+        let totals = world.stable();
+        assert_eq!((totals.cancelled, totals.failed), (1, 0), "{what}");
+    }
 }
 
 #[test]

@@ -19,8 +19,8 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// How much of the requests after the present one may wait unread before nothing more is read.
-const PIPELINED: usize = 16 * 1024;
+/// How much of a client's bytes may wait that nobody has asked for, before nothing more is read.
+const AHEAD: usize = 16 * 1024;
 
 /// The two directions of a connection, shared by the requests' bodies and by whoever answers.
 pub(crate) struct Io {
@@ -113,14 +113,12 @@ impl Io {
         }
     }
 
-    /// Ready when the client has gone. What it sends ahead is kept, up to a limit.
+    /// Ready when the client has gone. What it sends ahead is kept, up to a limit: the next of a body that an endpoint does not
+    /// take or that is not asked for yet, or the requests that follow. A socket tells of its end only to who has read it empty:
+    /// that a client has gone which had sent more than that is noticed when the rest is taken, or the request's time is over.
     pub(super) fn poll_gone(&self, context: &mut Context<'_>) -> Poll<()> {
-        if !self.decoder.borrow().is_ended() {
-            // Whoever reads the body will notice.
-            return Poll::Pending;
-        }
         let mut input = self.input.borrow_mut();
-        while input.len() < PIPELINED {
+        while input.len() < AHEAD {
             let read = poll_read(
                 &mut self.stream.borrow_mut(),
                 &mut input,

@@ -85,6 +85,13 @@ pub(crate) fn request(method: &str, path: &str) -> Vec<u8> {
     ])
 }
 
+/// What a client begins a connection with, and a request for `path` without a body.
+#[allow(dead_code, reason = "only the endurance suite needs it")]
+pub(crate) fn opening(path: &str) -> Vec<u8> {
+    let head = frame(HEADERS, END_STREAM | END_HEADERS, 1, &request("GET", path));
+    [PREFACE, &frame(SETTINGS, 0, 0, &[]), &head].concat()
+}
+
 /// One end of a connection.
 pub(crate) struct Peer {
     pub(crate) stream: TcpStream,
