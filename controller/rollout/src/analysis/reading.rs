@@ -75,7 +75,7 @@ impl fmt::Display for Test {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Errors => f.write_str("error ratio"),
-            Self::FailureLimit => f.write_str("failure limit"),
+            Self::FailureLimit => f.write_str("error limit"),
             // Rounded, as 0.55 * 100 is a little more than 55.
             Self::Latency { quantile } => {
                 write!(f, "latency p{}", (quantile * 1e6).round() / 1e4)
@@ -224,6 +224,6 @@ mod tests {
         check(0.999, "latency p99.9");
         check(0.55, "latency p55");
         assert_eq!(Test::Errors.to_string(), "error ratio");
-        assert_eq!(Test::FailureLimit.to_string(), "failure limit");
+        assert_eq!(Test::FailureLimit.to_string(), "error limit");
     }
 }
