@@ -205,7 +205,10 @@ fn ended(view: &RolloutView, revision: &str, shipped: Timestamp) -> Option<Ended
     });
     let held = || {
         let canary = view.canary.as_ref()?;
-        let holds = matches!(view.evidence.as_ref()?.judgement, Judgement::Hold { .. });
+        let holds = matches!(
+            view.evidence.as_ref()?.judgement,
+            Judgement::Hold { .. } | Judgement::Unattributed { .. }
+        );
         let why = match view.phase.as_str() {
             "Paused" => &view.message,
             _ if holds && view.at.duration_since(shipped) >= HOLD => &view.waits_for,

@@ -127,6 +127,29 @@ pub(crate) fn hold() -> RolloutView {
     view
 }
 
+/// While the canary is above its failure limit, and stable not shown to be below it.
+pub(crate) fn unattributed() -> RolloutView {
+    let mut view = progressing();
+    let mut reading = reading(10.0, (157, 31), (2_980, 596), -0.4);
+    reading.judgement = Judgement::Unattributed {
+        canary_requests: 157,
+        canary_failures: 31,
+        stable_requests: 22_800,
+        stable_failures: 4_560,
+        limit: 0.1,
+    };
+    let ceiling = TestReading {
+        test: Test::FailureLimit,
+        ln_e: 7.1,
+        ln_threshold: 5.991,
+        limit: Limit::Absolute(0.1),
+        ..reading.tests[0]
+    };
+    reading.tests.insert(1, ceiling);
+    view.evidence = Some(reading);
+    view
+}
+
 /// The reason of that verdict.
 const WHY: &str = "error ratio: 19 of 64 canary requests failed, 1 of 1190 stable ones; evidence 30946 against a \
                    threshold of 200";

@@ -6,12 +6,14 @@
 //! `1/alpha` for a canary that keeps within the margins is at most alpha. The same engine runs
 //!
 //! - the error test, on failed requests;
+//! - the failure limit ([`ceiling`]), where one is set: on the canary's failed requests alone;
 //! - the latency tests, on requests slower than the stable's usual quantiles;
 //! - the acceptance test ([`acceptance`]), from the other side: the canary is *better* than what the next weight can
 //!   bear.
 //!
-//! Alpha is shared out: half of it to the error test, the other half in equal parts to the latency tests. Without
-//! latency tests the error test has all of it.
+//! Alpha is shared out, so that by the union bound the parts of all tests sum to it: half of it goes to failures, the
+//! other half in equal parts to the latency tests. Without latency tests failures have all of it. Where a failure limit
+//! is set, it and the error test have equal parts of what goes to failures.
 //!
 //! Requests count when they are sent and failures when they end, so that neither fast failures nor slow ones of a fresh
 //! canary distort its ratio; a request that hangs counts as slow as soon as it is overdue. Guesses about the stable
@@ -26,6 +28,7 @@ pub mod acceptance;
 pub mod baseline;
 pub mod block;
 mod blocks;
+mod ceiling;
 pub mod confidence;
 pub mod config;
 pub mod distribution;

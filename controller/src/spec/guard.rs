@@ -19,6 +19,7 @@ pub(super) fn guard(written: &Guard, faults: &mut Vec<Fault>) -> Option<Config> 
             horizon,
             min_canary_failures,
             baseline_unhealthy_above,
+            max_failure_ratio,
             latency,
             warm_up,
             burst_window,
@@ -41,6 +42,7 @@ pub(super) fn guard(written: &Guard, faults: &mut Vec<Fault>) -> Option<Config> 
             &mut parameters.baseline_unhealthy_above,
             baseline_unhealthy_above,
         );
+        parameters.max_failure_ratio = max_failure_ratio;
         set(&mut parameters.warm_up, warm_up.map(Duration::from));
         set(
             &mut parameters.burst_window,

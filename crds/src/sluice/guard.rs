@@ -53,6 +53,12 @@ pub struct GuardOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0001, max = 0.99), extend("default" = 0.05))]
     pub baseline_unhealthy_above: Option<f64>,
+    /// A canary that fails more than this share of its requests is rolled back whatever the margins
+    /// allow, if stable is shown to be well; otherwise the rollout holds. Without it there is no such
+    /// limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0001, max = 0.99))]
+    pub max_failure_ratio: Option<f64>,
     /// The limit of `burstWindow` is off while at least this share of the step's canary requests
     /// failed: such a version never worked.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -62,6 +62,15 @@ fn counts(test: &TestReading) -> Vec<String> {
                 format!("allowed: {}", allowed(margin)),
             ]
         }
+        Limit::Absolute(limit) => {
+            vec![
+                both("failed", "did"),
+                format!(
+                    "allowed: a failure ratio of {}, whatever stable's is; convicts while stable is shown to be well",
+                    percent(limit * 100.0)
+                ),
+            ]
+        }
         Limit::Latency {
             stable: Some(stable),
             canary: Some(canary),
@@ -102,25 +111,41 @@ fn points(share: f64) -> String {
     )
 }
 
-/// That stable itself fails, when it does.
+/// That stable itself fails, or that nobody knows whose failures the canary's are.
 pub(super) fn hold(reading: &Reading, page: &mut Page) {
-    let Judgement::Hold {
-        stable_requests,
-        stable_failures,
-        allowed,
-    } = reading.judgement
-    else {
-        return;
+    let text = match reading.judgement {
+        Judgement::Undecided | Judgement::RollBack { .. } => return,
+        Judgement::Hold {
+            stable_requests,
+            stable_failures,
+            allowed,
+        } => format!(
+            "Stable itself failed {} of {} of the last minute, more than the {} that count as healthy. While that lasts \
+             nothing can be said for the canary, and it gets no more traffic. It is still taken away if it is worse than \
+             stable.",
+            count(stable_failures),
+            counted(stable_requests, "request"),
+            percent(allowed * 100.0),
+        ),
+        Judgement::Unattributed {
+            canary_requests,
+            canary_failures,
+            stable_requests,
+            stable_failures,
+            limit,
+        } => format!(
+            "The canary failed {} of {}, more than the limit of {}. But it is not shown to be worse than stable, nor \
+             stable to stay below the limit: that failed {} of {} of the last minute. While that lasts the canary gets \
+             no more traffic; it is taken away once the failures are shown to be its own.",
+            count(canary_failures),
+            counted(canary_requests, "request"),
+            percent(limit * 100.0),
+            count(stable_failures),
+            counted(stable_requests, "request"),
+        ),
     };
     page.heading("Hold");
-    page.text(&format!(
-        "Stable itself failed {} of {} of the last minute, more than the {} that count as healthy. While that lasts \
-         nothing can be said for the canary, and it gets no more traffic. It is still taken away if it is worse than \
-         stable.",
-        count(stable_failures),
-        counted(stable_requests, "request"),
-        percent(allowed * 100.0),
-    ));
+    page.text(&text);
 }
 
 /// What the evidence step needs before the next weight.

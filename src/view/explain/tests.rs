@@ -25,6 +25,20 @@ Next
 }
 
 #[test]
+fn a_canary_above_its_limit_holds_while_it_may_not_be_its_fault() {
+    let text = explain(&fixtures::unattributed());
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for expected in [
+        "error limit WORSE than allowed: E = 1,200 of 400 (ln E = 7.10 of 5.99)",
+        "allowed: a failure ratio of 10%, whatever stable's is; convicts while stable is shown to be well",
+        "Hold The canary failed 31 of 157 requests, more than the limit of 10%. But it is not shown to be worse than \
+         stable, nor stable to stay below the limit: that failed 4,560 of 22,800 requests of the last minute.",
+    ] {
+        assert!(words.contains(expected), "it reads:\n{text}");
+    }
+}
+
+#[test]
 fn a_canary_under_way_is_explained_with_what_it_needs() {
     check(
         &fixtures::progressing(),

@@ -136,20 +136,30 @@ impl Gauge {
 }
 
 fn hold(reading: &Reading, palette: Palette, width: usize) -> Vec<Line<'static>> {
-    let Judgement::Hold {
-        stable_requests,
-        stable_failures,
-        allowed,
-    } = reading.judgement
-    else {
-        return Vec::new();
+    let text = match reading.judgement {
+        Judgement::Undecided | Judgement::RollBack { .. } => return Vec::new(),
+        Judgement::Hold {
+            stable_requests,
+            stable_failures,
+            allowed,
+        } => format!(
+            "HOLD: stable itself failed {} of {} requests in the last minute, more than {}",
+            count(stable_failures),
+            count(stable_requests),
+            percent(allowed * 100.0),
+        ),
+        Judgement::Unattributed {
+            canary_requests,
+            canary_failures,
+            limit,
+            ..
+        } => format!(
+            "HOLD: the canary failed {} of {} requests, more than {}, and stable is not shown to be well",
+            count(canary_failures),
+            count(canary_requests),
+            percent(limit * 100.0),
+        ),
     };
-    let text = format!(
-        "HOLD: stable itself failed {} of {} requests in the last minute, more than {}",
-        count(stable_failures),
-        count(stable_requests),
-        percent(allowed * 100.0),
-    );
     wrapped(&text, width)
         .into_iter()
         .map(|line| Line::styled(line, palette.canary()))

@@ -2,7 +2,7 @@
 
 use crate::cell::{Cell, HISTORY};
 use rollout::{
-    Plan, Revision, Step, Steps,
+    Plan, Revision, Step, Steps, Terms,
     analysis::{Config, Judge, Judgement, Parameters},
     sim::{Conditions, Pilot, Random, Weather},
 };
@@ -69,6 +69,7 @@ fn plan(cell: &Cell) -> Plan {
         steps: Steps::new(steps, "steps").expect("a weight and a pause"),
         paused: false,
         guard: false,
+        terms: Terms::default(),
     }
 }
 

@@ -37,6 +37,9 @@ pub struct Parameters {
     pub fast_path: f64,
     /// A stable whose failure ratio is shown to be above this is unhealthy: nothing is promoted. From 0.0001 to 0.99.
     pub baseline_unhealthy_above: f64,
+    /// A canary whose failure ratio is shown to be above this is rolled back whatever the margins allow, if the stable is
+    /// shown to be well; otherwise the rollout holds. Nothing for no limit. From 0.0001 to 0.99.
+    pub max_failure_ratio: Option<f64>,
     /// The latency tests, or nothing to leave latency out of the verdict.
     pub latency: Option<LatencyConfig>,
     /// Latency is not judged for this long after the canary's first request, as caches are cold. Up to 1 h.
@@ -77,6 +80,7 @@ impl Default for Parameters {
             burst_window: Duration::from_secs(1),
             fast_path: 0.5,
             baseline_unhealthy_above: 0.05,
+            max_failure_ratio: None,
             latency: Some(LatencyConfig::default()),
             warm_up: Duration::from_secs(5),
             dwell: Duration::from_secs(5),
@@ -140,12 +144,22 @@ impl Config {
         &self.0
     }
 
-    /// The error test's part of alpha: half of it, or all of it without latency tests.
+    /// The error test's part of alpha: half of it, or all of it without latency tests; and half of that when there is a
+    /// failure limit.
     pub fn errors_alpha(&self) -> f64 {
-        match &self.0.latency {
+        let failures = match &self.0.latency {
             Some(_) => self.0.alpha / 2.0,
             None => self.0.alpha,
+        };
+        match self.0.max_failure_ratio {
+            Some(_) => failures / 2.0,
+            None => failures,
         }
+    }
+
+    /// The failure limit's part of alpha, where there is one: as much as the error test has.
+    pub fn limit_alpha(&self) -> f64 {
+        self.errors_alpha()
     }
 
     /// Each latency test's part of alpha. By the union bound, the parts of all tests sum to alpha.
@@ -222,6 +236,14 @@ fn check_shares(p: &Parameters) -> Result<(), OutOfRange> {
         p.baseline_unhealthy_above,
         "from 0.0001 to 0.99",
     )?;
+    if let Some(limit) = p.max_failure_ratio {
+        check(
+            (0.0001..=0.99).contains(&limit),
+            "max_failure_ratio",
+            limit,
+            "from 0.0001 to 0.99",
+        )?;
+    }
     check(
         (1..=1000).contains(&p.min_canary_failures),
         "min_canary_failures",
@@ -301,6 +323,13 @@ mod tests {
             ..Parameters::default()
         });
         assert_eq!(errors_only.unwrap().errors_alpha(), 0.01);
+        let limited = Config::new(Parameters {
+            max_failure_ratio: Some(0.05),
+            ..Parameters::default()
+        })
+        .unwrap();
+        let total = limited.errors_alpha() + limited.limit_alpha() + 3.0 * limited.latency_alpha();
+        assert!((total - 0.01).abs() < 1e-15);
     }
 
     #[test]
@@ -320,6 +349,10 @@ mod tests {
         check(r#"{"burst_window": "1h"}"#, "burst_window is 1h");
         check(r#"{"fast_path": 1.5}"#, "fast_path is 1.5");
         check(r#"{"baseline_unhealthy_above": 1}"#, "from 0.0001 to 0.99");
+        check(
+            r#"{"max_failure_ratio": 0}"#,
+            "max_failure_ratio is 0, but must be from 0.0001 to 0.99",
+        );
         check(r#"{"latency": {"increase": 0}}"#, "latency.increase is 0");
         check(
             r#"{"latency": {"quantiles": []}}"#,

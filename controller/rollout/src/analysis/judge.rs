@@ -160,7 +160,10 @@ impl Judge {
     }
 
     fn judgement_of_trial(&self) -> Option<Judgement> {
-        let test = self.trial.as_ref()?.conviction(&self.config)?;
+        let test = self
+            .trial
+            .as_ref()?
+            .conviction(self.baseline.health(), &self.config)?;
         Some(Judgement::RollBack { test })
     }
 
@@ -178,11 +181,14 @@ impl Judge {
         let health = self.baseline.health();
         let allowed = self.config.parameters().baseline_unhealthy_above;
         let (stable_requests, stable_failures) = health.counts();
-        health.is_unhealthy(allowed).then_some(Judgement::Hold {
-            stable_requests,
-            stable_failures,
-            allowed,
-        })
+        if health.is_unhealthy(allowed) {
+            return Some(Judgement::Hold {
+                stable_requests,
+                stable_failures,
+                allowed,
+            });
+        }
+        self.trial.as_ref()?.unattributed(health, &self.config)
     }
 
     /// Whether the current target is met: the short form of [`Reading::acceptance`].

@@ -42,6 +42,19 @@ pub enum Judgement {
         /// The share that counts as healthy.
         allowed: f64,
     },
+    /// The canary fails more than the failure limit, and nothing shows that the stable does not: no promotion.
+    Unattributed {
+        /// The canary's requests since it began.
+        canary_requests: u64,
+        /// Those of them that failed.
+        canary_failures: u64,
+        /// The stable's requests of the last minute.
+        stable_requests: u64,
+        /// Those of them that failed.
+        stable_failures: u64,
+        /// The share of its requests that the canary may fail.
+        limit: f64,
+    },
 }
 
 /// What a rollback test compares.
@@ -52,6 +65,8 @@ pub enum Test {
     /// The canary's share of requests that failed, and what the stable was known for. Only while the canary has all
     /// the traffic.
     History,
+    /// The share of the canary's requests that failed, with a fixed limit.
+    FailureLimit,
     /// The shares of slow requests.
     Latency {
         /// Slow is what is above this quantile of the stable.
@@ -64,6 +79,7 @@ impl fmt::Display for Test {
         match self {
             Self::Errors => f.write_str("error ratio"),
             Self::History => f.write_str("error ratio against history"),
+            Self::FailureLimit => f.write_str("error limit"),
             // Rounded, as 0.55 * 100 is a little more than 55.
             Self::Latency { quantile } => {
                 write!(f, "latency p{}", (quantile * 1e6).round() / 1e4)
@@ -98,6 +114,8 @@ pub struct TestReading {
 pub enum Limit {
     /// Its failure ratio may be `relative` times the stable's plus `absolute`.
     Ratio(Margin),
+    /// Its failure ratio may be as large as this, whatever the stable's is.
+    Absolute(f64),
     /// Its share of requests above `canary` may be as large as the stable's above `stable`. The bounds move with the
     /// stable's latency; these are the latest.
     Latency {
@@ -210,5 +228,6 @@ mod tests {
         check(0.999, "latency p99.9");
         check(0.55, "latency p55");
         assert_eq!(Test::Errors.to_string(), "error ratio");
+        assert_eq!(Test::FailureLimit.to_string(), "error limit");
     }
 }

@@ -7,7 +7,7 @@ use super::{
     blocks::{Seen, Tally, Tick},
     errors,
     pace::Pace,
-    watch::Watch,
+    watch::{Null, Watch},
 };
 use crate::sim::Random;
 use jiff::{SignedDuration, Timestamp};
@@ -65,24 +65,24 @@ impl History {
     }
 }
 
-/// The error test under way.
+/// A test of failed requests under way.
 struct Run {
     watch: Watch,
     pace: Pace,
     history: History,
-    margin: Margin,
+    null: Null,
     parameters: Parameters,
 }
 
 impl Run {
-    fn new(alpha: f64, margin: Margin, history: History) -> Self {
+    fn new(alpha: f64, null: Null, history: History) -> Self {
         let mut watch = Watch::new(alpha, 1);
         watch.start_step();
         Self {
             watch,
             pace: Pace::default(),
             history,
-            margin,
+            null,
             parameters: Parameters::default(),
         }
     }
@@ -99,7 +99,7 @@ impl Run {
             .pace
             .ends_with(canary.requests, stable.requests, seconds)
         {
-            self.watch.close(self.margin, &self.parameters);
+            self.watch.close(self.null, &self.parameters);
         }
         self.history.requests += stable.requests as f64;
         self.history.failures += stable.bad as f64;
@@ -107,10 +107,10 @@ impl Run {
     }
 }
 
-/// When, if ever, the error test convicts, and how many requests had failed by then.
-fn convicted(arms: &Arms, alpha: f64, margin: Margin, seed: u64) -> Option<(f64, u64)> {
+/// When, if ever, the test convicts, and how many requests had failed by then.
+fn convicted(arms: &Arms, alpha: f64, null: Null, seed: u64) -> Option<(f64, u64)> {
     let random = &mut Random::new(seed);
-    let mut run = Run::new(alpha, margin, History::of(arms, random));
+    let mut run = Run::new(alpha, null, History::of(arms, random));
     let mut failed = 0;
     blocks().find_map(|(start, seconds)| {
         let seen = arms.seen(seconds, random);
@@ -134,7 +134,8 @@ fn a_canary_like_the_stable_is_hardly_ever_rolled_back() {
             stable,
             canary: margin.at(stable),
         };
-        let false_ones = (0..RUNS).filter(|seed| convicted(&arms, alpha, margin, *seed).is_some());
+        let null = Null::Within(margin);
+        let false_ones = (0..RUNS).filter(|seed| convicted(&arms, alpha, null, *seed).is_some());
         let rate = false_ones.count() as f64 / RUNS as f64;
         assert!(
             rate <= alpha + slack(alpha, RUNS as f64),
@@ -155,7 +156,7 @@ fn a_canary_like_the_stable_is_hardly_ever_rolled_back() {
 #[test]
 fn a_bad_canary_is_found_as_fast_as_promised() {
     const RUNS: u64 = 41;
-    let margin = errors::margin(&Parameters::default());
+    let null = Null::Within(errors::margin(&Parameters::default()));
     // Medians of seconds and failed requests that a larger simulation promises, with room for chance.
     let check = |canary: f64, rps: f64, weight: f64, seconds: f64, failures: u64| {
         let arms = Arms {
@@ -164,7 +165,7 @@ fn a_bad_canary_is_found_as_fast_as_promised() {
             stable: 0.001,
             canary,
         };
-        let runs = (0..RUNS).map(|seed| convicted(&arms, 0.005, margin, seed));
+        let runs = (0..RUNS).map(|seed| convicted(&arms, 0.005, null, seed));
         let (mut times, mut failed): (Vec<_>, Vec<_>) = runs
             .map(|run| run.unwrap_or((f64::INFINITY, u64::MAX)))
             .unzip();
@@ -261,10 +262,63 @@ fn both_failing_alike_convicts_nobody() {
             stable: ratio,
             canary: ratio,
         };
-        let margin = errors::margin(&Parameters::default());
-        let wrong = (0..40).filter(|seed| convicted(&arms, 0.005, margin, *seed).is_some());
+        let null = Null::Within(errors::margin(&Parameters::default()));
+        let wrong = (0..40).filter(|seed| convicted(&arms, 0.005, null, *seed).is_some());
         assert!(wrong.count() <= 1, "{ratio}");
     }
+}
+
+#[test]
+fn a_canary_on_the_failure_limit_is_hardly_ever_above_it() {
+    const RUNS: u64 = 200;
+    let check = |limit: f64, rps: f64, weight: f64, alpha: f64| {
+        let arms = Arms {
+            rps,
+            weight,
+            stable: limit,
+            canary: limit,
+        };
+        let above = |seed: &u64| convicted(&arms, alpha, Null::AtMost(limit), *seed).is_some();
+        let rate = (0..RUNS).filter(above).count() as f64 / RUNS as f64;
+        assert!(
+            rate <= alpha + slack(alpha, RUNS as f64),
+            "{limit} at {rps} rps, weight {weight}, alpha {alpha}: {rate}"
+        );
+    };
+    check(0.05, 100.0, 0.1, 0.05);
+    check(0.05, 1_000.0, 0.5, 0.05);
+    check(0.01, 1_000.0, 0.1, 0.05);
+    check(0.5, 30.0, 0.5, 0.05);
+}
+
+#[test]
+fn a_canary_above_the_failure_limit_is_found_as_fast_as_promised() {
+    const RUNS: u64 = 41;
+    // Medians of canary requests up to the rollback, at a limit of 5 % and an alpha of 1 %, from a larger simulation
+    // without the cap of the burst window. That cap costs up to three windows.
+    let check = |canary: f64, requests: f64| {
+        let arms = Arms {
+            rps: 100.0,
+            weight: 0.1,
+            stable: 0.001,
+            canary,
+        };
+        let runs = (0..RUNS).map(|seed| convicted(&arms, 0.01, Null::AtMost(0.05), seed));
+        let mut times: Vec<f64> = runs
+            .map(|run| run.map_or(f64::INFINITY, |run| run.0))
+            .collect();
+        times.sort_by(f64::total_cmp);
+        let found = times[RUNS as usize / 2];
+        let wanted = requests / (arms.rps * arms.weight);
+        assert!(
+            found <= 1.5 * wanted + 3.0,
+            "{canary}: {found} s, not {wanted}"
+        );
+    };
+    check(1.0, 5.0);
+    check(0.5, 10.0);
+    check(0.2, 45.0);
+    check(0.1, 285.0);
 }
 
 #[test]
@@ -276,7 +330,7 @@ fn a_weight_that_rises_while_the_stable_gets_worse_convicts_nobody() {
             requests: 30_000.0,
             failures: 30.0,
         };
-        let mut run = Run::new(0.01, Margin::NONE, history);
+        let mut run = Run::new(0.01, Null::Within(Margin::NONE), history);
         blocks().any(|(start, seconds)| {
             let late = start >= 150.0;
             let ratio = if late { 0.03 } else { 0.001 };

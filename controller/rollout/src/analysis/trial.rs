@@ -2,18 +2,19 @@
 
 use super::{
     acceptance::{AcceptanceTest, Circumstances, Target},
-    baseline::Baseline,
+    baseline::{Baseline, Health},
     block::Margin,
     blocks::Seen,
+    ceiling::{Ceiling, Fault},
     config::Config,
     errors,
     history::HistoryWatch,
     interval::Interval,
     latency::LatencyWatch,
     pace::Pace,
-    reading::{Acceptance, Limit, Test, TestReading},
+    reading::{Acceptance, Judgement, Limit, Test, TestReading},
     side::Account,
-    watch::Watch,
+    watch::{Null, Watch},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,8 @@ pub(super) struct Trial {
     /// While the canary has all the traffic.
     #[serde(default)]
     history: Option<HistoryWatch>,
+    #[serde(default)]
+    ceiling: Option<Ceiling>,
     latency: Vec<LatencyWatch>,
     acceptance: Option<AcceptanceTest>,
     /// The step of the last target.
@@ -65,6 +68,7 @@ impl Trial {
             pace: Pace::default(),
             errors: Watch::new(config.errors_alpha(), step_starts),
             history: None,
+            ceiling: Ceiling::new(config, step_starts),
             latency: latency.collect(),
             acceptance: None,
             last_step: None,
@@ -82,6 +86,9 @@ impl Trial {
         self.begin_block_anew(config);
         self.history = None;
         self.errors.start_step();
+        if let Some(ceiling) = &mut self.ceiling {
+            ceiling.start_step();
+        }
         for latency in &mut self.latency {
             latency.watch.start_step();
         }
@@ -133,6 +140,9 @@ impl Trial {
         if let Some(history) = &mut self.history {
             history.take(start, errors.seen.canary, config);
         }
+        if let Some(ceiling) = &mut self.ceiling {
+            ceiling.take(&errors);
+        }
         if let Some(latency) = &parameters.latency
             && self.is_warm(interval, start, parameters.warm_up)
         {
@@ -172,9 +182,13 @@ impl Trial {
 
     fn close_block(&mut self, config: &Config) {
         let parameters = config.parameters();
-        self.errors.close(errors::margin(parameters), parameters);
+        let margin = errors::margin(parameters);
+        self.errors.close(Null::Within(margin), parameters);
+        if let Some(ceiling) = &mut self.ceiling {
+            ceiling.close(parameters);
+        }
         for latency in &mut self.latency {
-            latency.watch.close(Margin::NONE, parameters);
+            latency.watch.close(Null::Within(Margin::NONE), parameters);
         }
         if let Some(acceptance) = &mut self.acceptance {
             acceptance.close(parameters);
@@ -209,7 +223,7 @@ impl Trial {
     }
 
     /// The first test that convicts the canary.
-    pub(super) fn conviction(&self, config: &Config) -> Option<Test> {
+    pub(super) fn conviction(&self, health: &Health, config: &Config) -> Option<Test> {
         let min_bad = config.parameters().min_canary_failures;
         if self.errors.convicts(min_bad) {
             return Some(Test::Errors);
@@ -221,12 +235,36 @@ impl Trial {
         {
             return Some(Test::History);
         }
+        if self.fault(health, config) == Some(Fault::Canary) {
+            return Some(Test::FailureLimit);
+        }
         self.latency
             .iter()
             .find(|latency| latency.watch.convicts(min_bad))
             .map(|latency| Test::Latency {
                 quantile: latency.quantile,
             })
+    }
+
+    fn fault(&self, health: &Health, config: &Config) -> Option<Fault> {
+        self.ceiling.as_ref()?.fault(health, config.parameters())
+    }
+
+    /// That the canary is above the failure limit and nothing shows whose fault that is.
+    pub(super) fn unattributed(&self, health: &Health, config: &Config) -> Option<Judgement> {
+        let ceiling = self.ceiling.as_ref()?;
+        if self.fault(health, config) != Some(Fault::Unknown) {
+            return None;
+        }
+        let canary = ceiling.watch().canary();
+        let (stable_requests, stable_failures) = health.counts();
+        Some(Judgement::Unattributed {
+            canary_requests: canary.requests,
+            canary_failures: canary.bad,
+            stable_requests,
+            stable_failures,
+            limit: ceiling.limit(),
+        })
     }
 
     fn circumstances<'a>(
@@ -283,8 +321,13 @@ impl Trial {
             test_reading(test, &latency.watch, limit)
         });
         let history = self.history.as_ref().map(|test| test.reading(config));
+        let ceiling = self.ceiling.as_ref().map(|ceiling| {
+            let limit = Limit::Absolute(ceiling.limit());
+            test_reading(Test::FailureLimit, ceiling.watch(), limit)
+        });
         std::iter::once(errors)
             .chain(history)
+            .chain(ceiling)
             .chain(latency)
             .collect()
     }

@@ -9,7 +9,16 @@ use super::{
 };
 use serde::{Deserialize, Serialize};
 
-/// A sequential test of "the canary is no worse than the margin allows".
+/// What a canary is taken for until its counts speak against it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Null {
+    /// No worse than the margin to the stable allows.
+    Within(Margin),
+    /// Failing at most this share of its requests, above 0 and below 1, whatever the stable does.
+    AtMost(f64),
+}
+
+/// A sequential test of a [`Null`], the same one for every block.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Watch {
     blocks: Blocks,
@@ -57,7 +66,7 @@ impl Watch {
     }
 
     /// Ends the block under way and judges it.
-    pub(super) fn close(&mut self, margin: Margin, parameters: &Parameters) {
+    pub(super) fn close(&mut self, null: Null, parameters: &Parameters) {
         let Some(closed) = self.blocks.close() else {
             return;
         };
@@ -77,8 +86,13 @@ impl Watch {
         } else {
             self.ln_threshold / 2.0
         };
-        self.mixture
-            .add(ln_s(&ABOVE, margin, closed.stable_ratio, block), cap);
+        match null {
+            Null::Within(margin) => {
+                let ln_s = ln_s(&ABOVE, margin, closed.stable_ratio, block);
+                self.mixture.add(ln_s, cap);
+            }
+            Null::AtMost(limit) => self.mixture.add(ln_s_above(limit, block), cap),
+        }
     }
 
     pub(super) fn convicts(&self, min_bad: u64) -> bool {
@@ -117,6 +131,19 @@ pub(super) fn ln_s(
         .map(move |offset| guess(border, *offset).map_or(0.0, |guess| evidence.ln_s(guess)))
 }
 
+/// The canary's part of a block against "it fails at most `limit` of its requests", for each alternative `theta`:
+/// `e ln(theta/limit) + (n-e) ln((1-theta)/(1-limit))`. An e-variable, as its mean is at most 1 for every ratio up to the
+/// limit and any number of requests.
+fn ln_s_above(limit: f64, block: Block) -> impl Iterator<Item = f64> {
+    let (bad, requests) = (block.canary_bad as f64, block.canary as f64);
+    ABOVE.iter().map(move |offset| {
+        guess(limit, *offset).map_or(0.0, |guess| {
+            let good = (-guess).ln_1p() - (-limit).ln_1p();
+            bad * (guess / limit).ln() + (requests - bad) * good
+        })
+    })
+}
+
 /// What one request adds to each alternative's evidence, in blocks of `n_c` and `n_s` requests.
 pub(super) fn gains(
     offsets: &[f64],
@@ -147,6 +174,56 @@ fn guess(border: f64, offset: f64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analysis::blocks::Seen;
+
+    #[test]
+    fn evidence_is_a_number_at_one_request_and_at_a_trillion() {
+        const MANY: u64 = 1_000_000_000_000;
+        let parameters = Parameters::default();
+        let check = |null: Null, requests: u64, canary_bad: u64, stable_bad: u64| {
+            let mut watch = Watch::new(1e-6, 1);
+            watch.start_step();
+            for second in 0..50 {
+                let tally = |bad| Tally { requests, bad };
+                watch.take(&Tick {
+                    start: f64::from(second),
+                    seen: Seen {
+                        canary: tally(canary_bad),
+                        stable: tally(stable_bad),
+                    },
+                    stable_ratio: 0.001,
+                });
+                watch.close(null, &parameters);
+                let case = format!("{null:?}, {requests}: {canary_bad}, {stable_bad}");
+                assert!(watch.ln_e().is_finite(), "{case}");
+                let stored = serde_json::to_string(&watch).unwrap();
+                let read: Watch = serde_json::from_str(&stored).unwrap();
+                assert_eq!(read, watch, "{case}");
+            }
+            watch.ln_e() >= watch.ln_threshold()
+        };
+        let shipped = Margin {
+            relative: 1.1,
+            absolute: 0.001,
+        };
+        for null in [
+            Null::Within(Margin::NONE),
+            Null::Within(shipped),
+            Null::AtMost(0.0001),
+            Null::AtMost(0.99),
+        ] {
+            for requests in [1, MANY] {
+                for canary_bad in [0, 1, requests / 2, requests] {
+                    for stable_bad in [0, 1, requests] {
+                        check(null, requests, canary_bad, stable_bad);
+                    }
+                }
+            }
+            // Nothing is lost: one failure in a trillion is no evidence, and a trillion of them are all that is needed.
+            assert!(!check(null, MANY, 1, 1), "{null:?}");
+            assert!(check(null, MANY, MANY, 0), "{null:?}");
+        }
+    }
 
     #[test]
     fn a_stable_that_always_fails_leaves_no_room_for_a_worse_canary() {

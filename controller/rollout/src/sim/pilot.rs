@@ -424,6 +424,13 @@ fn words(judgement: analysis::Judgement) -> Judgement {
         } => Judgement::Hold {
             why: format!("stable failed {stable_failures} of {stable_requests} requests"),
         },
+        analysis::Judgement::Unattributed {
+            canary_requests,
+            canary_failures,
+            ..
+        } => Judgement::Hold {
+            why: format!("the canary failed {canary_failures} of {canary_requests} requests"),
+        },
     }
 }
 

@@ -299,6 +299,7 @@ fn the_guard_keeps_its_ranges() {
         horizon: 500ms
         burstWindow: 2m
         latency: {increase: 0, quantiles: [0.9, 0.5, 1]}
+        maxFailureRatio: 1
 ",
         &[
             &format!(
@@ -314,6 +315,9 @@ fn the_guard_keeps_its_ranges() {
             ),
             &format!(
                 "18:60: error: {OPTIONS}.guard.latency.quantiles[2]: found 1, allowed 0.01 to 0.9999"
+            ),
+            &format!(
+                "19:26: error: {OPTIONS}.guard.maxFailureRatio: found 1, allowed 0.0001 to 0.99"
             ),
         ],
     );

@@ -33,6 +33,18 @@ pub(super) fn judgement(judge: &Judge, guard: bool) -> rollout::Judgement {
                 allowed * 100.0
             ),
         },
+        analysis::Judgement::Unattributed {
+            canary_requests,
+            canary_failures,
+            stable_requests,
+            stable_failures,
+            limit,
+        } => rollout::Judgement::Hold {
+            why: format!(
+                "{canary_failures} of {canary_requests} canary requests failed, more than the limit of {}%, but nothing shows that stable is well: {stable_failures} of {stable_requests} of its requests of the last minute failed",
+                limit * 100.0
+            ),
+        },
         analysis::Judgement::RollBack { .. } | analysis::Judgement::Undecided => {
             rollout::Judgement::Undecided
         }
@@ -54,7 +66,7 @@ fn convicted(reading: &Reading, test: Test) -> String {
         ..
     } = found;
     let what = match test {
-        Test::Errors | Test::History => "failed",
+        Test::Errors | Test::History | Test::FailureLimit => "failed",
         Test::Latency { .. } => "were slow",
     };
     format!(

@@ -343,6 +343,68 @@ fn a_canary_that_is_worse_than_a_failing_stable_is_rolled_back() {
     assert!(scene.until_rollback(10.0).is_some());
 }
 
+/// With a limit of 5 %, and margins so wide that the error test says nothing.
+fn limited() -> Config {
+    config(|parameters| {
+        parameters.max_failure_ratio = Some(0.05);
+        parameters.relative_margin = 10.0;
+        parameters.absolute_margin = 0.5;
+        parameters.baseline_unhealthy_above = 0.99;
+        parameters.latency = None;
+    })
+}
+
+#[test]
+fn above_the_failure_limit_a_canary_is_rolled_back_if_the_stable_is_well() {
+    #[derive(Debug, PartialEq)]
+    enum End {
+        RolledBack,
+        Held,
+        Undecided,
+    }
+    let check = |stable: f64, canary: f64, weight: u8, wanted: End| {
+        let behaviour = Behaviour {
+            failure_ratio: stable,
+            ..Behaviour::default()
+        };
+        let mut scene = Scene::with_stable(200.0, weight, 3, limited(), behaviour)
+            .canary(|it| it.failure_ratio = canary);
+        scene.run(60.0);
+        let found = match scene.judge.judgement() {
+            Judgement::RollBack { test } => {
+                assert_eq!(test, Test::FailureLimit);
+                End::RolledBack
+            }
+            Judgement::Unattributed { limit, .. } => {
+                assert_eq!(limit, 0.05);
+                End::Held
+            }
+            Judgement::Undecided => End::Undecided,
+            other @ Judgement::Hold { .. } => panic!("{other:?}"),
+        };
+        assert_eq!(found, wanted, "stable {stable}, canary {canary}");
+    };
+    check(0.001, 0.3, 10, End::RolledBack);
+    check(0.001, 0.01, 10, End::Undecided);
+    check(0.03, 0.04, 50, End::Undecided);
+    // What drives both above the limit is nobody's fault, until the canary is shown to be worse.
+    check(0.3, 0.3, 10, End::Held);
+    check(0.08, 0.6, 50, End::RolledBack);
+}
+
+#[test]
+fn an_unhealthy_stable_suspends_the_failure_limit() {
+    let config = config(|parameters| {
+        *parameters = limited().parameters().clone();
+        parameters.baseline_unhealthy_above = 0.05;
+    });
+    let mut scene = Scene::with_stable(200.0, 50, 3, config, sick())
+        .canary(|canary| canary.failure_ratio = 0.6);
+    scene.run(60.0);
+    let judgement = scene.judge.judgement();
+    assert!(matches!(judgement, Judgement::Hold { .. }), "{judgement:?}");
+}
+
 #[test]
 fn a_hold_ends_when_the_stable_is_well_again() {
     let mut scene = Scene::with_stable(100.0, 0, 1, Config::default(), sick());
@@ -506,7 +568,7 @@ proptest! {
     fn whatever_the_counters_show_the_state_stays_finite_and_round_trips(
         steps in proptest::collection::vec((arbitrary_snapshot(), 0u8..=101, any::<bool>()), 1..30),
     ) {
-        let mut judge = Judge::new(Config::default());
+        let mut judge = Judge::new(config(|parameters| parameters.max_failure_ratio = Some(0.05)));
         judge.begin(Timestamp::UNIX_EPOCH, 2);
         let mut sum = Snapshot::default();
         let mut now = Timestamp::UNIX_EPOCH;
