@@ -167,7 +167,7 @@ fn verbs_that_make_no_sense_are_refused() {
         (status, &said["error"]),
         (
             404,
-            &"no verb explode: allowed are promote, pause, resume, abort, retry".into()
+            &"no verb explode: allowed are promote, pause, resume, abort, retry, undo".into()
         )
     );
     let (status, said) = process.tell("retry", "{}");

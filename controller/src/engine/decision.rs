@@ -6,6 +6,7 @@ use rollout::{
     plan::{Place, Step},
     state::{Aborted, Canary, Cause, Outcome, Pause},
 };
+use traffic::Weight;
 
 /// What was decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -111,7 +112,7 @@ pub(super) fn between(plan: &Plan, before: &State, after: &State) -> Option<Deci
         (_, State::Progressing(new) | State::Paused { canary: new, .. }) => started(before, new),
         (Some(old), State::Aborted(aborted)) => match &aborted.cause {
             Cause::Verdict { why } => {
-                let why = if aborted.place == Place::Watch {
+                let why = if aborted.weight == Weight::FULL {
                     let back = &aborted.stable.revision;
                     format!("{why}; the guard gave all traffic back to revision {back}")
                 } else {

@@ -317,7 +317,7 @@ fn the_guard_keeps_its_ranges() {
                 "18:60: error: {OPTIONS}.guard.latency.quantiles[2]: found 1, allowed 0.01 to 0.9999"
             ),
             &format!(
-                "19:26: error: {OPTIONS}.guard.maxFailureRatio: found 1, allowed 0.0001 to 0.99"
+                "19:15: error: {OPTIONS}.guard.maxFailureRatio: found 1, allowed 0.0001 to 0.99"
             ),
         ],
     );
