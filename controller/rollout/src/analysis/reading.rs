@@ -78,7 +78,8 @@ impl fmt::Display for Test {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Errors => f.write_str("error ratio"),
-            Self::History => f.write_str("error ratio against history"),
+            // Names are shown in columns of twelve characters.
+            Self::History => f.write_str("past errors"),
             Self::FailureLimit => f.write_str("error limit"),
             // Rounded, as 0.55 * 100 is a little more than 55.
             Self::Latency { quantile } => {
