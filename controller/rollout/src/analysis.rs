@@ -6,7 +6,7 @@
 //! `1/alpha` for a canary that keeps within the margins is at most alpha. The same engine runs
 //!
 //! - the error test, on failed requests;
-//! - the failure limit ([`ceiling`]), where one is set: on the canary's failed requests alone;
+//! - the failure limit (`ceiling`), where one is set: on the canary's failed requests alone;
 //! - the latency tests, on requests slower than the stable's usual quantiles;
 //! - the acceptance test ([`acceptance`]), from the other side: the canary is *better* than what the next weight can
 //!   bear.
