@@ -11,12 +11,11 @@
 
 use super::{
     baseline::Baseline,
-    blocks::{Carry, Tally},
+    blocks::{Seen, Tally, Tick},
     config::Config,
     errors,
-    mixture::{ABOVE, Mixture, alternative},
-    onset::Onset,
     reading::{Limit, Test, TestReading},
+    watch::{Null, Watch},
 };
 use serde::{Deserialize, Serialize};
 
@@ -29,13 +28,7 @@ pub(super) struct HistoryWatch {
     border: f64,
     /// The stable's requests and failures that the border is made of.
     history: (f64, f64),
-    mixture: Mixture,
-    onset: Onset,
-    /// When the window closes, in seconds since the test began.
-    window_ends: f64,
-    ln_threshold: f64,
-    carry: Carry,
-    canary: Tally,
+    above: Watch,
 }
 
 impl HistoryWatch {
@@ -43,65 +36,43 @@ impl HistoryWatch {
     pub(super) fn new(begun: f64, baseline: &Baseline, config: &Config) -> Self {
         let history = baseline.counted();
         let half = config.errors_alpha() / 2.0;
-        let mut onset = Onset::new(1);
-        onset.step_starts();
+        let mut above = Watch::new(half, 1);
+        above.start_step();
         Self {
             begun,
             border: errors::margin(config.parameters()).at(upper_bound(history, half)),
             history,
-            mixture: Mixture::new(ABOVE.len()),
-            onset,
-            window_ends: 0.0,
-            ln_threshold: -half.ln(),
-            carry: Carry::default(),
-            canary: Tally::default(),
+            above,
         }
     }
 
     /// Judges the canary's counts of a tick that began `start` seconds after the canary did.
     pub(super) fn take(&mut self, start: f64, canary: Tally, config: &Config) {
-        let parameters = config.parameters();
-        let bad = self.carry.fit(canary.bad, canary.requests);
-        let since = (start - self.begun).max(0.0);
-        if since >= self.window_ends {
-            self.window_ends = since + parameters.burst_window.as_secs_f64();
-            let horizon = parameters.horizon.as_secs_f64();
-            let mass = self.onset.take(self.window_ends, horizon);
-            self.mixture.open_window(mass);
-        }
-        self.canary.add(canary.requests, bad);
-        let never_worked =
-            self.canary.bad as f64 >= parameters.fast_path * self.canary.requests as f64;
-        let cap = if never_worked {
-            f64::INFINITY
-        } else {
-            self.ln_threshold / 2.0
-        };
-        let (bad, good) = (bad as f64, canary.requests.saturating_sub(bad) as f64);
-        let border = self.border;
-        let ln_s = ABOVE.iter().map(|offset| {
-            let guess = alternative(border, *offset);
-            if guess > border {
-                bad * (guess / border).ln() + good * ((-guess).ln_1p() - (-border).ln_1p())
-            } else {
-                0.0
-            }
+        self.above.take(&Tick {
+            start: (start - self.begun).max(0.0),
+            seen: Seen {
+                canary,
+                stable: Tally::default(),
+            },
+            stable_ratio: 0.0,
         });
-        self.mixture.add(ln_s, cap);
+        // Each tick is a block: of one side alone, a short one proves as much as a long one.
+        self.above
+            .close(Null::AtMost(self.border), config.parameters());
     }
 
     pub(super) fn convicts(&self, min_bad: u64) -> bool {
-        self.canary.bad >= min_bad && self.mixture.ln_e() >= self.ln_threshold
+        self.above.convicts(min_bad)
     }
 
     pub(super) fn reading(&self, config: &Config) -> TestReading {
         let (requests, failures) = self.history;
         TestReading {
             test: Test::History,
-            ln_e: self.mixture.ln_e(),
-            ln_threshold: self.ln_threshold,
-            canary_requests: self.canary.requests,
-            canary_events: self.canary.bad,
+            ln_e: self.above.ln_e(),
+            ln_threshold: self.above.ln_threshold(),
+            canary_requests: self.above.canary().requests,
+            canary_events: self.above.canary().bad,
             stable_requests: requests.round() as u64,
             stable_events: failures.round() as u64,
             limit: Limit::Ratio(errors::margin(config.parameters())),

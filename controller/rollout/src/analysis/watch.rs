@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub(super) enum Null {
     /// No worse than the margin to the stable allows.
     Within(Margin),
-    /// Failing at most this share of its requests, above 0 and below 1, whatever the stable does.
+    /// Failing at most this share of its requests, above 0, whatever the stable does. Nothing speaks against 1.
     AtMost(f64),
 }
 
