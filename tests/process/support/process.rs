@@ -4,7 +4,7 @@ use super::{until, wire};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::{
-    io::{BufRead, BufReader},
+    io::{self, BufRead, BufReader},
     net::SocketAddr,
     path::PathBuf,
     process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio},
@@ -169,11 +169,14 @@ impl Process {
 
     /// Tells the rollout to do something, as the command line does; brings the status and what was answered.
     pub(crate) fn tell(&self, verb: &str, body: &str) -> (u16, Value) {
-        let answer = wire::post(self.admin, &format!("{ROLLOUT}/{verb}"), JSON, body).unwrap();
-        (
-            answer.status(),
-            serde_json::from_str(answer.text()).unwrap(),
-        )
+        self.try_tell(verb, body).unwrap()
+    }
+
+    /// The same, of a process that may be ending.
+    pub(crate) fn try_tell(&self, verb: &str, body: &str) -> io::Result<(u16, Value)> {
+        let answer = wire::post(self.admin, &format!("{ROLLOUT}/{verb}"), JSON, body)?;
+        let said = serde_json::from_str(answer.text())?;
+        Ok((answer.status(), said))
     }
 
     /// Runs the command line against this process.
