@@ -114,7 +114,7 @@ fn a_mirror_that_is_slow_or_dead_slows_nobody() {
         assert_eq!(world.stable().failed, 0, "{what}");
     }
     assert!(silent.connections() <= 3);
-    // A share is a share.
+    // A share is a share: of any 100 points of the sequence, 48 to 52 lie in one half.
     let shadow = origin::http().run();
     let world = world::start();
     let half = Mirror {
@@ -126,8 +126,8 @@ fn a_mirror_that_is_slow_or_dead_slows_nobody() {
     for _ in 0..100 {
         client.get("/", "");
     }
-    eventually("the copies come", || shadow.seen().len() >= 49);
-    assert!(shadow.seen().len() <= 51);
+    eventually("the copies come", || shadow.seen().len() >= 48);
+    assert!(shadow.seen().len() <= 52);
 }
 
 #[test]
