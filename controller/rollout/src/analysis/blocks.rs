@@ -42,6 +42,8 @@ pub(super) struct Tick {
     pub(super) seen: Seen,
     /// The stable's usual ratio before this tick.
     pub(super) stable_ratio: f64,
+    /// The canary's requests under way at the tick's end, whose outcomes are still to be seen.
+    pub(super) unanswered: u64,
 }
 
 /// What was counted of both sides, before it is made to fit.
@@ -57,6 +59,8 @@ struct Open {
     start: f64,
     stable_ratio: f64,
     seen: Seen,
+    #[serde(default)]
+    unanswered: u64,
 }
 
 /// Puts ticks together to blocks in which the bad outcomes fit the requests.
@@ -73,6 +77,8 @@ pub(super) struct Closed {
     pub(super) start: f64,
     pub(super) stable_ratio: f64,
     pub(super) block: Block,
+    /// The canary's requests under way at its end.
+    pub(super) unanswered: u64,
 }
 
 impl Blocks {
@@ -81,7 +87,9 @@ impl Blocks {
             start: tick.start,
             stable_ratio: tick.stable_ratio,
             seen: Seen::default(),
+            unanswered: 0,
         });
+        open.unanswered = tick.unanswered;
         let Seen { canary, stable } = tick.seen;
         open.seen.canary.add(canary.requests, canary.bad);
         open.seen.stable.add(stable.requests, stable.bad);
@@ -103,6 +111,7 @@ impl Blocks {
                 stable: stable.requests,
                 stable_bad: self.stable_carry.fit(stable.bad, stable.requests),
             },
+            unanswered: open.unanswered,
         })
     }
 }

@@ -62,9 +62,11 @@ impl Ceiling {
         self.worse.take(errors);
     }
 
-    pub(super) fn close(&mut self, parameters: &Parameters) {
-        self.above.close(Null::AtMost(self.limit), parameters);
-        self.worse.close(Null::Within(Margin::NONE), parameters);
+    pub(super) fn close(&mut self, dispersion: f64, parameters: &Parameters) {
+        self.above
+            .close(Null::AtMost(self.limit), dispersion, parameters);
+        self.worse
+            .close(Null::Within(Margin::NONE), dispersion, parameters);
     }
 
     /// Whose fault it is that the canary is above the limit, if it is shown to be.

@@ -37,5 +37,6 @@ pub(super) fn tick(
             },
         },
         stable_ratio: baseline.failure_ratio(),
+        unanswered: canary.after().in_flight(),
     }
 }

@@ -47,7 +47,15 @@ impl HistoryWatch {
     }
 
     /// Judges the canary's counts of a tick that began `start` seconds after the canary did.
-    pub(super) fn take(&mut self, start: f64, canary: Tally, config: &Config) {
+    /// `unanswered` of its requests are under way at the tick's end.
+    pub(super) fn take(
+        &mut self,
+        start: f64,
+        canary: Tally,
+        unanswered: u64,
+        dispersion: f64,
+        config: &Config,
+    ) {
         self.above.take(&Tick {
             start: (start - self.begun).max(0.0),
             seen: Seen {
@@ -55,10 +63,11 @@ impl HistoryWatch {
                 stable: Tally::default(),
             },
             stable_ratio: 0.0,
+            unanswered,
         });
         // Each tick is a block: of one side alone, a short one proves as much as a long one.
         self.above
-            .close(Null::AtMost(self.border), config.parameters());
+            .close(Null::AtMost(self.border), dispersion, config.parameters());
     }
 
     pub(super) fn convicts(&self, min_bad: u64) -> bool {
@@ -138,7 +147,7 @@ mod tests {
                 requests: 50,
                 bad: failures,
             };
-            watch.take(10.0 + f64::from(tick) * 0.1, canary, &config);
+            watch.take(10.0 + f64::from(tick) * 0.1, canary, 0, 1.0, &config);
         }
         watch.convicts(3)
     }
@@ -176,7 +185,7 @@ mod tests {
                     requests: 50,
                     bad: random.binomial(50, canary),
                 };
-                watch.take(f64::from(tick) * 0.1, tally, &config);
+                watch.take(f64::from(tick) * 0.1, tally, 0, 1.0, &config);
                 watch.convicts(3)
             })
         };
@@ -206,7 +215,7 @@ mod tests {
                 for bad in [0, requests] {
                     let mut watch = HistoryWatch::new(0.0, &baseline, &config);
                     for tick in 0..30 {
-                        watch.take(f64::from(tick), Tally { requests, bad }, &config);
+                        watch.take(f64::from(tick), Tally { requests, bad }, 0, 1.0, &config);
                     }
                     let reading = watch.reading(&config);
                     assert!(reading.ln_e.is_finite(), "{history:?} {requests} {bad}");

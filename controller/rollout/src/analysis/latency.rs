@@ -69,6 +69,8 @@ impl LatencyWatch {
                 stable: slower(interval.stable(), bounds.stable),
             },
             stable_ratio: bounds.stable_ratio,
+            // Known to be slow or not as soon as they are.
+            unanswered: 0,
         });
     }
 

@@ -93,13 +93,14 @@ impl Run {
             start,
             seen,
             stable_ratio: self.history.ratio(),
+            unanswered: 0,
         });
         let Seen { canary, stable } = seen;
         if self
             .pace
             .ends_with(canary.requests, stable.requests, seconds)
         {
-            self.watch.close(self.null, &self.parameters);
+            self.watch.close(self.null, 1.0, &self.parameters);
         }
         self.history.requests += stable.requests as f64;
         self.history.failures += stable.bad as f64;

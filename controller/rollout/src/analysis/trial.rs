@@ -25,6 +25,8 @@ use traffic::{Bucket, Counts};
 const AGE_ERROR: f64 = 0.128;
 /// An earlier canary's requests are forgiven for no longer than this: ages above a minute are not told apart.
 const LONGEST_FORGIVEN: f64 = 60.0;
+/// Outcomes within a tick that do not depend on each other.
+const NO_DISPERSION: f64 = 1.0;
 
 /// One canary's evidence and counts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -138,7 +140,13 @@ impl Trial {
         let errors = errors::tick(start, interval, forgiven, baseline);
         self.errors.take(&errors);
         if let Some(history) = &mut self.history {
-            history.take(start, errors.seen.canary, config);
+            history.take(
+                start,
+                errors.seen.canary,
+                errors.unanswered,
+                NO_DISPERSION,
+                config,
+            );
         }
         if let Some(ceiling) = &mut self.ceiling {
             ceiling.take(&errors);
@@ -183,12 +191,16 @@ impl Trial {
     fn close_block(&mut self, config: &Config) {
         let parameters = config.parameters();
         let margin = errors::margin(parameters);
-        self.errors.close(Null::Within(margin), parameters);
+        let dispersion = NO_DISPERSION;
+        self.errors
+            .close(Null::Within(margin), dispersion, parameters);
         if let Some(ceiling) = &mut self.ceiling {
-            ceiling.close(parameters);
+            ceiling.close(dispersion, parameters);
         }
         for latency in &mut self.latency {
-            latency.watch.close(Null::Within(Margin::NONE), parameters);
+            latency
+                .watch
+                .close(Null::Within(Margin::NONE), dispersion, parameters);
         }
         if let Some(acceptance) = &mut self.acceptance {
             acceptance.close(parameters);

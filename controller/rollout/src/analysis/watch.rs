@@ -2,7 +2,7 @@
 
 use super::{
     block::{Block, Evidence, Gains, Margin},
-    blocks::{Blocks, Tally, Tick},
+    blocks::{Blocks, Closed, Tally, Tick},
     config::Parameters,
     mixture::{ABOVE, Mixture, alternative},
     onset::Onset,
@@ -65,11 +65,15 @@ impl Watch {
         self.blocks.is_open()
     }
 
-    /// Ends the block under way and judges it.
-    pub(super) fn close(&mut self, null: Null, parameters: &Parameters) {
-        let Some(closed) = self.blocks.close() else {
-            return;
-        };
+    /// Ends the block under way and judges it. The outcomes of one block agree as much as if each told something
+    /// `dispersion` times, at least 1: the evidence is its root of that order, still an e-variable by Jensen's inequality.
+    pub(super) fn close(&mut self, null: Null, dispersion: f64, parameters: &Parameters) {
+        if let Some(closed) = self.blocks.close() {
+            self.judge(&closed, null, dispersion, parameters);
+        }
+    }
+
+    fn judge(&mut self, closed: &Closed, null: Null, dispersion: f64, parameters: &Parameters) {
         if closed.start + SLACK >= self.window_ends {
             self.window_ends = closed.start + parameters.burst_window.as_secs_f64();
             let horizon = parameters.horizon.as_secs_f64();
@@ -80,8 +84,7 @@ impl Watch {
         self.canary.add(block.canary, block.canary_bad);
         self.stable.add(block.stable, block.stable_bad);
         self.step.add(block.canary, block.canary_bad);
-        let never_worked = self.step.bad as f64 >= parameters.fast_path * self.step.requests as f64;
-        let cap = if never_worked {
+        let cap = if self.never_worked(closed.unanswered, parameters) {
             f64::INFINITY
         } else {
             self.ln_threshold / 2.0
@@ -89,10 +92,20 @@ impl Watch {
         match null {
             Null::Within(margin) => {
                 let ln_s = ln_s(&ABOVE, margin, closed.stable_ratio, block);
-                self.mixture.add(ln_s, cap);
+                self.mixture.add(ln_s.map(|ln_s| ln_s / dispersion), cap);
             }
-            Null::AtMost(limit) => self.mixture.add(ln_s_above(limit, block), cap),
+            Null::AtMost(limit) => {
+                let ln_s = ln_s_above(limit, block);
+                self.mixture.add(ln_s.map(|ln_s| ln_s / dispersion), cap);
+            }
         }
+    }
+
+    /// Whether so many of this step's requests went wrong that this is no hiccup. Those without an outcome yet do not
+    /// speak for the canary. The cap that this lifts only ever lowers the evidence, so any rule would do for alpha.
+    fn never_worked(&self, unanswered: u64, parameters: &Parameters) -> bool {
+        let answered = self.step.requests.saturating_sub(unanswered);
+        self.step.bad > 0 && self.step.bad as f64 >= parameters.fast_path * answered as f64
     }
 
     pub(super) fn convicts(&self, min_bad: u64) -> bool {
@@ -192,8 +205,9 @@ mod tests {
                         stable: tally(stable_bad),
                     },
                     stable_ratio: 0.001,
+                    unanswered: 0,
                 });
-                watch.close(null, &parameters);
+                watch.close(null, 1.0, &parameters);
                 let case = format!("{null:?}, {requests}: {canary_bad}, {stable_bad}");
                 assert!(watch.ln_e().is_finite(), "{case}");
                 let stored = serde_json::to_string(&watch).unwrap();
