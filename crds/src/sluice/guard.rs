@@ -75,7 +75,7 @@ pub struct GuardOptions {
     /// The limit of `burstWindow` is off while at least this share of the step's canary requests
     /// failed: such a version never worked.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(max = 1), extend("exclusiveMinimum" = 0, "default" = 0.5))]
+    #[schemars(range(max = 1), extend("exclusiveMinimum" = 0, "default" = 0.4))]
     pub fast_path: Option<f64>,
     /// The least time on an evidence step.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -33,7 +33,8 @@ pub struct Parameters {
     #[serde(with = "friendly")]
     pub burst_window: Duration,
     /// The limit of [`Parameters::burst_window`] is off while at least this share of the step's canary requests
-    /// failed: such a version never worked. Above 0, up to 1.
+    /// failed: such a version never worked. Above 0, up to 1. The default lies below a half, about which the share of a
+    /// canary that fails every other request comes and goes.
     pub fast_path: f64,
     /// A stable whose failure ratio is shown to be above this is unhealthy: nothing is promoted. From 0.0001 to 0.99.
     pub baseline_unhealthy_above: f64,
@@ -107,7 +108,7 @@ impl Default for Parameters {
             horizon: Duration::from_secs(900),
             min_canary_failures: 3,
             burst_window: Duration::from_secs(1),
-            fast_path: 0.5,
+            fast_path: 0.4,
             baseline_unhealthy_above: 0.05,
             max_failure_ratio: None,
             on_unhealthy_baseline: OnUnhealthyBaseline::Hold,
