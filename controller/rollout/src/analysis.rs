@@ -31,6 +31,7 @@ mod blocks;
 mod ceiling;
 pub mod confidence;
 pub mod config;
+pub mod dispersion;
 pub mod distribution;
 mod errors;
 pub mod eta;
@@ -48,7 +49,7 @@ mod watch;
 
 pub use acceptance::Target;
 pub use baseline::Baseline;
-pub use block::Margin;
+pub use block::{Dispersion, Margin};
 pub use config::{Config, LatencyConfig, OutOfRange, Parameters};
 pub use judge::Judge;
 pub use reading::{Acceptance, Judgement, Limit, Reading, Reason, Side, Test, TestReading};

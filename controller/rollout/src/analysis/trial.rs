@@ -3,10 +3,11 @@
 use super::{
     acceptance::{AcceptanceTest, Circumstances, Target},
     baseline::{Baseline, Health},
-    block::Margin,
+    block::{Dispersion, Margin},
     blocks::Seen,
     ceiling::{Ceiling, Fault},
-    config::Config,
+    config::{Config, Parameters},
+    dispersion::{Spread, dispersion},
     errors,
     history::HistoryWatch,
     interval::Interval,
@@ -25,8 +26,6 @@ use traffic::{Bucket, Counts};
 const AGE_ERROR: f64 = 0.128;
 /// An earlier canary's requests are forgiven for no longer than this: ages above a minute are not told apart.
 const LONGEST_FORGIVEN: f64 = 60.0;
-/// Outcomes within a tick that do not depend on each other.
-const NO_DISPERSION: f64 = 1.0;
 
 /// One canary's evidence and counts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,6 +48,16 @@ pub(super) struct Trial {
     first_request: Option<f64>,
     /// Requests of an earlier canary that are still under way. Their failures are not this canary's.
     leftover: u64,
+    #[serde(default)]
+    canary_spread: Spread,
+    #[serde(default)]
+    stable_spread: Spread,
+    /// How far the stable's outcomes agreed before the block under way began.
+    #[serde(default)]
+    agreement: f64,
+    /// What the counts of failures of the last block were divided by.
+    #[serde(default)]
+    dispersion: Dispersion,
 }
 
 impl Trial {
@@ -78,6 +87,10 @@ impl Trial {
             stable: Account::default(),
             first_request: None,
             leftover,
+            canary_spread: Spread::default(),
+            stable_spread: Spread::default(),
+            agreement: 0.0,
+            dispersion: Dispersion::NONE,
         };
         trial.start_step(config);
         trial
@@ -138,15 +151,19 @@ impl Trial {
         let forgiven = self.forgive(interval.canary().after(), end);
         let parameters = config.parameters();
         let errors = errors::tick(start, interval, forgiven, baseline);
+        let Seen { canary, stable } = errors.seen;
+        let seconds = interval.seconds();
+        self.canary.add(interval.canary(), canary.bad, seconds);
+        self.stable.add(interval.stable(), stable.bad, seconds);
+        self.canary_spread.add(interval.canary());
+        self.stable_spread.add(interval.stable());
+        if !self.errors.is_in_block() {
+            self.agreement = baseline.agreement().degree();
+        }
+        self.dispersion = self.dispersion_of_now(parameters);
         self.errors.take(&errors);
         if let Some(history) = &mut self.history {
-            history.take(
-                start,
-                errors.seen.canary,
-                errors.unanswered,
-                NO_DISPERSION,
-                config,
-            );
+            history.take(start, canary, errors.unanswered, self.dispersion, config);
         }
         if let Some(ceiling) = &mut self.ceiling {
             ceiling.take(&errors);
@@ -168,10 +185,6 @@ impl Trial {
             // An earlier canary's failures may delay a promotion; what hides some of this one's must not ease it.
             acceptance.take(&errors::tick(start, interval, 0, baseline), interval);
         }
-        let Seen { canary, stable } = errors.seen;
-        let seconds = interval.seconds();
-        self.canary.add(interval.canary(), canary.bad, seconds);
-        self.stable.add(interval.stable(), stable.bad, seconds);
         if seam {
             self.begin_block_anew(config);
         } else if self
@@ -179,6 +192,19 @@ impl Trial {
             .ends_with(canary.requests, stable.requests, seconds)
         {
             self.close_block(config);
+        }
+    }
+
+    /// By how far outcomes agree, and how many requests an endpoint gets. Numbers of requests tell nothing of outcomes,
+    /// so those of the block itself may be among them.
+    fn dispersion_of_now(&self, parameters: &Parameters) -> Dispersion {
+        let window = parameters.burst_window.as_secs_f64();
+        let of = |account: &Account, spread: &Spread| {
+            dispersion(self.agreement, account.rps() * window * spread.share())
+        };
+        Dispersion {
+            canary: of(&self.canary, &self.canary_spread),
+            stable: of(&self.stable, &self.stable_spread),
         }
     }
 
@@ -191,19 +217,20 @@ impl Trial {
     fn close_block(&mut self, config: &Config) {
         let parameters = config.parameters();
         let margin = errors::margin(parameters);
-        let dispersion = NO_DISPERSION;
+        let dispersion = self.dispersion;
         self.errors
             .close(Null::Within(margin), dispersion, parameters);
         if let Some(ceiling) = &mut self.ceiling {
             ceiling.close(dispersion, parameters);
         }
         for latency in &mut self.latency {
+            // Slow requests are not counted by endpoint: their outcomes are taken not to depend on each other.
             latency
                 .watch
-                .close(Null::Within(Margin::NONE), dispersion, parameters);
+                .close(Null::Within(Margin::NONE), Dispersion::NONE, parameters);
         }
         if let Some(acceptance) = &mut self.acceptance {
-            acceptance.close(parameters);
+            acceptance.close(dispersion, parameters);
         }
     }
 
@@ -296,6 +323,7 @@ impl Trial {
             baseline,
             parameters,
             rps: (self.canary.rps(), self.stable.rps()),
+            dispersion: self.dispersion,
         }
     }
 
@@ -342,6 +370,10 @@ impl Trial {
             .chain(ceiling)
             .chain(latency)
             .collect()
+    }
+
+    pub(super) fn dispersion(&self) -> Dispersion {
+        self.dispersion
     }
 
     pub(super) fn canary(&self) -> &Account {
