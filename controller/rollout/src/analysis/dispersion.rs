@@ -41,8 +41,8 @@ const HALF_LIFE: f64 = 3600.0;
 /// So large a share of requests is always thought to fail each by itself. Below that, agreement matters little, and old
 /// hiccups would be remembered until there are new failures.
 const INDEPENDENT_RATIO: f64 = 1e-3;
-/// Windows cut hiccups in two, which hides a third of their agreement if they are as long as the window.
-const SAFETY: f64 = 1.25;
+/// Windows cut hiccups in two, which hides a third of the agreement of those that are as long as a window.
+const CUT: f64 = 1.5;
 /// A stable with one endpoint is compared with itself, so many windows together.
 const WINDOWS: usize = 10;
 /// Clocks of different resolutions meet here: a window may close so much early, in seconds.
@@ -204,5 +204,5 @@ impl Spread {
 /// How many requests tell as much as one when those of one endpoint agree by `agreement`, and there are `requests` of one
 /// endpoint in a window on average. How many there are beside one that came is as much: they come at random.
 pub(super) fn dispersion(agreement: f64, requests: f64) -> f64 {
-    1.0 + SAFETY * requests * agreement
+    1.0 + CUT * requests * agreement
 }
