@@ -206,3 +206,6 @@ impl Spread {
 pub(super) fn dispersion(agreement: f64, requests: f64) -> f64 {
     1.0 + CUT * requests * agreement
 }
+
+#[cfg(test)]
+mod tests;
