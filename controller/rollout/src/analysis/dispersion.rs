@@ -29,6 +29,7 @@
 //! hiccup. What lasts longer is no hiccup but a failure, and counts again in each window.
 
 use super::{
+    block::Dispersion,
     blocks::Tally,
     config::Parameters,
     interval::{Grown, Interval},
@@ -171,28 +172,79 @@ impl Sums {
     }
 }
 
-/// How a version's requests are spread over its endpoints.
+/// What the counts of a canary's blocks are divided by, and what that follows from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Dispersal {
+    canary: Spread,
+    stable: Spread,
+    /// How far outcomes agreed before the block under way began.
+    agreement: f64,
+    dispersion: Dispersion,
+}
+
+impl Dispersal {
+    /// A block begins, with what is known by then.
+    pub(super) fn begin_block(&mut self, agreement: &Agreement) {
+        self.agreement = agreement.degree();
+    }
+
+    /// Takes the requests of an interval; `rps` of canary and stable with it. Numbers of requests tell nothing of
+    /// outcomes, so those of the block itself may decide what it is divided by.
+    pub(super) fn take(
+        &mut self,
+        interval: &Interval<'_>,
+        (canary_rps, stable_rps): (f64, f64),
+        parameters: &Parameters,
+    ) {
+        let kept = (-interval.seconds() / SPREAD_HALF_LIFE).exp2();
+        self.canary.add(interval.canary(), kept);
+        self.stable.add(interval.stable(), kept);
+        let window = parameters.burst_window.as_secs_f64();
+        let of =
+            |rps: f64, spread: &Spread| dispersion(self.agreement, rps * window * spread.share());
+        self.dispersion = Dispersion {
+            canary: of(canary_rps, &self.canary),
+            stable: of(stable_rps, &self.stable),
+        };
+    }
+
+    /// What failures are judged with now.
+    pub(super) fn dispersion(&self) -> Dispersion {
+        self.dispersion
+    }
+}
+
+/// How a version's requests are spread over its endpoints: requests, faded by their age.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Spread(BTreeMap<SocketAddr, u64>);
+struct Spread(BTreeMap<SocketAddr, f64>);
+
+/// The time in which an endpoint that gets no requests loses half of its part in a [`Spread`], in seconds.
+const SPREAD_HALF_LIFE: f64 = 60.0;
+/// With fewer requests left than this, an endpoint is gone.
+const GONE: f64 = 0.01;
 
 impl Spread {
-    /// Adds the requests of an interval.
-    pub(super) fn add(&mut self, grown: &Grown<'_>) {
+    fn add(&mut self, grown: &Grown<'_>, kept: f64) {
+        self.0.retain(|_, requests| {
+            *requests *= kept;
+            *requests >= GONE
+        });
         for (address, requests, _) in grown.endpoints() {
             if requests > 0 {
-                *self.0.entry(address).or_default() += requests;
+                *self.0.entry(address).or_default() += requests as f64;
             }
         }
     }
 
     /// The share of all requests that the endpoint of a request gets, on average over the requests: 1 over the number
     /// of endpoints if they get equally many, and 1 as long as none is known.
-    pub(super) fn share(&self) -> f64 {
-        let (all, squares) = self.0.values().fold((0.0, 0.0), |(all, squares), n| {
-            let n = *n as f64;
-            (all + n, squares + n * n)
-        });
+    fn share(&self) -> f64 {
+        let (all, squares) = self
+            .0
+            .values()
+            .fold((0.0, 0.0), |(all, squares), n| (all + n, squares + n * n));
         if all > 0.0 {
             squares / (all * all)
         } else {
@@ -203,7 +255,7 @@ impl Spread {
 
 /// How many requests tell as much as one when those of one endpoint agree by `agreement`, and there are `requests` of one
 /// endpoint in a window on average. How many there are beside one that came is as much: they come at random.
-pub(super) fn dispersion(agreement: f64, requests: f64) -> f64 {
+fn dispersion(agreement: f64, requests: f64) -> f64 {
     1.0 + CUT * requests * agreement
 }
 

@@ -4,23 +4,25 @@ use super::{
     acceptance::{AcceptanceTest, Circumstances, Target},
     baseline::{Baseline, Health},
     block::{Dispersion, Margin},
-    blocks::Seen,
+    blocks::{Seen, Tally},
     ceiling::{Ceiling, Fault},
-    config::{Config, Parameters},
-    dispersion::{Spread, dispersion},
+    config::{Config, OnUnhealthyBaseline},
+    cure::Cure,
+    dispersion::Dispersal,
     errors,
     history::HistoryWatch,
     interval::Interval,
     latency::LatencyWatch,
     pace::Pace,
     reading::{Acceptance, Judgement, Limit, Test, TestReading},
+    shortfall::{Arrivals, RateWatch},
     side::Account,
     watch::{Null, Watch},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use traffic::{Bucket, Counts};
+use traffic::{Bucket, Counts, Weight};
 
 /// Ages of requests under way are told in cells of 64 ms and rounded down, so they may be short by so much.
 const AGE_ERROR: f64 = 0.128;
@@ -40,6 +42,13 @@ pub(super) struct Trial {
     ceiling: Option<Ceiling>,
     latency: Vec<LatencyWatch>,
     acceptance: Option<AcceptanceTest>,
+    #[serde(default)]
+    arrivals: Arrivals,
+    #[serde(default)]
+    rate: Option<RateWatch>,
+    /// Where a broken stable is to be rolled forward from.
+    #[serde(default)]
+    cure: Option<Cure>,
     /// The step of the last target.
     last_step: Option<usize>,
     canary: Account,
@@ -49,15 +58,7 @@ pub(super) struct Trial {
     /// Requests of an earlier canary that are still under way. Their failures are not this canary's.
     leftover: u64,
     #[serde(default)]
-    canary_spread: Spread,
-    #[serde(default)]
-    stable_spread: Spread,
-    /// How far the stable's outcomes agreed before the block under way began.
-    #[serde(default)]
-    agreement: f64,
-    /// What the counts of failures of the last block were divided by.
-    #[serde(default)]
-    dispersion: Dispersion,
+    dispersal: Dispersal,
 }
 
 impl Trial {
@@ -82,22 +83,23 @@ impl Trial {
             ceiling: Ceiling::new(config, step_starts),
             latency: latency.collect(),
             acceptance: None,
+            arrivals: Arrivals::default(),
+            rate: RateWatch::new(config, step_starts),
+            cure: (config.parameters().on_unhealthy_baseline == OnUnhealthyBaseline::RollForward)
+                .then(Cure::default),
             last_step: None,
             canary: Account::default(),
             stable: Account::default(),
             first_request: None,
             leftover,
-            canary_spread: Spread::default(),
-            stable_spread: Spread::default(),
-            agreement: 0.0,
-            dispersion: Dispersion::NONE,
+            dispersal: Dispersal::default(),
         };
-        trial.start_step(config);
+        trial.start_step(Weight::ZERO, config);
         trial
     }
 
-    /// A step begins to send traffic.
-    pub(super) fn start_step(&mut self, config: &Config) {
+    /// A step begins to send `weight` of the traffic.
+    pub(super) fn start_step(&mut self, weight: Weight, config: &Config) {
         self.begin_block_anew(config);
         self.history = None;
         self.errors.start_step();
@@ -107,13 +109,20 @@ impl Trial {
         for latency in &mut self.latency {
             latency.watch.start_step();
         }
+        if let Some(rate) = &mut self.rate {
+            rate.start_step();
+        }
+        self.arrivals = Arrivals::at(weight);
+        if let Some(cure) = &mut self.cure {
+            cure.start_step(weight);
+        }
         self.canary.forget_rate();
         self.stable.forget_rate();
     }
 
     /// The canary begins to have all the traffic.
     pub(super) fn start_watch(&mut self, baseline: &Baseline, config: &Config, now: Timestamp) {
-        self.start_step(config);
+        self.start_step(Weight::FULL, config);
         let elapsed = now.duration_since(self.begun).as_secs_f64().max(0.0);
         self.history = Some(HistoryWatch::new(elapsed, baseline, config));
     }
@@ -124,10 +133,10 @@ impl Trial {
         if current == target {
             return;
         }
-        if let Some(Target { step, .. }) = target {
+        if let Some(Target { step, from, .. }) = target {
             // The first step began with the canary.
             if self.last_step.is_some_and(|last| last != step) {
-                self.start_step(config);
+                self.start_step(from, config);
             }
             self.last_step = Some(step);
         }
@@ -155,15 +164,15 @@ impl Trial {
         let seconds = interval.seconds();
         self.canary.add(interval.canary(), canary.bad, seconds);
         self.stable.add(interval.stable(), stable.bad, seconds);
-        self.canary_spread.add(interval.canary());
-        self.stable_spread.add(interval.stable());
         if !self.errors.is_in_block() {
-            self.agreement = baseline.agreement().degree();
+            self.dispersal.begin_block(baseline.agreement());
         }
-        self.dispersion = self.dispersion_of_now(parameters);
+        let rps = (self.canary.rps(), self.stable.rps());
+        self.dispersal.take(interval, rps, parameters);
         self.errors.take(&errors);
         if let Some(history) = &mut self.history {
-            history.take(start, canary, errors.unanswered, self.dispersion, config);
+            let dispersion = self.dispersal.dispersion();
+            history.take(start, canary, errors.unanswered, dispersion, config);
         }
         if let Some(ceiling) = &mut self.ceiling {
             ceiling.take(&errors);
@@ -185,6 +194,16 @@ impl Trial {
             // An earlier canary's failures may delay a promotion; what hides some of this one's must not ease it.
             acceptance.take(&errors::tick(start, interval, 0, baseline), interval);
         }
+        self.arrivals.add(canary.requests, stable.requests);
+        if let Some(rate) = &mut self.rate {
+            rate.take(start, canary.requests + stable.requests, seconds, config);
+        }
+        if let Some(cure) = &mut self.cure
+            && !seam
+        {
+            let counts = |tally: Tally| (tally.requests, tally.bad);
+            cure.take(now.as_second(), counts(canary), counts(stable));
+        }
         if seam {
             self.begin_block_anew(config);
         } else if self
@@ -192,19 +211,6 @@ impl Trial {
             .ends_with(canary.requests, stable.requests, seconds)
         {
             self.close_block(config);
-        }
-    }
-
-    /// By how far outcomes agree, and how many requests an endpoint gets. Numbers of requests tell nothing of outcomes,
-    /// so those of the block itself may be among them.
-    fn dispersion_of_now(&self, parameters: &Parameters) -> Dispersion {
-        let window = parameters.burst_window.as_secs_f64();
-        let of = |account: &Account, spread: &Spread| {
-            dispersion(self.agreement, account.rps() * window * spread.share())
-        };
-        Dispersion {
-            canary: of(&self.canary, &self.canary_spread),
-            stable: of(&self.stable, &self.stable_spread),
         }
     }
 
@@ -217,7 +223,7 @@ impl Trial {
     fn close_block(&mut self, config: &Config) {
         let parameters = config.parameters();
         let margin = errors::margin(parameters);
-        let dispersion = self.dispersion;
+        let dispersion = self.dispersal.dispersion();
         self.errors
             .close(Null::Within(margin), dispersion, parameters);
         if let Some(ceiling) = &mut self.ceiling {
@@ -277,6 +283,9 @@ impl Trial {
         if self.fault(health, config) == Some(Fault::Canary) {
             return Some(Test::FailureLimit);
         }
+        if self.rate.as_ref().is_some_and(RateWatch::convicts) {
+            return Some(Test::RequestRate);
+        }
         self.latency
             .iter()
             .find(|latency| latency.watch.convicts(min_bad))
@@ -306,6 +315,21 @@ impl Trial {
         })
     }
 
+    /// That the canary may be the cure of a stable that is not well.
+    pub(super) fn roll_forward(&self, config: &Config) -> Option<Judgement> {
+        let allowed = config.parameters().baseline_unhealthy_above;
+        self.cure.as_ref()?.judgement(allowed)
+    }
+
+    /// That there is too little to judge by.
+    pub(super) fn shortfall(&self) -> Option<Judgement> {
+        let rate = || self.rate.as_ref()?.shortfall();
+        self.arrivals
+            .shortfall()
+            .or_else(rate)
+            .map(Judgement::TooLittle)
+    }
+
     fn circumstances<'a>(
         &self,
         baseline: &'a Baseline,
@@ -323,7 +347,7 @@ impl Trial {
             baseline,
             parameters,
             rps: (self.canary.rps(), self.stable.rps()),
-            dispersion: self.dispersion,
+            dispersion: self.dispersal.dispersion(),
         }
     }
 
@@ -368,12 +392,13 @@ impl Trial {
         std::iter::once(errors)
             .chain(history)
             .chain(ceiling)
+            .chain(self.rate.as_ref().and_then(RateWatch::reading))
             .chain(latency)
             .collect()
     }
 
     pub(super) fn dispersion(&self) -> Dispersion {
-        self.dispersion
+        self.dispersal.dispersion()
     }
 
     pub(super) fn canary(&self) -> &Account {

@@ -210,7 +210,7 @@ fn a_spread_is_one_over_the_number_of_equal_endpoints() {
         let after = scene.snapshot();
         let interval = Interval::between(&before, &after).unwrap();
         let mut spread = Spread::default();
-        spread.add(interval.stable());
+        spread.add(interval.stable(), 1.0);
         assert!((spread.share() - wanted).abs() < 1e-12, "{requests:?}");
     };
     check(&[], 1.0);
@@ -218,4 +218,24 @@ fn a_spread_is_one_over_the_number_of_equal_endpoints() {
     check(&[7], 1.0);
     check(&[5, 5, 5, 5], 0.25);
     check(&[30, 10, 0], 0.625);
+}
+
+#[test]
+fn an_endpoint_that_gets_no_more_requests_has_no_part_after_a_while() {
+    let mut scene = Scene::new(2);
+    let mut spread = Spread::default();
+    for minute in 0..30 {
+        let before = scene.snapshot();
+        scene.pass(1.0, |number| {
+            if (number == 0) == (minute < 10) {
+                (100, 0)
+            } else {
+                (0, 0)
+            }
+        });
+        let after = scene.snapshot();
+        spread.add(Interval::between(&before, &after).unwrap().stable(), 0.5);
+    }
+    assert_eq!(spread.share(), 1.0);
+    assert_eq!(spread.0.len(), 1);
 }
