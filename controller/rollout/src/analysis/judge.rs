@@ -3,6 +3,7 @@
 use super::{
     acceptance::Target,
     baseline::Baseline,
+    block::Dispersion,
     config::Config,
     interval::Interval,
     reading::{Judgement, Reading, Side},
@@ -234,6 +235,7 @@ impl Judge {
             tests: trial.map_or_else(Vec::new, |trial| trial.tests(&self.config)),
             canary: trial.map_or_else(Side::default, |trial| trial.canary().reading()),
             stable: trial.map_or_else(Side::default, |trial| trial.stable().reading()),
+            dispersion: trial.map_or(Dispersion::NONE, Trial::dispersion),
         }
     }
 }
