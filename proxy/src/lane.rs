@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use traffic::{Outcome, Series};
+use traffic::{Outcome, Series, Stake, Trip};
 
 /// One worker's side of a version: its counters.
 #[derive(Debug)]
@@ -65,6 +65,7 @@ pub(crate) struct Dispatched {
     lane: Rc<Lane>,
     clock: Clock,
     began: Duration,
+    stake: Option<Stake>,
     ended: bool,
 }
 
@@ -77,8 +78,15 @@ impl Dispatched {
             lane,
             clock,
             began,
+            stake: None,
             ended: false,
         }
+    }
+
+    /// Has a failure of the request count for what may trip the canary that it is sent to.
+    pub(crate) fn with_stake(mut self, stake: Option<Stake>) -> Self {
+        self.stake = stake;
+        self
     }
 
     /// Counts the request's end. Only the first call counts.
@@ -88,7 +96,22 @@ impl Dispatched {
         }
         let shard = self.lane.series.shard(self.lane.worker);
         shard.end(self.began, self.clock.elapsed(), outcome);
+        if let Some(stake) = self.stake
+            && let Some(trip) = self.lane.series.ended(stake, outcome)
+        {
+            tell(&self.lane.series, &trip);
+        }
     }
+}
+
+/// The log's line for a trip. Nobody else may be there to tell.
+fn tell(canary: &Series, trip: &Trip) {
+    let counts = &trip.counts;
+    tracing::warn!(
+        rollout = %canary.rollout(),
+        "the proxy gives all requests to stable by itself, as {} of {} canary requests failed at {}",
+        counts.canary_failures, counts.canary_requests, trip.weight
+    );
 }
 
 impl Drop for Dispatched {
