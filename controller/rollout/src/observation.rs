@@ -40,6 +40,11 @@ pub enum Judgement {
         /// The evidence in words.
         why: String,
     },
+    /// It was so plainly dead that the proxy took its traffic away by itself.
+    Tripped {
+        /// The evidence in words.
+        why: String,
+    },
     /// It cannot be told; the canary is to stay as it is, once it has come to its first step.
     Hold {
         /// The reason in words.
