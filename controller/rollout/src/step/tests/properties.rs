@@ -95,6 +95,7 @@ fn any_judgement() -> impl Strategy<Value = Judgement> {
         1 => Just(Judgement::RollBack { why: why() }),
         1 => Just(Judgement::Tripped { why: why() }),
         2 => Just(Judgement::Hold { why: why() }),
+        1 => Just(Judgement::RollForward { why: why() }),
     ]
 }
 

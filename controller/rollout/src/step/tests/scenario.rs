@@ -52,6 +52,7 @@ fn event(line: &'static str) -> Event {
         ("verdict", why) => Event::Judge(Judgement::RollBack { why: words(why) }),
         ("trip", why) => Event::Judge(Judgement::Tripped { why: words(why) }),
         ("hold", why) => Event::Judge(Judgement::Hold { why: words(why) }),
+        ("forward", why) => Event::Judge(Judgement::RollForward { why: words(why) }),
         ("evidence", "met") => Event::Accept(Acceptance::Met),
         ("evidence", "pending") => Event::Accept(Acceptance::Pending),
         ("wait", time) => Event::Wait(duration(time)),
