@@ -20,4 +20,5 @@ mod splitting;
 mod start;
 mod support;
 mod takeover;
+mod trips;
 mod verbs;

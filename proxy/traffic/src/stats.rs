@@ -183,16 +183,20 @@ impl Stats {
     }
 
     /// Has the canary of `rollout` tripped on overwhelming evidence as `arming` says, or not at all. Gives what its split
-    /// is to read; nothing where no failure could convict it. The same `arming` again goes on as it was: a canary that
-    /// was tripped stays so, whatever its weight, until another one is armed.
+    /// is to read. The same `arming` again goes on as it was: a canary that was tripped stays so, whatever its weight,
+    /// until another one is armed.
     pub fn arm(&self, rollout: &RolloutId, arming: Option<&Arming>) -> Option<Armed> {
-        let canary = self.series(rollout, Role::Canary);
-        let stable = self.series(rollout, Role::Stable);
+        let series = |role| self.series(rollout, role);
         let mut trips = self.trips.lock().unwrap_or_else(PoisonError::into_inner);
         match arming {
-            Some(arming) => trips.arm(rollout, arming, (&stable, &canary)),
+            Some(arming) => {
+                let (stable, canary) = (series(Role::Stable), series(Role::Canary));
+                Some(trips.arm(rollout, arming, (&stable, &canary)))
+            }
             None => {
-                trips.disarm(rollout, &canary);
+                if trips.is_armed(rollout) {
+                    trips.disarm(rollout, &series(Role::Canary));
+                }
                 None
             }
         }

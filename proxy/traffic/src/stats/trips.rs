@@ -45,13 +45,13 @@ impl Canary {
 
 impl Trips {
     /// Arms the canary as `arming` says, once: another weight begins to count anew, and another canary gets a fuse of its
-    /// own. Nothing where its failures could not convict it.
+    /// own. With a weight at which no failure could convict it, it only stays tripped where it is.
     pub(super) fn arm(
         &mut self,
         rollout: &RolloutId,
         arming: &Arming,
         (stable, canary): (&Arc<Series>, &Series),
-    ) -> Option<Armed> {
+    ) -> Armed {
         let held = self
             .rollouts
             .entry(rollout.clone())
@@ -60,7 +60,7 @@ impl Trips {
             *held = Canary::new(arming.trial, held.trips());
         }
         if let Some((_, armed)) = held.armed.as_ref().filter(|(known, _)| known == arming) {
-            return Some(armed.clone());
+            return armed.clone();
         }
         let test = TripTest::new(
             arming.weight,
@@ -68,25 +68,22 @@ impl Trips {
             arming.least_failures,
             held.wires,
         );
-        let Some(test) = test else {
-            self.disarm(rollout, canary);
-            return None;
-        };
         held.wires += 1;
         self.wires += 1;
         let number = NonZeroU64::MIN.saturating_add(self.wires);
-        let fuse = Arc::clone(&held.fuse);
-        let armed = Armed::new(number, Arc::clone(&fuse));
+        let armed = Armed::new(number, Arc::clone(&held.fuse));
         held.armed = Some((arming.clone(), armed.clone()));
-        let sides = (Arc::clone(stable), canary);
-        canary.watch(Some(Tripwire::new(
-            number,
-            arming.clone(),
-            test,
-            fuse,
-            sides,
-        )));
-        Some(armed)
+        canary.watch(test.map(|test| {
+            let (arming, fuse) = (arming.clone(), Arc::clone(&held.fuse));
+            Tripwire::new(number, arming, test, fuse, (Arc::clone(stable), canary))
+        }));
+        armed
+    }
+
+    /// Whether failures of the rollout's canary are counted.
+    pub(super) fn is_armed(&self, rollout: &RolloutId) -> bool {
+        let held = self.rollouts.get(rollout);
+        held.is_some_and(|held| held.armed.is_some())
     }
 
     /// Stops counting failures of `canary`. Its fuse stays as it is, should the same canary be armed again.

@@ -167,7 +167,13 @@ fn a_dead_canary_is_tripped_for_its_whole_trial_and_no_longer() {
     };
     gets_nothing(&mut site);
     // The table is published again, for another rollout's sake or with another weight, or has none for a while.
-    for arming in [Some(&first), Some(&arming(50.0)), None, Some(&first)] {
+    for arming in [
+        Some(&first),
+        Some(&arming(50.0)),
+        Some(&arming(99.99)),
+        None,
+        Some(&first),
+    ] {
         site.publish(arming);
         gets_nothing(&mut site);
     }
