@@ -87,7 +87,7 @@ impl Site {
 fn a_dead_canary_gets_no_requests_until_another_one_is_armed() {
     for (what, canary) in [
         ("500", origin::http().status(500).run().address),
-        ("refused", origin::refusing()),
+        ("closed", origin::raw(drop).address),
     ] {
         let site = Site::new(1, canary);
         site.publish(&arming(1));
@@ -120,7 +120,7 @@ fn a_canary_that_answers_is_left_alone() {
 
 #[test]
 fn all_workers_stop_sending_at_once() {
-    let site = Site::new(4, origin::refusing());
+    let site = Site::new(4, origin::http().status(500).run().address);
     site.publish(&arming(1));
     thread::scope(|scope| {
         for _ in 0..8 {

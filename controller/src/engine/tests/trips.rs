@@ -31,7 +31,6 @@ fn a_dead_canary_gets_nothing_while_the_engine_stands_still() {
         ("{guard: {minCanaryFailures: 50}}", 50..=60),
         ("{guard: {trip: false}}", 1_990..=2_010),
         ("{guard: off}", 1_990..=2_010),
-        ("{sticky: [{clientAddress: {}}]}", 0..=0),
     ] {
         let mut world = begun(plugin, DEAD);
         let before = sent_to_canary(&world);
@@ -39,6 +38,20 @@ fn a_dead_canary_gets_nothing_while_the_engine_stands_still() {
         let sent = sent_to_canary(&world) - before;
         assert!(expected.contains(&sent), "{plugin}: {sent} requests");
     }
+}
+
+#[test]
+fn the_proxy_goes_by_the_guards_margins_and_by_who_is_split() {
+    let margins = "relativeMargin: 2, absoluteMargin: 0.01, minCanaryFailures: 7";
+    let plugin = format!("{{guard: {{{margins}}}, sticky: [{{clientAddress: {{}}}}]}}");
+    let world = begun(&plugin, GOOD);
+    let arming = world.engine.published.shares[&id()].arming.clone().unwrap();
+    assert_eq!(
+        (arming.margins.relative, arming.margins.absolute),
+        (2.0, 0.01)
+    );
+    assert_eq!((arming.least_failures, arming.by_user), (7, true));
+    assert_eq!(arming.weight, traffic::Weight::from_percent(20).unwrap());
 }
 
 #[test]
