@@ -22,3 +22,4 @@ mod support;
 mod takeover;
 mod trips;
 mod verbs;
+mod verdicts;
