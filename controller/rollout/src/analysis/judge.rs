@@ -6,6 +6,7 @@ use super::{
     config::Config,
     interval::Interval,
     reading::{Judgement, Reading, Side},
+    record::Record,
     trial::Trial,
 };
 use jiff::Timestamp;
@@ -82,9 +83,11 @@ impl Judge {
     }
 
     /// A step without a [`Target`] begins to send more traffic to the canary. A changed `Target::step` tells it by
-    /// itself.
+    /// itself. A canary that was convicted is not judged any more: its trial stays as it was then.
     pub fn start_step(&mut self) {
-        if let Some(trial) = &mut self.trial {
+        if self.conviction.is_none()
+            && let Some(trial) = &mut self.trial
+        {
             trial.start_step(&self.config);
         }
     }
@@ -92,7 +95,9 @@ impl Judge {
     /// The canary gets all the traffic: from now on it is compared with the stable's history too, until the next
     /// [`Judge::start_step`].
     pub fn start_watch(&mut self) {
-        if let Some(trial) = &mut self.trial {
+        if self.conviction.is_none()
+            && let Some(trial) = &mut self.trial
+        {
             trial.start_watch(&self.baseline, &self.config, self.at);
         }
     }
@@ -156,6 +161,9 @@ impl Judge {
             .learn(interval, now.as_second(), self.config.parameters());
         if self.conviction.is_none() && self.judgement_of_trial().is_some() {
             self.conviction = Some(Box::new(self.reading()));
+            if let Some(trial) = &mut self.trial {
+                trial.convicted(self.baseline.health());
+            }
         }
     }
 
@@ -230,6 +238,12 @@ impl Judge {
             canary: trial.map_or_else(Side::default, |trial| trial.canary().reading()),
             stable: trial.map_or_else(Side::default, |trial| trial.stable().reading()),
         }
+    }
+
+    /// What [`Judge::reading`] was made of, block by block; nothing without a canary.
+    pub fn record(&self) -> Option<Record> {
+        let trial = self.trial.as_ref()?;
+        Some(trial.record(self.baseline.health(), &self.config))
     }
 }
 
