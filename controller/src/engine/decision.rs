@@ -64,6 +64,8 @@ pub enum By {
     Guard,
     /// The plan, as it was written.
     Plan,
+    /// The time in which the rollout had to make progress.
+    Deadline,
     /// A person, by a verb or by what the documents ask for.
     Operator,
 }
@@ -74,6 +76,7 @@ impl By {
         match self {
             Self::Guard => "guard",
             Self::Plan => "plan",
+            Self::Deadline => "deadline",
             Self::Operator => "operator",
         }
     }
@@ -90,6 +93,15 @@ pub(super) struct Decision {
     pub(super) why: String,
     /// The revision that it is about.
     pub(super) revision: String,
+    /// The verb that a person used, if one did.
+    pub(super) verb: Option<String>,
+}
+
+impl Decision {
+    /// Whether the evidence decided it, or let it happen: what people will want to check.
+    pub(super) fn is_verdict(&self) -> bool {
+        self.by == By::Guard || matches!(self.what, What::Aborted | What::Held | What::Promoted)
+    }
 }
 
 fn decision(what: What, by: By, why: String, revision: &impl ToString) -> Option<Decision> {
@@ -98,6 +110,7 @@ fn decision(what: What, by: By, why: String, revision: &impl ToString) -> Option
         by,
         why,
         revision: revision.to_string(),
+        verb: None,
     })
 }
 
@@ -127,9 +140,15 @@ pub(super) fn between(plan: &Plan, before: &State, after: &State) -> Option<Deci
                 &old.revision,
             ),
             Cause::Undone { .. } => undone(aborted),
-            Cause::Inconclusive { .. } | Cause::Deadline { .. } => decision(
+            Cause::Inconclusive { .. } => decision(
                 What::Aborted,
                 By::Plan,
+                aborted.cause.to_string(),
+                &old.revision,
+            ),
+            Cause::Deadline { .. } => decision(
+                What::Aborted,
+                By::Deadline,
                 aborted.cause.to_string(),
                 &old.revision,
             ),
