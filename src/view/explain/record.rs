@@ -21,9 +21,11 @@ pub(super) fn counted(record: Option<&Record>, reading: &Reading, page: &mut Pag
     };
     let decided = match reading.judgement {
         Judgement::RollBack { test } => test,
-        Judgement::Undecided | Judgement::Hold { .. } | Judgement::Unattributed { .. } => {
-            Test::Errors
-        }
+        Judgement::Undecided
+        | Judgement::Hold { .. }
+        | Judgement::TooLittle(_)
+        | Judgement::RollForward { .. }
+        | Judgement::Unattributed { .. } => Test::Errors,
     };
     let rollback = |test: &&Replayed| test.test == Some(decided);
     let step = |test: &&Replayed| reading.acceptance.is_some() && test.name == "to go on";

@@ -29,6 +29,8 @@ pub(super) trait Sequential: Clone {
     fn begin_step(&mut self);
     /// Takes a block's evidence.
     fn judge(&mut self, judged: &Judged, parameters: &Parameters);
+    /// Takes the evidence of a tick, if it is a test of ticks.
+    fn tick(&mut self, _: Tick, _: &Parameters) {}
     /// The evidence so far.
     fn ln_e(&self) -> f64;
     /// The canary's counts and the stable's.
@@ -44,6 +46,32 @@ pub(super) struct Judged {
     pub(super) dispersion: f64,
 }
 
+/// The requests of a tick, of both versions together.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "(f64, f64, u64)", into = "(f64, f64, u64)")]
+pub(super) struct Tick {
+    /// Seconds from the canary's begin to the tick's start.
+    pub(super) start: f64,
+    pub(super) seconds: f64,
+    pub(super) requests: u64,
+}
+
+impl From<(f64, f64, u64)> for Tick {
+    fn from((start, seconds, requests): (f64, f64, u64)) -> Self {
+        Self {
+            start,
+            seconds,
+            requests,
+        }
+    }
+}
+
+impl From<Tick> for (f64, f64, u64) {
+    fn from(tick: Tick) -> Self {
+        (tick.start, tick.seconds, tick.requests)
+    }
+}
+
 /// What happened to a test.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -56,6 +84,8 @@ pub(super) enum Event {
     Null(Null),
     /// A block was judged.
     Block(Row),
+    /// A tick was judged.
+    Tick(Tick),
 }
 
 /// A block as it is written: start in seconds, the stable's guessed ratio, dispersion, the canary's requests under way,
@@ -178,6 +208,14 @@ impl<T: Sequential> Journal<T> {
         self.note(before, Event::Block(Row::of(judged)));
     }
 
+    /// The same of a tick.
+    pub(super) fn tick(&mut self, before: &T, tick: Tick, opens_window: bool) {
+        if opens_window {
+            self.note(before, Event::Window(before.ln_e()));
+        }
+        self.note(before, Event::Tick(tick));
+    }
+
     fn note(&mut self, before: &T, event: Event) {
         let newer = self
             .newer
@@ -196,7 +234,7 @@ impl<T: Sequential> Journal<T> {
             .flat_map(|log| log.events.iter().rev())
             .find_map(|event| match event {
                 Event::Block(row) => Some(row.0),
-                Event::StepStarts | Event::Window(_) | Event::Null(_) => None,
+                Event::StepStarts | Event::Window(_) | Event::Null(_) | Event::Tick(_) => None,
             })
     }
 

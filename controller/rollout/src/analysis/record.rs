@@ -13,6 +13,7 @@ use super::{
     config::Config,
     journal::Log,
     reading::{Reading, Test},
+    shortfall::Ever,
     watch::Watch,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -28,10 +29,13 @@ pub struct Record(Arc<Parts>);
 pub(super) struct Parts {
     /// What the guard was asked to do.
     pub(super) parameters: Config,
-    /// The rollback tests, in the order of the reading.
+    /// The rollback tests of blocks, in the order of the reading.
     pub(super) tests: Vec<Tested>,
     /// Whose fault it is that a canary is above the failure limit, where there is one.
     pub(super) attribution: Option<Attribution>,
+    /// The test of the request rate, where that may convict.
+    #[serde(default)]
+    pub(super) rate: Option<Log<Ever>>,
     /// The test of the evidence step, if there was one.
     pub(super) acceptance: Option<Log<AcceptanceTest>>,
 }

@@ -36,11 +36,21 @@ pub(super) fn replay(parts: &Parts, reading: &Reading) -> Replay {
         .attribution
         .as_ref()
         .map(|found| (found, Run::of(&found.log, parameters)));
-    let judgement = judgement(reading, &convicting(&runs, fault.as_ref(), parameters));
+    let rate = parts.rate.as_ref().map(|log| Run::of(log, parameters));
+    let is_rate_low = rate.as_ref().is_some_and(|run| run.end.convicts());
+    let own = convicting(&runs, fault.as_ref(), is_rate_low, parameters);
+    let judgement = judgement(reading, own);
     let mut tests: Vec<Replayed> = runs
         .into_iter()
-        .map(|(test, run)| rollback_test(test, run, config, reading))
+        .map(|(test, run)| {
+            let used = run.end.ln_threshold();
+            rollback_test(test, run, used, config, reading)
+        })
         .collect();
+    if let Some(run) = rate {
+        let used = run.end.ln_threshold();
+        tests.push(rollback_test(Test::RequestRate, run, used, config, reading));
+    }
     if let Some((found, run)) = fault {
         let expected = Expected {
             ln_e: found.ln_e,
@@ -52,6 +62,7 @@ pub(super) fn replay(parts: &Parts, reading: &Reading) -> Replay {
     }
     let acceptance = parts.acceptance.as_ref();
     tests.extend(acceptance.map(|log| acceptance_test(log, parameters, reading.acceptance)));
+    let judgement = unrecorded(reading, &tests).or(judgement);
     Replay { tests, judgement }
 }
 
@@ -86,22 +97,35 @@ impl<T: Sequential> Run<T> {
                     opens = true;
                 }
                 Event::Null(null) => run.nulls.push(*null),
-                Event::Block(row) => {
-                    let Some(null) = run.nulls.last() else {
-                        continue;
-                    };
-                    let judged = row.judged(*null);
+                Event::Block(_) | Event::Tick(_) => {
                     if opens {
                         window_began = Counts::of(test.counts());
                     }
-                    test.judge(&judged, parameters);
-                    run.count(judged.closed.start, opens, window_began, &test);
+                    let start = run.judge(&mut test, event, parameters);
+                    run.count(start, opens, window_began, &test);
                     opens = false;
                 }
             }
         }
         run.end = test;
         run
+    }
+
+    /// Lets `test` judge what happened, and tells when that began.
+    fn judge(&self, test: &mut T, event: &Event, parameters: &Parameters) -> f64 {
+        match (event, self.nulls.last()) {
+            (Event::Block(row), Some(null)) => {
+                let judged = row.judged(*null);
+                test.judge(&judged, parameters);
+                judged.closed.start
+            }
+            (Event::Tick(tick), _) => {
+                test.tick(*tick, parameters);
+                tick.start
+            }
+            // A sound record holds none.
+            _ => 0.0,
+        }
     }
 
     /// A window opens, as far as is known with the evidence `stored`.
@@ -189,9 +213,15 @@ impl Expected {
     }
 }
 
-fn rollback_test(test: Test, run: Run<Watch>, config: &Config, reading: &Reading) -> Replayed {
+/// `used` is the threshold that the test was judged with.
+fn rollback_test<T: Sequential>(
+    test: Test,
+    run: Run<T>,
+    used: f64,
+    config: &Config,
+    reading: &Reading,
+) -> Replayed {
     let ln_threshold = -alpha(test, config).ln();
-    let used = run.end.ln_threshold();
     let said = reading.tests.iter().find(|said| said.test == test);
     let expected = said.map_or_else(|| Expected::itself(&run, ln_threshold), expected);
     let mut replayed = run.compared(test.to_string(), ln_threshold, &expected);
@@ -226,6 +256,7 @@ fn alpha(test: Test, config: &Config) -> f64 {
         Test::Errors => config.errors_alpha(),
         Test::History => history::alpha(config),
         Test::FailureLimit => config.limit_alpha(),
+        Test::RequestRate => config.rate_alpha(),
         Test::Latency { .. } => config.latency_alpha(),
     }
 }
@@ -271,6 +302,7 @@ fn acceptance_test(
 fn convicting(
     runs: &[(Test, Run<Watch>)],
     fault: Option<&(&Attribution, Run<Watch>)>,
+    is_rate_low: bool,
     parameters: &Parameters,
 ) -> Option<Test> {
     let is_own_fault = |above: &Watch| {
@@ -279,19 +311,46 @@ fn convicting(
         let limit = parameters.max_failure_ratio?;
         Ceiling::of(limit, above.clone(), worse.end.clone()).fault(&health, parameters)
     };
-    let mut convicting = runs.iter().filter(|(test, run)| match test {
-        Test::FailureLimit => is_own_fault(&run.end) == Some(Fault::Canary),
-        Test::Errors | Test::History | Test::Latency { .. } => {
-            run.end.convicts(parameters.min_canary_failures)
+    let convicts = |test: Test, end: &Watch| match test {
+        Test::FailureLimit => is_own_fault(end) == Some(Fault::Canary),
+        Test::Errors | Test::History | Test::RequestRate | Test::Latency { .. } => {
+            end.convicts(parameters.min_canary_failures)
         }
-    });
-    convicting.next().map(|(test, _)| *test)
+    };
+    let of = |latency: bool| {
+        let asked = runs
+            .iter()
+            .filter(move |(test, _)| matches!(test, Test::Latency { .. }) == latency);
+        asked.filter(|(test, run)| convicts(*test, &run.end))
+    };
+    let rate = is_rate_low.then_some(Test::RequestRate);
+    of(false)
+        .map(|(test, _)| *test)
+        .chain(rate)
+        .chain(of(true).map(|(test, _)| *test))
+        .next()
 }
 
-fn judgement(reading: &Reading, convicting: &Option<Test>) -> Option<Difference> {
+/// A test of which there is evidence and no record.
+fn unrecorded(reading: &Reading, tests: &[Replayed]) -> Option<Difference> {
+    let is_recorded = |test: Test| tests.iter().any(|found| found.test == Some(test));
+    let missing = reading.tests.iter().find(|said| !is_recorded(said.test))?;
+    let nothing = "nothing: there is no record of it";
+    Some(Difference::new(
+        missing.test.to_string(),
+        &"its evidence",
+        &nothing,
+    ))
+}
+
+fn judgement(reading: &Reading, convicting: Option<Test>) -> Option<Difference> {
     let stored = match reading.judgement {
         Judgement::RollBack { test } => Some(test),
-        Judgement::Undecided | Judgement::Hold { .. } | Judgement::Unattributed { .. } => None,
+        Judgement::Undecided
+        | Judgement::Hold { .. }
+        | Judgement::TooLittle(_)
+        | Judgement::RollForward { .. }
+        | Judgement::Unattributed { .. } => None,
     };
     let said = |test: Option<Test>| {
         test.map_or_else(
@@ -299,5 +358,5 @@ fn judgement(reading: &Reading, convicting: &Option<Test>) -> Option<Difference>
             |test| format!("rollback by {test}"),
         )
     };
-    (stored != *convicting).then(|| Difference::new("judgement", &said(stored), &said(*convicting)))
+    (stored != convicting).then(|| Difference::new("judgement", &said(stored), &said(convicting)))
 }

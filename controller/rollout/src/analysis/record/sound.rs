@@ -2,11 +2,10 @@
 
 use super::Parts;
 use crate::analysis::{
-    acceptance::AcceptanceTest,
     block::Margin,
     blocks::MOST,
-    journal::{Event, Judged, LATEST, Log},
-    watch::{Null, Watch},
+    journal::{Event, Judged, LATEST, Log, Tick},
+    watch::Null,
 };
 
 /// More events are in no record of a guard.
@@ -34,7 +33,7 @@ pub(super) fn check(parts: &Parts) -> Result<(), Unsound> {
     within(count <= MOST_TESTS, "tests", || (count, "at most 32 tests"))?;
     for (index, tested) in parts.tests.iter().enumerate() {
         let field = format!("tests[{index}].log");
-        watch(&tested.log.checkpoint, &field)?;
+        checkpoint(tested.log.checkpoint.is_sound(), &field)?;
         log(&tested.log, &field)?;
     }
     if let Some(attribution) = &parts.attribution {
@@ -42,11 +41,15 @@ pub(super) fn check(parts: &Parts) -> Result<(), Unsound> {
         within(requests <= MOST, "attribution.stable_requests", || {
             (requests, "at most 10^17")
         })?;
-        watch(&attribution.log.checkpoint, "attribution.log")?;
+        checkpoint(attribution.log.checkpoint.is_sound(), "attribution.log")?;
         log(&attribution.log, "attribution.log")?;
     }
+    if let Some(found) = &parts.rate {
+        checkpoint(found.checkpoint.is_sound(), "rate")?;
+        log(found, "rate")?;
+    }
     if let Some(found) = &parts.acceptance {
-        acceptance(&found.checkpoint)?;
+        checkpoint(found.checkpoint.is_sound(), "acceptance")?;
         log(found, "acceptance")?;
     }
     Ok(())
@@ -68,14 +71,8 @@ fn within<T: ToString>(
     })
 }
 
-fn watch(checkpoint: &Watch, log: &str) -> Result<(), Unsound> {
-    within(checkpoint.is_sound(), &format!("{log}.checkpoint"), || {
-        ("numbers out of their ranges", "what a guard writes")
-    })
-}
-
-fn acceptance(checkpoint: &AcceptanceTest) -> Result<(), Unsound> {
-    within(checkpoint.is_sound(), "acceptance.checkpoint", || {
+fn checkpoint(is_sound: bool, log: &str) -> Result<(), Unsound> {
+    within(is_sound, &format!("{log}.checkpoint"), || {
         ("numbers out of their ranges", "what a guard writes")
     })
 }
@@ -93,6 +90,7 @@ fn log<T>(log: &Log<T>, field: &str) -> Result<(), Unsound> {
         let field = format!("{field}.events[{index}]");
         match event {
             Event::StepStarts | Event::Window(_) => {}
+            Event::Tick(found) => tick(*found, &field)?,
             Event::Null(found) => {
                 null(*found, &field)?;
                 judged_by = Some(*found);
@@ -108,6 +106,22 @@ fn log<T>(log: &Log<T>, field: &str) -> Result<(), Unsound> {
         }
     }
     Ok(())
+}
+
+fn tick(tick: Tick, field: &str) -> Result<(), Unsound> {
+    let Tick {
+        start,
+        seconds,
+        requests,
+    } = tick;
+    for time in [start, seconds] {
+        within((0.0..=LATEST).contains(&time), field, || {
+            (format!("{time} s"), "0 to 10^12 s")
+        })?;
+    }
+    within(requests <= MOST_IN_BLOCK, field, || {
+        (format!("{requests} requests"), "at most 10^15 in a tick")
+    })
 }
 
 fn null(null: Null, field: &str) -> Result<(), Unsound> {

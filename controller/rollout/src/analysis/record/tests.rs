@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    analysis::{Judge, Judgement, Parameters, Target},
+    analysis::{Judge, Judgement, OnLowRate, Parameters, Target},
     sim::Traffic,
 };
 use jiff::SignedDuration;
@@ -130,6 +130,34 @@ fn a_rollback_is_judged_the_same_again() {
 }
 
 #[test]
+fn a_rate_that_is_too_low_is_judged_the_same_again() {
+    let parameters = Parameters {
+        min_request_rate: Some(400.0),
+        on_low_request_rate: OnLowRate::RollBack,
+        ..Parameters::default()
+    };
+    let flight = Flight::new(parameters, 10, 0.001).until(is_convicted);
+    let (reading, record) = flight.stored();
+    let by = Judgement::RollBack {
+        test: Test::RequestRate,
+    };
+    assert_eq!(reading.judgement, by);
+    let replay = agrees(&(reading.clone(), record.clone()));
+    let rate = replay.tests.last().unwrap();
+    assert!(rate.name == "request rate" && rate.ln_e >= rate.ln_threshold);
+    let mut record = serde_json::to_value(record).unwrap();
+    *record.pointer_mut("/rate/events/3/tick/2").unwrap() = 99.into();
+    let changed = said(&reading, &record);
+    assert!(changed.starts_with("request rate: "), "{changed}");
+    // Evidence that nothing was recorded of is named too.
+    record["rate"] = Value::Null;
+    assert_eq!(
+        said(&reading, &record),
+        "judgement: request rate: stored its evidence, recomputed nothing: there is no record of it"
+    );
+}
+
+#[test]
 fn what_let_a_canary_go_on_is_judged_the_same_again() {
     let mut flight = Flight::new(Parameters::default(), 3, 0.001);
     flight.target = Some(evidence_step());
@@ -157,7 +185,7 @@ fn all_traffic_is_judged_the_same_again() {
 fn a_conviction_keeps_its_record_whatever_happens_next() {
     let mut flight = Flight::new(Parameters::default(), 5, 0.3).until(is_convicted);
     let then = flight.stored();
-    flight.judge.start_step();
+    flight.judge.start_step(Weight::from_percent(10).unwrap());
     flight.judge.start_watch();
     flight.run(300);
     assert_eq!(flight.stored(), then);
@@ -173,7 +201,7 @@ fn after_a_restart_the_record_begins_with_what_was_known() {
     let at_start = agrees(&flight.stored());
     assert!(at_start.tests.iter().all(|test| test.windows.is_empty()));
     flight.run(1);
-    flight.judge.start_step();
+    flight.judge.start_step(Weight::from_percent(10).unwrap());
     flight.traffic.canary.failure_ratio = 0.3;
     let flight = flight.until(is_convicted);
     let replay = agrees(&flight.stored());
@@ -196,7 +224,7 @@ fn a_long_record_is_bounded_and_ends_the_same() {
     for minute in 0..10 {
         flight.run(600);
         if minute % 3 == 0 {
-            flight.judge.start_step();
+            flight.judge.start_step(Weight::from_percent(10).unwrap());
         }
         let stored = flight.stored();
         agrees(&stored);
@@ -402,7 +430,7 @@ proptest! {
             snapshot.canary.failed += failures / 3;
             judge.observe(&snapshot, Some(evidence_step()), now);
             match event {
-                0 => judge.start_step(),
+                0 => judge.start_step(Weight::from_percent(10).unwrap()),
                 1 => {
                     let stored = serde_json::to_string(&judge).unwrap();
                     judge = serde_json::from_str(&stored).unwrap();
