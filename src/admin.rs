@@ -156,6 +156,7 @@ fn router(pages: Pages) -> Router {
         .route("/documents", get(documents))
         .route("/rollouts", get(list))
         .route("/rollouts/{namespace}/{name}", get(show))
+        .route("/rollouts/{namespace}/{name}/record", get(record))
         .route("/rollouts/{namespace}/{name}/{verb}", post(act))
         .route("/events", get(events::follow));
     Router::new()
@@ -205,6 +206,19 @@ async fn show(
     let view = shared
         .engine()
         .view(&rollout, Timestamp::now(), shared.clock.elapsed());
+    view.map_or_else(|| unknown(&rollout), |view| Json(view).into_response())
+}
+
+/// The rollout with what its verdicts were made of, which is long.
+async fn record(
+    State(shared): State<Pages>,
+    Path((namespace, name)): Path<(String, String)>,
+) -> Response {
+    let rollout = RolloutId::new(&namespace, &name);
+    let elapsed = shared.clock.elapsed();
+    let view = shared
+        .engine()
+        .view_with_records(&rollout, Timestamp::now(), elapsed);
     view.map_or_else(|| unknown(&rollout), |view| Json(view).into_response())
 }
 

@@ -4,6 +4,7 @@
 //! process that already runs, and are executed by [`client::execute`].
 
 pub(crate) mod client;
+mod replay;
 mod target;
 
 use std::path::PathBuf;
@@ -49,7 +50,8 @@ pub(crate) enum ClientCommand {
     List(ListArgs),
     /// Show a rollout: steps, weight, both sides' traffic, evidence
     Get(GetArgs),
-    /// Explain the last verdict on a rollout, and what its step needs to go on
+    /// Explain the last verdict on a rollout, and what its step needs to go on; with --replay recompute stored ones
+    #[command(after_help = REPLAY_EXIT_CODES)]
     Explain(ExplainArgs),
     /// End the current pause or step; with --full skip all that is left of the plan
     Promote(PromoteArgs),
@@ -81,6 +83,15 @@ Exit codes:
   1  Degraded: rolled back or aborted
   2  wrong usage, no such rollout, or the process cannot be reached
   3  not done yet (Progressing or Paused), or --timeout has passed";
+
+const REPLAY_EXIT_CODES: &str = "\
+With --replay:
+  sluice explain shop -o json > verdict.json
+  sluice explain --replay verdict.json
+needs no running process. Exit codes:
+  0  every number that is recomputed agrees with what was stored
+  1  one does not: which, and both numbers
+  2  the file cannot be read: which field, and what was found";
 
 /// The arguments of `run`.
 #[derive(Debug, Args)]
@@ -160,6 +171,9 @@ pub(crate) struct GetArgs {
 pub(crate) struct ExplainArgs {
     #[command(flatten)]
     pub(crate) selection: Selection,
+    /// Judge the blocks of requests in FILE again, which `explain -o json` wrote, and compare
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["rollout", "namespace", "output"])]
+    pub(crate) replay: Option<PathBuf>,
     /// How to print
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: Output,

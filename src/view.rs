@@ -15,7 +15,7 @@ pub(crate) mod fixtures;
 
 pub(crate) use self::changes::{Changes, stamp};
 pub(crate) use self::explain::explain;
-pub(crate) use self::format::{count, percent, seconds};
+pub(crate) use self::format::{count, moment, percent, seconds};
 pub(crate) use self::live::{Live, text};
 pub(crate) use self::palette::Palette;
 pub(crate) use self::screen::{Key, Screen};

@@ -407,6 +407,18 @@ impl Engine {
         let endpoints = |slot| compile::endpoints(&self.spec, spec.slots.get(slot));
         Some(entry.view(spec, &traffic, &endpoints, now))
     }
+
+    /// The same with what its verdicts were made of, block by block.
+    pub fn view_with_records(
+        &self,
+        rollout: &RolloutId,
+        now: Timestamp,
+        elapsed: Duration,
+    ) -> Option<RolloutView> {
+        let mut view = self.view(rollout, now, elapsed)?;
+        self.entries.get(rollout)?.put_records(&mut view);
+        Some(view)
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Rollouts as an operator sees them: the JSON types that the admin API speaks and the command line reads.
 
 use jiff::Timestamp;
-use rollout::analysis::Reading;
+use rollout::analysis::{Reading, Record};
 use serde::{Deserialize, Serialize};
 
 /// A rollout as an operator sees it.
@@ -39,6 +39,9 @@ pub struct RolloutView {
     pub evidence: Option<Reading>,
     /// What was decided for this rollout, newest last.
     pub decisions: Vec<DecisionView>,
+    /// What `evidence` was made of, while a version is under judgement and where the record is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<Record>,
 }
 
 /// A step of a rollout.
@@ -97,8 +100,11 @@ pub struct DecisionView {
     /// What, as a word: `started`, `advanced`, `promoted`, `rolled-back`, `aborted`, `paused`, `resumed`, `retried`, `held`,
     /// `undone`, `returned`.
     pub decision: String,
-    /// Who: `guard`, `proxy`, `plan` or `operator`.
+    /// Who: `guard`, `proxy`, `plan`, `deadline` or `operator`.
     pub by: String,
+    /// The operator's verb, such as `promote`; none where it was no verb.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verb: Option<String>,
     /// Why, in one line.
     pub why: String,
     /// The revision that was decided on.
@@ -112,6 +118,9 @@ pub struct DecisionView {
     pub failed_requests: u64,
     /// The evidence at that moment; none where the guard had no part in it.
     pub evidence: Option<Reading>,
+    /// What the evidence was made of, block by block. Only the latest verdicts have it, and only where it is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<Record>,
 }
 
 /// A verb's request.

@@ -6,12 +6,14 @@ mod sse;
 mod watch;
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::CommandFactory;
 use serde::Serialize;
 
 use self::http::{Client, Error, Verb};
+use super::replay;
 use super::target::choose;
 use super::{
     Cli, ClientCommand, Connection, ExplainArgs, GetArgs, ListArgs, Output, Selection, StatusArgs,
@@ -146,12 +148,23 @@ fn get(args: &GetArgs, out: &mut impl Write) -> Result<Exit, Failure> {
 }
 
 fn explain(args: &ExplainArgs, out: &mut impl Write) -> Result<Exit, Failure> {
-    let view = find(&connect(&args.connection)?, &args.selection)?;
+    if let Some(file) = &args.replay {
+        return replayed(file, out);
+    }
+    let client = connect(&args.connection)?;
+    let found = find(&client, &args.selection)?;
+    let view = client.record(&found.namespace, &found.name)?;
     match args.output {
         Output::Text => write!(out, "{}", view::explain(&view))?,
         Output::Json => print_json(&view, out)?,
     }
     Ok(Exit::Done)
+}
+
+fn replayed(file: &Path, out: &mut impl Write) -> Result<Exit, Failure> {
+    let stored = replay::read(file).map_err(Failure::unusable)?;
+    let agrees = replay::replay(&stored, out)?;
+    Ok(if agrees { Exit::Done } else { Exit::Failed })
 }
 
 fn verb(args: &VerbArgs, verb: Verb, out: &mut impl Write) -> Result<Exit, Failure> {

@@ -4,6 +4,7 @@
 mod compared;
 mod evidence;
 mod next;
+mod record;
 
 use rollout::analysis::Reading;
 
@@ -28,6 +29,11 @@ pub(crate) fn explain(view: &RolloutView) -> String {
         Some(reading) if !reading.tests.is_empty() => {
             compared::compared(view, verdict, reading, &mut page);
             evidence::against(reading, &mut page);
+            let record = match verdict {
+                Some(decision) => decision.record.as_ref(),
+                None => view.record.as_ref(),
+            };
+            record::counted(record, reading, &mut page);
             going_on(view, reading, &mut page);
         }
         _ if !view.guard => {
@@ -86,7 +92,7 @@ fn decided(decision: &DecisionView, page: &mut Page) {
     page.text(&format!(
         "Revision {} was {done} by the {} at {}, weight {} -> {}.",
         short(&decision.revision),
-        decision.by,
+        who(decision),
         moment(decision.at),
         percent(before),
         percent(after),
@@ -104,6 +110,14 @@ fn decided(decision: &DecisionView, page: &mut Page) {
         "{} of users failed on this revision.",
         counted(decision.failed_requests, "request")
     ));
+}
+
+/// `guard`, `operator (promote --full)`.
+fn who(decision: &DecisionView) -> String {
+    match &decision.verb {
+        Some(verb) => format!("{} ({verb})", decision.by),
+        None => decision.by.clone(),
+    }
 }
 
 /// The evidence step and the hold, which only a canary under way has.
@@ -155,7 +169,7 @@ fn history(view: &RolloutView, page: &mut Page) {
         if before != after {
             text += &format!(", weight {} -> {}", percent(before), percent(after));
         }
-        text += &format!(", by the {}", decision.by);
+        text += &format!(", by the {}", who(decision));
         page.line(&text);
     }
 }

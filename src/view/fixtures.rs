@@ -39,6 +39,7 @@ pub(crate) fn healthy() -> RolloutView {
         guard: true,
         evidence: None,
         decisions: Vec::new(),
+        record: None,
     }
 }
 
@@ -265,12 +266,14 @@ pub(crate) fn decision(seconds: f64, word: &str, before: f64, after: f64) -> Dec
         at: at(seconds),
         decision: word.into(),
         by: "plan".into(),
+        verb: None,
         why: String::new(),
         revision: "55cc6d9f78".into(),
         weight: (before, after),
         served_after_ms: None,
         failed_requests: 0,
         evidence: None,
+        record: None,
     }
 }
 

@@ -109,7 +109,7 @@ pub(super) fn clock(at: Timestamp) -> String {
 }
 
 /// `2026-11-23 14:03:22.113 +00:00` in the time zone of this machine.
-pub(super) fn moment(at: Timestamp) -> String {
+pub(crate) fn moment(at: Timestamp) -> String {
     at.to_zoned_datetime(zone())
         .strftime("%Y-%m-%d %H:%M:%S%.3f %:z")
         .to_string()

@@ -15,6 +15,7 @@ mod kills;
 mod metrics;
 mod outages;
 mod promotion;
+mod replay;
 mod shutdown;
 mod splitting;
 mod start;

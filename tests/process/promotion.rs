@@ -3,9 +3,10 @@
 use crate::support::{
     load::Load,
     origin::Behaviour,
-    process::{Process, stdout},
+    process::{Process, sluice, stdout},
     site::{Site, Slot},
 };
+use std::fs;
 
 const EVIDENCE: &str = "\
 setWeight: 20
@@ -99,6 +100,7 @@ fn a_good_version_is_promoted_and_a_bad_one_rolled_back() {
         "{failed} requests of users failed"
     );
     told(&process, why);
+    judged_again(&site, &process);
 }
 
 /// What the command line says of a rollback.
@@ -134,6 +136,28 @@ fn told(process: &Process, why: &str) {
         (&"shop".into(), &"Degraded".into())
     );
     assert_eq!(last_decision(&view), "rolled-back");
+}
+
+/// What was decided leads to the same evidence when it is judged again from a file.
+fn judged_again(site: &Site, process: &Process) {
+    let printed = process.cli(&["explain", "shop", "-o", "json"]);
+    let file = site.path("verdict.json");
+    fs::write(&file, stdout(&printed)).unwrap();
+    let replayed = sluice()
+        .args(["explain", "--replay"])
+        .arg(file)
+        .output()
+        .unwrap();
+    let text = stdout(&replayed);
+    assert_eq!(replayed.status.code(), Some(0), "{text}");
+    // Of a step that evidence ended, of the promotion and of the rollback.
+    for part in [
+        "advanced by the guard",
+        "promoted by the plan",
+        "rolled back by the guard",
+    ] {
+        assert!(text.contains(part), "{part:?} is not in:\n{text}");
+    }
 }
 
 fn decisions(view: &serde_json::Value) -> Vec<&str> {

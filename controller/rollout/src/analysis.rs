@@ -24,7 +24,8 @@
 //! What the bound takes for granted is that the outcomes within one tick are independent given the version. A failure
 //! that hits one endpoint for a moment breaks that, and is bounded by the burst window instead.
 //!
-//! [`Judge`] is the one entry: [`Judge::observe`] takes counters, [`Judge::reading`] tells all that follows from them.
+//! [`Judge`] is the one entry: [`Judge::observe`] takes counters, [`Judge::reading`] tells all that follows from them,
+//! and [`Judge::record`] holds the blocks that it follows from, for whoever wants to add them up again.
 
 pub mod acceptance;
 pub mod baseline;
@@ -40,12 +41,14 @@ mod errors;
 pub mod eta;
 mod history;
 mod interval;
+mod journal;
 pub mod judge;
 mod latency;
 pub mod mixture;
 pub mod onset;
 mod pace;
 pub mod reading;
+pub mod record;
 mod shortfall;
 mod side;
 mod trial;
@@ -59,6 +62,7 @@ pub use judge::Judge;
 pub use reading::{
     Acceptance, Judgement, Limit, Reading, Reason, Shortfall, Side, Test, TestReading,
 };
+pub use record::Record;
 
 #[cfg(test)]
 mod simulation;

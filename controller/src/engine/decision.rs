@@ -66,6 +66,8 @@ pub enum By {
     Proxy,
     /// The plan, as it was written.
     Plan,
+    /// The time in which the rollout had to make progress.
+    Deadline,
     /// A person, by a verb or by what the documents ask for.
     Operator,
 }
@@ -77,6 +79,7 @@ impl By {
             Self::Guard => "guard",
             Self::Proxy => "proxy",
             Self::Plan => "plan",
+            Self::Deadline => "deadline",
             Self::Operator => "operator",
         }
     }
@@ -93,6 +96,16 @@ pub(super) struct Decision {
     pub(super) why: String,
     /// The revision that it is about.
     pub(super) revision: String,
+    /// The verb that a person used, if one did.
+    pub(super) verb: Option<String>,
+}
+
+impl Decision {
+    /// Whether the evidence decided it, or let it happen: what people will want to check.
+    pub(super) fn is_verdict(&self) -> bool {
+        let ends = [What::RolledBack, What::Aborted, What::Held, What::Promoted];
+        self.by == By::Guard || ends.contains(&self.what)
+    }
 }
 
 fn decision(what: What, by: By, why: String, revision: &impl ToString) -> Option<Decision> {
@@ -101,6 +114,7 @@ fn decision(what: What, by: By, why: String, revision: &impl ToString) -> Option
         by,
         why,
         revision: revision.to_string(),
+        verb: None,
     })
 }
 
@@ -128,9 +142,15 @@ pub(super) fn between(
                 &old.revision,
             ),
             Cause::Undone { .. } => undone(aborted),
-            Cause::Inconclusive { .. } | Cause::Deadline { .. } => decision(
+            Cause::Inconclusive { .. } => decision(
                 What::Aborted,
                 By::Plan,
+                aborted.cause.to_string(),
+                &old.revision,
+            ),
+            Cause::Deadline { .. } => decision(
+                What::Aborted,
+                By::Deadline,
                 aborted.cause.to_string(),
                 &old.revision,
             ),

@@ -24,6 +24,8 @@ use traffic::{Generation, Role, RolloutId, Routes, Stats, Trip, Weight};
 
 /// How many decisions are kept for one rollout.
 const DECISIONS: usize = 20;
+/// How many verdicts are kept with what they were made of. The state file holds these, and is written every second.
+const RECORDS: usize = 3;
 
 /// What the engine's turn is about, the same for all rollouts.
 #[derive(Clone, Copy, Debug)]
@@ -327,8 +329,10 @@ impl Entry {
             by: By::Operator,
             why: String::new(),
             revision: spec.plan.revision.to_string(),
+            verb: None,
         });
         decision.by = By::Operator;
+        decision.verb = Some(verb.to_string());
         if decision.what == What::Advanced {
             decision.why = verb.to_string();
         }
@@ -354,6 +358,7 @@ impl Entry {
         let base = self.base.as_ref().map_or(0, |base| base.canary.failed);
         let failed = traffic.sample(&self.id).canary.failed.saturating_sub(base);
         let reading = self.judge.reading();
+        let record = decision.is_verdict().then(|| self.judge.record()).flatten();
         tracing::info!(
             rollout = %self.id, revision = decision.revision, by,
             "{what}: weight {before} -> {after}: {}", decision.why
@@ -366,13 +371,20 @@ impl Entry {
             at: now,
             decision: what.to_owned(),
             by: by.to_owned(),
+            verb: decision.verb,
             why: decision.why,
             revision: decision.revision,
             weight: (before.fraction() * 100.0, after.fraction() * 100.0),
             served_after_ms: None,
             failed_requests: failed,
             evidence: (!reading.tests.is_empty()).then_some(reading),
+            record,
         });
+        let newest_first = self.decisions.iter_mut().rev();
+        let recorded = newest_first.filter(|decision| decision.record.is_some());
+        recorded
+            .skip(RECORDS)
+            .for_each(|decision| decision.record = None);
         let surplus = self.decisions.len().saturating_sub(DECISIONS);
         self.decisions.drain(..surplus);
         // The first revision is served from the first table on; nothing is swapped for it.
@@ -406,6 +418,14 @@ impl Entry {
         now: Timestamp,
     ) -> RolloutView {
         shown::view(self, spec, traffic, endpoints, now)
+    }
+
+    /// Puts into a view what the verdicts, and the evidence of now, were made of.
+    pub(super) fn put_records(&self, view: &mut RolloutView) {
+        view.decisions.clone_from(&self.decisions);
+        if self.state.canary().is_some() {
+            view.record = self.judge.record();
+        }
     }
 
     fn reading(&self) -> analysis::Reading {

@@ -1,5 +1,6 @@
 //! The whole loop under virtual time: documents in, requests split and counted as the proxy does it, verdicts out.
 
+mod records;
 mod trips;
 mod ways_back;
 

@@ -99,6 +99,14 @@ impl Client {
         self.read(self.get("/api/v1/rollouts")?)
     }
 
+    /// The rollout `namespace/name` with what its verdicts were made of.
+    ///
+    /// # Errors
+    /// When the process cannot be reached or refuses.
+    pub(crate) fn record(&self, namespace: &str, name: &str) -> Result<RolloutView, Error> {
+        self.read(self.get(&format!("/api/v1/rollouts/{namespace}/{name}/record"))?)
+    }
+
     /// Carries `verb` out on the rollout `namespace/name` and brings back what it looks like then.
     ///
     /// # Errors

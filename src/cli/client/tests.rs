@@ -43,6 +43,7 @@ impl Server {
         };
         let app = Router::new()
             .route("/api/v1/rollouts", get(list))
+            .route("/api/v1/rollouts/{namespace}/{name}/record", get(record))
             .route("/api/v1/rollouts/{namespace}/{name}/{verb}", post(verb))
             .route("/api/v1/events", get(events_of))
             .with_state(api);
@@ -82,6 +83,14 @@ impl Drop for Server {
         self.stop.take().unwrap().send(()).unwrap();
         self.thread.take().unwrap().join().unwrap();
     }
+}
+
+async fn record(
+    State(api): State<Api>,
+    Path((namespace, name)): Path<(String, String)>,
+) -> Json<Option<RolloutView>> {
+    let is_meant = |view: &RolloutView| view.namespace == namespace && view.name == name;
+    Json(api.rollouts.into_iter().find(is_meant))
 }
 
 async fn list(State(api): State<Api>) -> Json<Vec<RolloutView>> {

@@ -349,3 +349,60 @@ fn a_paused_rollout_names_the_ways_out() {
         "{text}"
     );
 }
+
+#[test]
+fn a_verdict_is_shown_window_by_window() {
+    let view: RolloutView =
+        serde_json::from_str(include_str!("../../../docs/verdict.json")).unwrap();
+    let text = explain(&view);
+    let counted = r#"
+Counted
+  error ratio      canary     bad     stable     bad         E     ln E
+  from 0.0 s            8       2         75       0       2.6     0.96
+  from 1.0 s            5       4         43       0    11,000     9.30
+  to go on         canary     bad     stable     bad         E     ln E
+  from 0.1 s            8       2         66       0       0.2    -1.82
+  from 1.0 s            5       4         43       0     0.040    -3.23
+  Judged again here, these counts lead to the same evidence. All tests, block by block, are in
+  `-o json`, which `sluice explain --replay FILE` judges again anywhere.
+
+Decided
+"#;
+    assert!(text.contains(counted), "it reads:\n{text}");
+
+    // Another number was told than the counts lead to.
+    let mut changed = view;
+    let verdict = changed.decisions.last_mut().unwrap();
+    verdict.evidence.as_mut().unwrap().tests[0].ln_e = 6.0;
+    let text = explain(&changed);
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let said = "the counts do NOT lead to the evidence that was told. error ratio: ln E: stored 6, recomputed 9.29";
+    assert!(words.contains(said), "it reads:\n{text}");
+}
+
+#[test]
+fn a_long_record_shows_its_last_windows() {
+    use crate::view::explain::{Page, record};
+    use rollout::analysis::{Config, Judge};
+    let mut judge = Judge::new(Config::default());
+    let mut snapshot = traffic::Snapshot::default();
+    let mut now = fixtures::at(0.0);
+    judge.begin(now, 1);
+    for _ in 0..600 {
+        now += jiff::SignedDuration::from_millis(100);
+        snapshot.at += std::time::Duration::from_millis(100);
+        snapshot.stable.dispatched += 90_000;
+        snapshot.canary.dispatched += 10_000;
+        judge.observe(&snapshot, None, now);
+    }
+    let mut page = Page::default();
+    record::counted(judge.record().as_ref(), &judge.reading(), &mut page);
+    let text = page.finish();
+    let table: Vec<_> = text.lines().skip(2).take(10).collect();
+    // From the second interval on, as the first has no counts to begin with.
+    assert!(
+        table[1].starts_with("  before") && table[2].starts_with("  from 52."),
+        "{text}"
+    );
+    assert!(table.iter().all(|line| line.len() <= 80), "{text}");
+}

@@ -8,17 +8,19 @@
 use super::{
     baseline::Baseline,
     block::{Dispersion, Evidence, Margin},
-    blocks::{Blocks, Closed, Tally, Tick},
+    blocks::{Blocks, Tally, Tick},
     confidence,
     config::Parameters,
     eta,
     interval::Interval,
+    journal::{Journal, Judged, Log, Sequential},
     mixture::{BELOW, Mixture},
     reading::{self, Reason},
-    watch::{gains, ln_s},
+    watch::{Null, gains, ln_s},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::mem;
 use traffic::Weight;
 
 /// What the current evidence step asks.
@@ -61,6 +63,8 @@ pub(super) struct AcceptanceTest {
     stable: Tally,
     /// Requests under way at the end of the last tick, canary's and stable's.
     under_way: (u64, u64),
+    #[serde(skip)]
+    journal: Journal<Self>,
 }
 
 /// What an [`AcceptanceTest`] is judged with besides its own counts.
@@ -89,6 +93,7 @@ impl AcceptanceTest {
             canary: Tally::default(),
             stable: Tally::default(),
             under_way: (0, 0),
+            journal: Journal::default(),
         }
     }
 
@@ -109,23 +114,44 @@ impl AcceptanceTest {
 
     /// Ends the block under way and judges it, by as many requests as tell something for themselves.
     pub(super) fn close(&mut self, dispersion: Dispersion, parameters: &Parameters) {
-        let Some(Closed {
-            block,
-            stable_ratio,
-            ..
-        }) = self.blocks.close()
-        else {
+        let Some(closed) = self.blocks.close() else {
             return;
         };
-        self.canary.add(block.canary, block.canary_bad);
-        self.stable.add(block.stable, block.stable_bad);
-        let margin = self.target.margin(parameters.harm_slack);
-        let evidence = Evidence::new(block, stable_ratio, margin).dispersed(dispersion);
-        let ln_s = ln_s(&BELOW, margin.at(stable_ratio), evidence);
-        self.mixture.add(ln_s, f64::INFINITY);
+        let judged = Judged {
+            closed,
+            null: Null::Within(self.margin(parameters)),
+            dispersion,
+        };
+        let mut journal = mem::take(&mut self.journal);
+        // One window for all of the evidence; those of the journal are only for people to read.
+        let window = |start: f64| (start / parameters.burst_window.as_secs_f64()).floor();
+        let opens_window = journal.latest_start().map(window) != Some(window(closed.start));
+        journal.block(self, &judged, opens_window);
+        self.judge(&judged, parameters);
+        self.journal = journal;
     }
 
-    fn ln_threshold(&self) -> f64 {
+    /// How the evidence came about.
+    pub(super) fn log(&self) -> Log<Self> {
+        self.journal.log(|| Self {
+            journal: Journal::default(),
+            ..self.clone()
+        })
+    }
+
+    /// What the canary's failure ratio has to be shown to be below.
+    pub(super) fn margin(&self, parameters: &Parameters) -> Margin {
+        self.target.margin(parameters.harm_slack)
+    }
+
+    /// Whether it is one that judging leads to, or close enough to be judged with.
+    pub(super) fn is_sound(&self) -> bool {
+        self.mixture.is_sound(BELOW.len())
+            && self.target.is_possible()
+            && [self.canary, self.stable].iter().all(Tally::is_sound)
+    }
+
+    pub(super) fn ln_threshold(&self) -> f64 {
         -self.target.beta.ln()
     }
 
@@ -226,5 +252,30 @@ impl AcceptanceTest {
             excludable: self.excludable(),
             waits_for,
         }
+    }
+}
+
+impl Sequential for AcceptanceTest {
+    /// Another step has a test of its own.
+    fn begin_step(&mut self) {}
+
+    fn judge(&mut self, judged: &Judged, _: &Parameters) {
+        let block = judged.closed.block;
+        self.canary.add(block.canary, block.canary_bad);
+        self.stable.add(block.stable, block.stable_bad);
+        if let Null::Within(margin) = judged.null {
+            let stable_ratio = judged.closed.stable_ratio;
+            let evidence = Evidence::new(block, stable_ratio, margin).dispersed(judged.dispersion);
+            let ln_s = ln_s(&BELOW, margin.at(stable_ratio), evidence);
+            self.mixture.add(ln_s, f64::INFINITY);
+        }
+    }
+
+    fn ln_e(&self) -> f64 {
+        self.mixture.ln_e()
+    }
+
+    fn counts(&self) -> (Tally, Tally) {
+        (self.canary, self.stable)
     }
 }

@@ -98,6 +98,13 @@ const WINDOW: i64 = 60;
 const LN_UNHEALTHY: f64 = 4.605170185988091;
 
 impl Health {
+    /// A last minute with so many requests and failures.
+    pub(super) fn of_counts(requests: u64, failures: u64) -> Self {
+        Self {
+            seconds: VecDeque::from([(0, requests, failures)]),
+        }
+    }
+
     pub(super) fn learn(&mut self, second: i64, requests: u64, failures: u64) {
         // Clocks may be set back; what was counted then stays with the last second.
         match self.seconds.back_mut() {

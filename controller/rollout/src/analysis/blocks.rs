@@ -10,7 +10,15 @@ pub(super) struct Tally {
     pub(super) bad: u64,
 }
 
+/// No test counts more: three thousand years of a million requests a second. So many can be added up.
+pub(super) const MOST: u64 = 100_000_000_000_000_000;
+
 impl Tally {
+    /// Whether more can be added to it.
+    pub(super) fn is_sound(&self) -> bool {
+        self.requests <= MOST && self.bad <= MOST
+    }
+
     pub(super) fn add(&mut self, requests: u64, bad: u64) {
         self.requests += requests;
         self.bad += bad;

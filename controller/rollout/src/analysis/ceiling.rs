@@ -20,7 +20,7 @@ use super::{
 use serde::{Deserialize, Serialize};
 
 /// The chance of error of what tells whose fault it is.
-const ATTRIBUTION_ALPHA: f64 = 0.05;
+pub(super) const ATTRIBUTION_ALPHA: f64 = 0.05;
 
 /// The test of one canary against the limit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,6 +50,15 @@ impl Ceiling {
             above: Watch::new(config.limit_alpha(), step_starts),
             worse: Watch::new(ATTRIBUTION_ALPHA, step_starts),
         })
+    }
+
+    /// A test that has come so far.
+    pub(super) fn of(limit: f64, above: Watch, worse: Watch) -> Self {
+        Self {
+            limit,
+            above,
+            worse,
+        }
     }
 
     pub(super) fn start_step(&mut self) {
@@ -95,5 +104,10 @@ impl Ceiling {
 
     pub(super) fn watch(&self) -> &Watch {
         &self.above
+    }
+
+    /// The test that tells whose fault it is.
+    pub(super) fn worse(&self) -> &Watch {
+        &self.worse
     }
 }

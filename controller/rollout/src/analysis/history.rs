@@ -36,7 +36,7 @@ impl HistoryWatch {
     /// Begins `begun` seconds after the canary did.
     pub(super) fn new(begun: f64, baseline: &Baseline, config: &Config) -> Self {
         let history = baseline.counted();
-        let half = config.errors_alpha() / 2.0;
+        let half = alpha(config);
         let mut above = Watch::new(half, 1);
         above.start_step();
         Self {
@@ -80,6 +80,10 @@ impl HistoryWatch {
         self.above.convicts(min_bad)
     }
 
+    pub(super) fn watch(&self) -> &Watch {
+        &self.above
+    }
+
     pub(super) fn reading(&self, config: &Config) -> TestReading {
         let (requests, failures) = self.history;
         TestReading {
@@ -97,6 +101,11 @@ impl HistoryWatch {
 
 fn border(history: (f64, f64), alpha: f64, config: &Config) -> f64 {
     errors::margin(config.parameters()).at(upper_bound(history, alpha))
+}
+
+/// The test's part of alpha: the other half of the error test's is the bound's.
+pub(super) fn alpha(config: &Config) -> f64 {
+    config.errors_alpha() / 2.0
 }
 
 /// A ratio that `failures` of `requests` came from a higher one than with a chance of at most `alpha`: the least `p`

@@ -7,6 +7,7 @@ use super::{
     config::Config,
     interval::Interval,
     reading::{Judgement, Reading, Side},
+    record::Record,
     trial::Trial,
 };
 use jiff::Timestamp;
@@ -83,9 +84,11 @@ impl Judge {
     }
 
     /// A step without a [`Target`] begins to send `weight` of the traffic to the canary. A changed `Target::step` tells
-    /// it by itself.
+    /// it by itself. A canary that was convicted is not judged any more: its trial stays as it was then.
     pub fn start_step(&mut self, weight: Weight) {
-        if let Some(trial) = &mut self.trial {
+        if self.conviction.is_none()
+            && let Some(trial) = &mut self.trial
+        {
             trial.start_step(weight, &self.config);
         }
     }
@@ -93,7 +96,9 @@ impl Judge {
     /// The canary gets all the traffic: from now on it is compared with the stable's history too, until the next
     /// [`Judge::start_step`].
     pub fn start_watch(&mut self) {
-        if let Some(trial) = &mut self.trial {
+        if self.conviction.is_none()
+            && let Some(trial) = &mut self.trial
+        {
             trial.start_watch(&self.baseline, &self.config, self.at);
         }
     }
@@ -157,6 +162,9 @@ impl Judge {
             .learn(interval, now.as_second(), self.config.parameters());
         if self.conviction.is_none() && self.judgement_of_trial().is_some() {
             self.conviction = Some(Box::new(self.reading()));
+            if let Some(trial) = &mut self.trial {
+                trial.convicted(self.baseline.health());
+            }
         }
     }
 
@@ -243,6 +251,12 @@ impl Judge {
             stable: trial.map_or_else(Side::default, |trial| trial.stable().reading()),
             dispersion: trial.map_or(Dispersion::NONE, Trial::dispersion),
         }
+    }
+
+    /// What [`Judge::reading`] was made of, block by block; nothing without a canary.
+    pub fn record(&self) -> Option<Record> {
+        let trial = self.trial.as_ref()?;
+        Some(trial.record(self.baseline.health(), &self.config))
     }
 }
 

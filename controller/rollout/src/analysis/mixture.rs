@@ -94,6 +94,20 @@ impl Mixture {
         }
     }
 
+    /// Whether it can be gone on with: it is of so many alternatives and holds numbers as `add` leaves them.
+    pub(super) fn is_sound(&self, alternatives: usize) -> bool {
+        let Self {
+            base,
+            raw,
+            capped,
+            unspent,
+        } = self;
+        let are_sound = |part: &Vec<f64>| {
+            part.len() == alternatives && part.iter().all(|ln| *ln >= LN_NOTHING && ln.is_finite())
+        };
+        are_sound(base) && are_sound(raw) && are_sound(capped) && (0.0..=1.0).contains(unspent)
+    }
+
     /// `ln W_j` of each alternative.
     pub fn ln_weights(&self) -> impl Iterator<Item = f64> + '_ {
         self.base.iter().zip(&self.capped).map(|(b, c)| b + c)

@@ -34,6 +34,12 @@ impl Onset {
         }
     }
 
+    /// Whether it can be gone on with.
+    pub(super) fn is_sound(&self) -> bool {
+        let is_part = |x: &f64| (0.0..=1.0).contains(x);
+        self.step_starts > 0 && is_part(&self.lumps) && is_part(&self.spread)
+    }
+
     /// A step starts. Starts beyond the promised number get nothing.
     pub fn step_starts(&mut self) {
         if self.started < self.step_starts {

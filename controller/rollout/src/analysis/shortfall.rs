@@ -4,13 +4,15 @@
 //! convict: for versions that lose traffic, as a page that sends no further requests does.
 
 use super::{
-    config::{Config, OnLowRate},
+    blocks::Tally,
+    config::{Config, OnLowRate, Parameters},
+    journal::{Journal, Judged, LATEST, Log, Sequential, Tick},
     mixture::{Mixture, ln_add},
     onset::Onset,
     reading::{Limit, Shortfall, Test, TestReading},
 };
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
+use std::{collections::VecDeque, mem};
 use traffic::Weight;
 
 /// A canary that should have had so many requests by now and had none is not reached at all. The split is exact, so that
@@ -76,13 +78,95 @@ pub(super) struct RateWatch {
 
 /// The evidence since the canary began.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Ever {
+pub(super) struct Ever {
     mixture: Mixture,
     onset: Onset,
     /// In seconds since the canary began.
     window_ends: f64,
     ln_threshold: f64,
     requests: u64,
+    #[serde(skip)]
+    journal: Journal<Self>,
+}
+
+impl Ever {
+    fn start_step(&mut self) {
+        let mut journal = mem::take(&mut self.journal);
+        journal.step_starts(self);
+        self.begin_step();
+        self.journal = journal;
+    }
+
+    fn take(&mut self, tick: Tick, parameters: &Parameters) {
+        let mut journal = mem::take(&mut self.journal);
+        journal.tick(self, tick, tick.start >= self.window_ends);
+        self.tick(tick, parameters);
+        self.journal = journal;
+    }
+
+    /// How the evidence came about.
+    fn log(&self) -> Log<Self> {
+        self.journal.log(|| Self {
+            journal: Journal::default(),
+            ..self.clone()
+        })
+    }
+
+    pub(super) fn convicts(&self) -> bool {
+        self.mixture.ln_e() >= self.ln_threshold
+    }
+
+    pub(super) fn ln_threshold(&self) -> f64 {
+        self.ln_threshold
+    }
+
+    /// Whether it is one that judging leads to, or close enough to be judged with.
+    pub(super) fn is_sound(&self) -> bool {
+        let Self { requests, .. } = *self;
+        let tally = Tally { requests, bad: 0 };
+        self.mixture.is_sound(BELOW.len())
+            && self.onset.is_sound()
+            && (0.0..=LATEST).contains(&self.window_ends)
+            && self.ln_threshold.is_finite()
+            && tally.is_sound()
+    }
+}
+
+impl Sequential for Ever {
+    fn begin_step(&mut self) {
+        self.onset.step_starts();
+    }
+
+    /// It judges ticks, of both versions together.
+    fn judge(&mut self, _: &Judged, _: &Parameters) {}
+
+    fn tick(&mut self, tick: Tick, parameters: &Parameters) {
+        let Tick {
+            start,
+            seconds,
+            requests,
+        } = tick;
+        if start >= self.window_ends {
+            self.window_ends = start + parameters.burst_window.as_secs_f64();
+            let horizon = parameters.horizon.as_secs_f64();
+            let mass = self.onset.take(self.window_ends, horizon);
+            self.mixture.open_window(mass);
+        }
+        self.requests += requests;
+        let least = parameters.min_request_rate.unwrap_or_default();
+        self.mixture
+            .add(ln_s(least, requests, seconds), f64::INFINITY);
+    }
+
+    fn ln_e(&self) -> f64 {
+        self.mixture.ln_e()
+    }
+
+    /// Both versions' requests, which are told as the canary's.
+    fn counts(&self) -> (Tally, Tally) {
+        let Self { requests, .. } = *self;
+        (Tally { requests, bad: 0 }, Tally::default())
+    }
 }
 
 impl RateWatch {
@@ -95,6 +179,7 @@ impl RateWatch {
             window_ends: 0.0,
             ln_threshold: -config.rate_alpha().ln(),
             requests: 0,
+            journal: Journal::default(),
         };
         Some(Self {
             least: parameters.min_request_rate?,
@@ -105,7 +190,7 @@ impl RateWatch {
 
     pub(super) fn start_step(&mut self) {
         if let Some(ever) = &mut self.ever {
-            ever.onset.step_starts();
+            ever.start_step();
         }
     }
 
@@ -120,16 +205,12 @@ impl RateWatch {
             self.minute.pop_front();
         }
         if let Some(ever) = &mut self.ever {
-            let parameters = config.parameters();
-            if start >= ever.window_ends {
-                ever.window_ends = start + parameters.burst_window.as_secs_f64();
-                let horizon = parameters.horizon.as_secs_f64();
-                let mass = ever.onset.take(ever.window_ends, horizon);
-                ever.mixture.open_window(mass);
-            }
-            ever.requests += requests;
-            ever.mixture
-                .add(ln_s(self.least, requests, seconds), f64::INFINITY);
+            let tick = Tick {
+                start,
+                seconds,
+                requests,
+            };
+            ever.take(tick, config.parameters());
         }
     }
 
@@ -151,9 +232,12 @@ impl RateWatch {
     }
 
     pub(super) fn convicts(&self) -> bool {
-        self.ever
-            .as_ref()
-            .is_some_and(|ever| ever.mixture.ln_e() >= ever.ln_threshold)
+        self.ever.as_ref().is_some_and(Ever::convicts)
+    }
+
+    /// How the evidence came about, where it may convict.
+    pub(super) fn log(&self) -> Option<Log<Ever>> {
+        self.ever.as_ref().map(Ever::log)
     }
 
     /// Where the test stands, if it may convict.

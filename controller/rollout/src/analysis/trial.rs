@@ -15,6 +15,7 @@ use super::{
     latency::LatencyWatch,
     pace::Pace,
     reading::{Acceptance, Judgement, Limit, Test, TestReading},
+    record::{Attribution, Parts, Record, Tested},
     shortfall::{Arrivals, RateWatch},
     side::Account,
     watch::{Null, Watch},
@@ -59,6 +60,9 @@ pub(super) struct Trial {
     leftover: u64,
     #[serde(default)]
     dispersal: Dispersal,
+    /// The stable's requests and failures of the last minute when the canary was convicted.
+    #[serde(default)]
+    convicted_beside: Option<(u64, u64)>,
 }
 
 impl Trial {
@@ -93,6 +97,7 @@ impl Trial {
             first_request: None,
             leftover,
             dispersal: Dispersal::default(),
+            convicted_beside: None,
         };
         trial.start_step(Weight::ZERO, config);
         trial
@@ -299,6 +304,11 @@ impl Trial {
         Some(self.history.as_ref()?.limit(alpha, config))
     }
 
+    /// The canary is convicted while the stable's last minute is `health`.
+    pub(super) fn convicted(&mut self, health: &Health) {
+        self.convicted_beside = Some(health.counts());
+    }
+
     fn fault(&self, health: &Health, config: &Config) -> Option<Fault> {
         self.ceiling.as_ref()?.fault(health, config.parameters())
     }
@@ -404,6 +414,39 @@ impl Trial {
 
     pub(super) fn dispersion(&self) -> Dispersion {
         self.dispersal.dispersion()
+    }
+
+    /// What the tests were given, in the order of [`Trial::tests`].
+    pub(super) fn record(&self, health: &Health, config: &Config) -> Record {
+        let latency = self.latency.iter().map(|latency| {
+            let quantile = latency.quantile;
+            (Test::Latency { quantile }, &latency.watch)
+        });
+        let history = self.history.as_ref();
+        let ceiling = self.ceiling.as_ref();
+        let watches = std::iter::once((Test::Errors, &self.errors))
+            .chain(history.map(|test| (Test::History, test.watch())))
+            .chain(ceiling.map(|test| (Test::FailureLimit, test.watch())))
+            .chain(latency);
+        let (stable_requests, stable_failures) =
+            self.convicted_beside.unwrap_or_else(|| health.counts());
+        Record::new(Parts {
+            parameters: config.clone(),
+            tests: watches
+                .map(|(test, watch)| Tested {
+                    test,
+                    log: watch.log(),
+                })
+                .collect(),
+            attribution: ceiling.map(|test| Attribution {
+                stable_requests,
+                stable_failures,
+                ln_e: test.worse().ln_e(),
+                log: test.worse().log(),
+            }),
+            rate: self.rate.as_ref().and_then(RateWatch::log),
+            acceptance: self.acceptance.as_ref().map(AcceptanceTest::log),
+        })
     }
 
     pub(super) fn canary(&self) -> &Account {

@@ -4,13 +4,16 @@ use super::{
     block::{Block, Dispersion, Evidence, Gains, Margin},
     blocks::{Blocks, Closed, Tally, Tick},
     config::Parameters,
+    journal::{Journal, Judged, LATEST, Log, Sequential},
     mixture::{ABOVE, Mixture, alternative},
     onset::Onset,
 };
 use serde::{Deserialize, Serialize};
+use std::mem;
 
 /// What a canary is taken for until its counts speak against it.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Null {
     /// No worse than the margin to the stable allows.
     Within(Margin),
@@ -32,6 +35,8 @@ pub(super) struct Watch {
     stable: Tally,
     /// The canary's counts of this step.
     step: Tally,
+    #[serde(skip)]
+    journal: Journal<Self>,
 }
 
 /// Clocks of different resolutions meet here: a window may close so much early, in seconds.
@@ -48,12 +53,15 @@ impl Watch {
             canary: Tally::default(),
             stable: Tally::default(),
             step: Tally::default(),
+            journal: Journal::default(),
         }
     }
 
     pub(super) fn start_step(&mut self) {
-        self.onset.step_starts();
-        self.step = Tally::default();
+        let mut journal = mem::take(&mut self.journal);
+        journal.step_starts(self);
+        self.begin_step();
+        self.journal = journal;
     }
 
     /// Takes one tick's counts into the block under way.
@@ -67,46 +75,30 @@ impl Watch {
 
     /// Ends the block under way and judges it, by as many requests as tell something for themselves.
     pub(super) fn close(&mut self, null: Null, dispersion: Dispersion, parameters: &Parameters) {
-        if let Some(closed) = self.blocks.close() {
-            self.judge(&closed, null, dispersion, parameters);
-        }
+        let Some(closed) = self.blocks.close() else {
+            return;
+        };
+        let judged = Judged {
+            closed,
+            null,
+            dispersion,
+        };
+        let mut journal = mem::take(&mut self.journal);
+        journal.block(self, &judged, self.opens_window(&closed));
+        self.judge(&judged, parameters);
+        self.journal = journal;
     }
 
-    fn judge(
-        &mut self,
-        closed: &Closed,
-        null: Null,
-        dispersion: Dispersion,
-        parameters: &Parameters,
-    ) {
-        if closed.start + SLACK >= self.window_ends {
-            self.window_ends = closed.start + parameters.burst_window.as_secs_f64();
-            let horizon = parameters.horizon.as_secs_f64();
-            self.mixture
-                .open_window(self.onset.take(self.window_ends, horizon));
-        }
-        let block = closed.block;
-        self.canary.add(block.canary, block.canary_bad);
-        self.stable.add(block.stable, block.stable_bad);
-        self.step.add(block.canary, block.canary_bad);
-        let cap = if self.never_worked(closed.unanswered, parameters) {
-            f64::INFINITY
-        } else {
-            self.ln_threshold / 2.0
-        };
-        match null {
-            Null::Within(margin) => {
-                let evidence = Evidence::new(block, closed.stable_ratio, margin);
-                let evidence = evidence.dispersed(dispersion);
-                let border = margin.at(closed.stable_ratio);
-                self.mixture.add(ln_s(&ABOVE, border, evidence), cap);
-            }
-            Null::AtMost(limit) => {
-                let ln_s = ln_s_above(limit, block);
-                let ln_s = ln_s.map(|ln_s| ln_s / dispersion.canary);
-                self.mixture.add(ln_s, cap);
-            }
-        }
+    fn opens_window(&self, closed: &Closed) -> bool {
+        closed.start + SLACK >= self.window_ends
+    }
+
+    /// How the evidence came about.
+    pub(super) fn log(&self) -> Log<Self> {
+        self.journal.log(|| Self {
+            journal: Journal::default(),
+            ..self.clone()
+        })
     }
 
     /// Whether so many of this step's requests went wrong that this is no hiccup. Those without an outcome yet do not
@@ -134,6 +126,68 @@ impl Watch {
 
     pub(super) fn stable(&self) -> Tally {
         self.stable
+    }
+
+    /// Whether it is one that judging leads to, or close enough to be judged with.
+    pub(super) fn is_sound(&self) -> bool {
+        self.mixture.is_sound(ABOVE.len())
+            && self.onset.is_sound()
+            && (0.0..=LATEST).contains(&self.window_ends)
+            && self.ln_threshold.is_finite()
+            && [self.canary, self.stable, self.step]
+                .iter()
+                .all(Tally::is_sound)
+    }
+}
+
+impl Sequential for Watch {
+    fn begin_step(&mut self) {
+        self.onset.step_starts();
+        self.step = Tally::default();
+    }
+
+    fn judge(&mut self, judged: &Judged, parameters: &Parameters) {
+        let Judged {
+            closed,
+            null,
+            dispersion,
+        } = judged;
+        if self.opens_window(closed) {
+            self.window_ends = closed.start + parameters.burst_window.as_secs_f64();
+            let horizon = parameters.horizon.as_secs_f64();
+            self.mixture
+                .open_window(self.onset.take(self.window_ends, horizon));
+        }
+        let block = closed.block;
+        self.canary.add(block.canary, block.canary_bad);
+        self.stable.add(block.stable, block.stable_bad);
+        self.step.add(block.canary, block.canary_bad);
+        let cap = if self.never_worked(closed.unanswered, parameters) {
+            f64::INFINITY
+        } else {
+            self.ln_threshold / 2.0
+        };
+        match *null {
+            Null::Within(margin) => {
+                let evidence = Evidence::new(block, closed.stable_ratio, margin);
+                let evidence = evidence.dispersed(*dispersion);
+                let border = margin.at(closed.stable_ratio);
+                self.mixture.add(ln_s(&ABOVE, border, evidence), cap);
+            }
+            Null::AtMost(limit) => {
+                let ln_s = ln_s_above(limit, block);
+                self.mixture
+                    .add(ln_s.map(|ln_s| ln_s / dispersion.canary), cap);
+            }
+        }
+    }
+
+    fn ln_e(&self) -> f64 {
+        self.mixture.ln_e()
+    }
+
+    fn counts(&self) -> (Tally, Tally) {
+        (self.canary, self.stable)
     }
 }
 

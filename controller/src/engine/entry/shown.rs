@@ -5,7 +5,7 @@ mod steps;
 use super::{Entry, Traffic};
 use crate::{
     spec::RolloutSpec,
-    view::{RolloutView, VersionView},
+    view::{DecisionView, RolloutView, VersionView},
     window::{Red, Sample},
 };
 use jiff::Timestamp;
@@ -181,7 +181,16 @@ pub(super) fn view(
         acknowledged: entry.served(traffic).is_some(),
         guard: spec.plan.guard,
         evidence: evidence(entry, flying),
-        decisions: entry.decisions.clone(),
+        decisions: entry.decisions.iter().map(without_record).collect(),
+        record: None,
+    }
+}
+
+/// Who follows a rollout is told of each change, which records would make a hundred times as long.
+fn without_record(decision: &DecisionView) -> DecisionView {
+    DecisionView {
+        record: None,
+        ..decision.clone()
     }
 }
 

@@ -1,3 +1,5 @@
+mod extremes;
+
 use super::*;
 use crate::{
     analysis::{Limit, OnLowRate, OnUnhealthyBaseline, Parameters, Reason, Shortfall, Test},
@@ -694,7 +696,9 @@ proptest! {
             prop_assert_eq!(&read, &judge);
             let reading = judge.reading();
             let json = serde_json::to_string(&reading).unwrap();
-            prop_assert_eq!(serde_json::from_str::<Reading>(&json).unwrap(), reading);
+            prop_assert_eq!(&serde_json::from_str::<Reading>(&json).unwrap(), &reading);
+            let replay = judge.record().unwrap().replay(&reading).unwrap();
+            prop_assert_eq!(replay.first_difference(), None);
         }
     }
 }
