@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use rollout::analysis::{
     Acceptance, Judgement, Limit, Margin, Reading, Reason, Side, Test, TestReading, confidence,
 };
-use traffic::Weight;
+use traffic::{FailureRule, Weight};
 
 use crate::api::{DecisionView, RolloutView, StepProgress, StepView, VersionView};
 
@@ -325,6 +325,7 @@ fn reading(seconds: f64, canary: (u64, u64), stable: (u64, u64), ln_e: f64) -> R
         ],
         canary: side(canary, 19.8),
         stable: side(stable, 380.2),
+        failure_rule: FailureRule::DEFAULT,
     }
 }
 

@@ -10,8 +10,8 @@ use std::{
     time::Duration,
 };
 use traffic::{
-    Head, Outcome, Role, Route, RouteState, RouteTable, Routes, Split, Stats, Sticky, StickyKey,
-    Target,
+    FailureRule, Head, Outcome, Role, Route, RouteState, RouteTable, Routes, Split, Stats, Sticky,
+    StickyKey, Target,
     action::{RateKey, RateLimit},
     matches::{HostMatch, PathMatch, RequestMatch},
 };
@@ -216,7 +216,7 @@ fn snapshot() -> Case {
     Case {
         is_allocation_free: false,
         ..case("snapshot of both sides, 2 workers", move || {
-            black_box(stats.snapshot(&sluice::rollout(), None, now));
+            black_box(stats.snapshot(&sluice::rollout(), None, now, &FailureRule::DEFAULT));
         })
     }
 }

@@ -34,6 +34,6 @@ pub use route::{Backend, Found, Route, RouteTable, Target};
 pub use snapshot::{Counts, Snapshot};
 pub use split::{Choice, Split, SplitRule};
 pub use state::{BackendState, MirrorCounts, Permit, RouteState};
-pub use stats::{Failure, Outcome, Series, Stats};
+pub use stats::{Failure, FailureRule, GrpcCode, Outcome, Series, Stats};
 pub use sticky::{Sticky, StickyKey};
 pub use weight::Weight;
