@@ -1,6 +1,6 @@
 //! The guard's parameters, with their defaults.
 
-use super::{Fault, rollout::options_path};
+use super::{Fault, failures::failure_rule, rollout::options_path};
 use crds::sluice::{self, Guard, LatencyOptions, Switch};
 use rollout::analysis::{Config, LatencyConfig, Parameters};
 use std::time::Duration;
@@ -26,6 +26,7 @@ pub(super) fn guard(written: &Guard, faults: &mut Vec<Fault>) -> Option<Config> 
             fast_path,
             dwell,
             stable_half_life,
+            failures,
         } = options.clone();
         set(&mut parameters.alpha, alpha);
         set(&mut parameters.beta, beta);
@@ -54,6 +55,7 @@ pub(super) fn guard(written: &Guard, faults: &mut Vec<Fault>) -> Option<Config> 
             &mut parameters.stable_half_life,
             stable_half_life.map(Duration::from),
         );
+        parameters.failure_rule = failure_rule(&failures.unwrap_or_default());
         if let Some(written) = latency {
             parameters.latency = latency_of(written, parameters.latency.take());
         }
@@ -127,6 +129,8 @@ mod tests {
         let mut written = defaults(guard_schema);
         written["latency"] = defaults(field(&guard_schema, "latency"));
         assert!(written["latency"]["quantiles"].is_array());
+        written["failures"] = defaults(field(&guard_schema, "failures"));
+        assert!(written["failures"]["grpcCodes"].is_array());
         let written: GuardOptions = serde_json::from_value(written).unwrap();
         let of = |guard: &Guard| guard_of(guard);
         assert_eq!(of(&Switch::On(written)), of(&Guard::default()));
