@@ -71,6 +71,13 @@ fn counts(test: &TestReading) -> Vec<String> {
                 ),
             ]
         }
+        Limit::Rate { least, now } => vec![
+            format!(
+                "{} of both versions, {now:.1} a second in the last minute",
+                counted(test.canary_requests, "request")
+            ),
+            format!("allowed: {least} a second and more"),
+        ],
         Limit::Latency {
             stable: Some(stable),
             canary: Some(canary),
@@ -127,6 +134,30 @@ pub(super) fn hold(reading: &Reading, page: &mut Page) {
             counted(stable_requests, "request"),
             percent(allowed * 100.0),
         ),
+        Judgement::TooLittle(shortfall) => {
+            format!(
+                "Too little to judge by: {shortfall}. While that lasts the canary gets no more traffic."
+            )
+        }
+        Judgement::RollForward {
+            canary_requests,
+            canary_failures,
+            stable_requests,
+            stable_failures,
+            allowed,
+        } => {
+            page.heading("Rolling forward");
+            page.text(&format!(
+                "Stable failed {} of {} of the last minute, more than the {} that count as healthy, and the canary only \
+                 {} of {}. So the rollout goes on without waiting.",
+                count(stable_failures),
+                counted(stable_requests, "request"),
+                percent(allowed * 100.0),
+                count(canary_failures),
+                count(canary_requests),
+            ));
+            return;
+        }
         Judgement::Unattributed {
             canary_requests,
             canary_failures,

@@ -4,22 +4,24 @@ use super::{
     acceptance::{AcceptanceTest, Circumstances, Target},
     baseline::{Baseline, Health},
     block::Margin,
-    blocks::Seen,
+    blocks::{Seen, Tally},
     ceiling::{Ceiling, Fault},
-    config::Config,
+    config::{Config, OnUnhealthyBaseline},
+    cure::Cure,
     errors,
     history::HistoryWatch,
     interval::Interval,
     latency::LatencyWatch,
     pace::Pace,
     reading::{Acceptance, Judgement, Limit, Test, TestReading},
+    shortfall::{Arrivals, RateWatch},
     side::Account,
     watch::{Null, Watch},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use traffic::{Bucket, Counts};
+use traffic::{Bucket, Counts, Weight};
 
 /// Ages of requests under way are told in cells of 64 ms and rounded down, so they may be short by so much.
 const AGE_ERROR: f64 = 0.128;
@@ -41,6 +43,13 @@ pub(super) struct Trial {
     ceiling: Option<Ceiling>,
     latency: Vec<LatencyWatch>,
     acceptance: Option<AcceptanceTest>,
+    #[serde(default)]
+    arrivals: Arrivals,
+    #[serde(default)]
+    rate: Option<RateWatch>,
+    /// Where a broken stable is to be rolled forward from.
+    #[serde(default)]
+    cure: Option<Cure>,
     /// The step of the last target.
     last_step: Option<usize>,
     canary: Account,
@@ -73,18 +82,22 @@ impl Trial {
             ceiling: Ceiling::new(config, step_starts),
             latency: latency.collect(),
             acceptance: None,
+            arrivals: Arrivals::default(),
+            rate: RateWatch::new(config, step_starts),
+            cure: (config.parameters().on_unhealthy_baseline == OnUnhealthyBaseline::RollForward)
+                .then(Cure::default),
             last_step: None,
             canary: Account::default(),
             stable: Account::default(),
             first_request: None,
             leftover,
         };
-        trial.start_step(config);
+        trial.start_step(Weight::ZERO, config);
         trial
     }
 
-    /// A step begins to send traffic.
-    pub(super) fn start_step(&mut self, config: &Config) {
+    /// A step begins to send `weight` of the traffic.
+    pub(super) fn start_step(&mut self, weight: Weight, config: &Config) {
         self.begin_block_anew(config);
         self.history = None;
         self.errors.start_step();
@@ -94,13 +107,20 @@ impl Trial {
         for latency in &mut self.latency {
             latency.watch.start_step();
         }
+        if let Some(rate) = &mut self.rate {
+            rate.start_step();
+        }
+        self.arrivals = Arrivals::at(weight);
+        if let Some(cure) = &mut self.cure {
+            cure.start_step(weight);
+        }
         self.canary.forget_rate();
         self.stable.forget_rate();
     }
 
     /// The canary begins to have all the traffic.
     pub(super) fn start_watch(&mut self, baseline: &Baseline, config: &Config, now: Timestamp) {
-        self.start_step(config);
+        self.start_step(Weight::FULL, config);
         let elapsed = now.duration_since(self.begun).as_secs_f64().max(0.0);
         self.history = Some(HistoryWatch::new(elapsed, baseline, config));
     }
@@ -111,10 +131,10 @@ impl Trial {
         if current == target {
             return;
         }
-        if let Some(Target { step, .. }) = target {
+        if let Some(Target { step, from, .. }) = target {
             // The first step began with the canary.
             if self.last_step.is_some_and(|last| last != step) {
-                self.start_step(config);
+                self.start_step(from, config);
             }
             self.last_step = Some(step);
         }
@@ -170,6 +190,16 @@ impl Trial {
         }
         let Seen { canary, stable } = errors.seen;
         let seconds = interval.seconds();
+        self.arrivals.add(canary.requests, stable.requests);
+        if let Some(rate) = &mut self.rate {
+            rate.take(start, canary.requests + stable.requests, seconds, config);
+        }
+        if let Some(cure) = &mut self.cure
+            && !seam
+        {
+            let counts = |tally: Tally| (tally.requests, tally.bad);
+            cure.take(now.as_second(), counts(canary), counts(stable));
+        }
         self.canary.add(interval.canary(), canary.bad, seconds);
         self.stable.add(interval.stable(), stable.bad, seconds);
         if seam {
@@ -250,6 +280,9 @@ impl Trial {
         if self.fault(health, config) == Some(Fault::Canary) {
             return Some(Test::FailureLimit);
         }
+        if self.rate.as_ref().is_some_and(RateWatch::convicts) {
+            return Some(Test::RequestRate);
+        }
         self.latency
             .iter()
             .find(|latency| latency.watch.convicts(min_bad))
@@ -277,6 +310,21 @@ impl Trial {
             stable_failures,
             limit: ceiling.limit(),
         })
+    }
+
+    /// That the canary may be the cure of a stable that is not well.
+    pub(super) fn roll_forward(&self, config: &Config) -> Option<Judgement> {
+        let allowed = config.parameters().baseline_unhealthy_above;
+        self.cure.as_ref()?.judgement(allowed)
+    }
+
+    /// That there is too little to judge by.
+    pub(super) fn shortfall(&self) -> Option<Judgement> {
+        let rate = || self.rate.as_ref()?.shortfall();
+        self.arrivals
+            .shortfall()
+            .or_else(rate)
+            .map(Judgement::TooLittle)
     }
 
     fn circumstances<'a>(
@@ -340,6 +388,7 @@ impl Trial {
         std::iter::once(errors)
             .chain(history)
             .chain(ceiling)
+            .chain(self.rate.as_ref().and_then(RateWatch::reading))
             .chain(latency)
             .collect()
     }
