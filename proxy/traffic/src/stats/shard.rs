@@ -34,6 +34,7 @@ pub struct Shard {
 }
 
 #[derive(Debug)]
+#[repr(align(128))]
 struct Cells {
     /// Whole answers that are judged by their status.
     answered: ByStatus,
@@ -65,7 +66,7 @@ pub(super) fn add(cell: &AtomicU64, n: u64) {
     cell.store(cell.load(Relaxed).wrapping_add(n), Relaxed);
 }
 
-pub(super) fn zeros(n: usize) -> Box<[AtomicU64]> {
+fn zeros(n: usize) -> Box<[AtomicU64]> {
     (0..n).map(|_| AtomicU64::new(0)).collect()
 }
 
@@ -111,6 +112,16 @@ impl Shard {
         self.split.load(Relaxed)
     }
 
+    /// Requests that failed by `rule`.
+    pub(super) fn failures(&self, rule: &FailureRule) -> u64 {
+        let broken = self.broken.iter().map(|n| n.load(Relaxed)).sum();
+        let Some(cells) = self.cells.get() else {
+            return broken;
+        };
+        let called = |code: GrpcCode| cells.called[code as usize].load(Relaxed);
+        broken + cells.answered.failures(rule) + rule.codes().map(called).sum::<u64>()
+    }
+
     /// Adds what a verdict needs, read at `now`, to `counts`, with the failures by `rule`, and the requests under way by
     /// age to `waiting`.
     pub(super) fn add_counts(
@@ -121,14 +132,9 @@ impl Shard {
         waiting: &mut BTreeMap<Bucket, u64>,
     ) {
         // Ends are read before beginnings, so that no request is seen to have ended that was not yet sent.
-        counts.failed += self.broken.iter().map(|n| n.load(Relaxed)).sum::<u64>();
+        counts.failed += self.failures(rule);
         counts.cancelled += self.cancelled.load(Relaxed);
         if let Some(cells) = self.cells.get() {
-            counts.failed += cells.answered.failures(rule);
-            counts.failed += rule
-                .codes()
-                .map(|code| cells.called[code as usize].load(Relaxed))
-                .sum::<u64>();
             cells.latency.add_to(&mut counts.latency);
             cells.patience.add_to(&mut counts.abandoned);
             cells.ages.add_to(now, waiting);
