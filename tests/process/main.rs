@@ -22,3 +22,4 @@ mod start;
 mod support;
 mod takeover;
 mod verbs;
+mod verdicts;
