@@ -103,6 +103,12 @@ pub struct GuardOptions {
     #[serde(default, deserialize_with = "lenient::or_default")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failures: Option<Failures>,
+    /// Whether the proxy takes the traffic from a canary that plainly never worked by itself, at once
+    /// and without waiting for the guard's next look.
+    #[serde(default, deserialize_with = "lenient::flag")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = true))]
+    pub trip: Option<bool>,
 }
 
 /// What happens when stable itself fails.

@@ -21,6 +21,7 @@ pub mod split;
 pub mod state;
 pub mod stats;
 pub mod sticky;
+pub mod trip;
 pub mod weight;
 
 pub use action::Actions;
@@ -31,9 +32,12 @@ pub use name::{BackendId, Role, RolloutId};
 pub use policy::BackendPolicy;
 pub use request::Head;
 pub use route::{Backend, Found, Route, RouteTable, Target};
-pub use snapshot::{Counts, Snapshot};
+pub use snapshot::{Counts, EndpointCounts, Snapshot};
 pub use split::{Choice, Split, SplitRule};
 pub use state::{BackendState, MirrorCounts, Permit, RouteState};
-pub use stats::{Failure, FailureRule, GrpcCode, Outcome, Series, Stats};
+pub use stats::{
+    Armed, Arming, Failure, FailureRule, GrpcCode, Outcome, Series, Stake, Stats, Trip,
+};
 pub use sticky::{Sticky, StickyKey};
+pub use trip::{Margins, TripCounts};
 pub use weight::Weight;

@@ -1,6 +1,6 @@
 //! What the guard says and what it says it by: everything that `explain` shows and that is kept with a verdict.
 
-use super::block::Margin;
+use super::block::{Dispersion, Margin};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -24,6 +24,10 @@ pub struct Reading {
     /// What counted as a failure.
     #[serde(default, with = "crate::failure_rule")]
     pub failure_rule: FailureRule,
+    /// How many requests tell as much as one in what was judged last, as outcomes at one endpoint agree. Of failures
+    /// only: slow requests are judged each by itself.
+    #[serde(default)]
+    pub dispersion: Dispersion,
 }
 
 /// What is to be done.

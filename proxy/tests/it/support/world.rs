@@ -9,8 +9,8 @@ use std::{
     time::Duration,
 };
 use traffic::{
-    Actions, Backend, BackendId, BackendPolicy, Failure, Role, RolloutId, Route, RouteTable,
-    Routes, Split, SplitRule, Stats, Sticky, Target, Weight,
+    Actions, Backend, BackendId, BackendPolicy, Counts, Failure, FailureRule, Role, RolloutId,
+    Route, RouteTable, Routes, Split, SplitRule, Stats, Sticky, Target, Weight,
     matches::{HostMatch, PathMatch, RequestMatch},
     stats::Totals,
 };
@@ -136,6 +136,7 @@ impl World {
             sticky: None,
             tickets: self.stats.tickets(&rollout()),
             rescue: false,
+            armed: None,
         }
     }
 
@@ -149,6 +150,13 @@ impl World {
             totals.in_flight == 0 && ended == totals.dispatched
         });
         series.totals()
+    }
+
+    /// What a verdict on `role` is made of, as it is counted now.
+    pub(crate) fn counts(&self, role: Role) -> Counts {
+        self.stats
+            .series(&rollout(), role)
+            .counts(Duration::ZERO, &FailureRule::DEFAULT)
     }
 
     /// What was counted for the stable version, once no request is under way any more.

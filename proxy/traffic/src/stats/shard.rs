@@ -122,6 +122,11 @@ impl Shard {
         broken + cells.answered.failures(rule) + rule.codes().map(called).sum::<u64>()
     }
 
+    /// Requests under way.
+    pub(super) fn under_way(&self) -> u64 {
+        self.cells.get().map_or(0, |cells| cells.ages.count())
+    }
+
     /// Adds what a verdict needs, read at `now`, to `counts`, with the failures by `rule`, and the requests under way by
     /// age to `waiting`.
     pub(super) fn add_counts(
