@@ -3,6 +3,7 @@
 mod conditions;
 mod conflicts;
 mod edge;
+mod failures;
 mod filter;
 mod guard;
 mod pace;

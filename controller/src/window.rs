@@ -1,7 +1,7 @@
 //! Rate, errors and duration of the last seconds, for people to look at. Verdicts do not use it.
 
 use std::{collections::VecDeque, time::Duration};
-use traffic::stats::Totals;
+use traffic::{FailureRule, stats::Totals};
 
 /// How far back the rates look.
 pub const SPAN: Duration = Duration::from_secs(5);
@@ -56,15 +56,15 @@ impl Window {
         self.0.clear();
     }
 
-    /// Rates up to `now`, of the stable version and of the canary.
-    pub fn red(&self, now: &Sample) -> (Red, Red) {
+    /// Rates up to `now`, of the stable version and of the canary, with the failures by `rule`.
+    pub fn red(&self, now: &Sample, rule: &FailureRule) -> (Red, Red) {
         let Some(then) = self.0.front() else {
             return (Red::default(), Red::default());
         };
         let elapsed = now.at.saturating_sub(then.at).as_secs_f64();
         (
-            red(&then.stable, &now.stable, elapsed),
-            red(&then.canary, &now.canary, elapsed),
+            red(&then.stable, &now.stable, elapsed, rule),
+            red(&then.canary, &now.canary, elapsed, rule),
         )
     }
 
@@ -81,9 +81,9 @@ fn ratio(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
 
-fn red(then: &Totals, now: &Totals, elapsed: f64) -> Red {
+fn red(then: &Totals, now: &Totals, elapsed: f64, rule: &FailureRule) -> Red {
     let sent = now.dispatched.saturating_sub(then.dispatched);
-    let failed = now.failed.saturating_sub(then.failed);
+    let failed = now.failed_by(rule).saturating_sub(then.failed_by(rule));
     let mut latency = now.latency.clone();
     latency.subtract(&then.latency);
     let at = |quantile| {
@@ -146,7 +146,7 @@ mod tests {
             assert!(window.due(now));
             window.push(sample(now));
         }
-        let (stable_red, canary_red) = window.red(&sample(now));
+        let (stable_red, canary_red) = window.red(&sample(now), &FailureRule::DEFAULT);
         assert!((stable_red.rps - 90.0).abs() < 1e-9, "{stable_red:?}");
         assert!((canary_red.rps - 10.0).abs() < 1e-9, "{canary_red:?}");
         assert_eq!(canary_red.failure_ratio, Some(0.0));

@@ -21,6 +21,7 @@ use crate::lenient;
 
 mod condition;
 mod evidence;
+mod failures;
 mod guard;
 mod pace;
 mod rule;
@@ -29,6 +30,7 @@ mod switch;
 
 pub use condition::{Condition, MatchType};
 pub use evidence::{Evidence, OnInconclusive};
+pub use failures::{Failures, GrpcCode, StatusRange};
 pub use guard::{Guard, GuardOptions, LatencyOptions, OnLowRequestRate, OnUnhealthyBaseline};
 pub use pace::{Pace, PaceOptions};
 pub use rule::{Rule, RuleMatch, Side};

@@ -274,7 +274,8 @@ fn kind_of(schema: Node<'_>) -> String {
 }
 
 fn plural(kind: &str) -> String {
-    format!("{kind}s")
+    let kinds: Vec<_> = kind.split(" or ").map(|kind| format!("{kind}s")).collect();
+    kinds.join(" or ")
 }
 
 /// What is allowed: words, or from where to where.

@@ -223,7 +223,7 @@ impl Refusal {
         *response.headers_mut() = plain.headers().clone();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-        headers.insert(grpc::STATUS, HeaderValue::from(status));
+        headers.insert(grpc::STATUS, HeaderValue::from(u16::from(status.number())));
         if let Ok(message) = message {
             headers.insert(grpc::MESSAGE, message);
         }

@@ -1,7 +1,7 @@
 //! gRPC: the status in the trailers decides whether a call succeeded (gRPC over HTTP/2, section "Responses").
 
 use http::{HeaderMap, HeaderName, header::CONTENT_TYPE};
-use traffic::{Failure, Outcome};
+use traffic::{GrpcCode, Outcome};
 
 /// The header, or trailer, that holds a call's status.
 pub(crate) const STATUS: HeaderName = HeaderName::from_static("grpc-status");
@@ -9,23 +9,15 @@ pub(crate) const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 /// The header that holds a status's message.
 pub(crate) const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
-/// The status UNAVAILABLE: the call may be made again.
-pub(crate) const UNAVAILABLE: u16 = 14;
-
 /// The gRPC status that stands for an HTTP status (gRPC, "HTTP to gRPC Status Code Mapping").
-pub(crate) fn status_of(status: http::StatusCode) -> u16 {
-    const INTERNAL: u16 = 13;
-    const UNAUTHENTICATED: u16 = 16;
-    const PERMISSION_DENIED: u16 = 7;
-    const UNIMPLEMENTED: u16 = 12;
-    const UNKNOWN: u16 = 2;
+pub(crate) fn status_of(status: http::StatusCode) -> GrpcCode {
     match status.as_u16() {
-        400 => INTERNAL,
-        401 => UNAUTHENTICATED,
-        403 => PERMISSION_DENIED,
-        404 => UNIMPLEMENTED,
-        429 | 502 | 503 | 504 => UNAVAILABLE,
-        _ => UNKNOWN,
+        400 => GrpcCode::Internal,
+        401 => GrpcCode::Unauthenticated,
+        403 => GrpcCode::PermissionDenied,
+        404 => GrpcCode::Unimplemented,
+        429 | 502 | 503 | 504 => GrpcCode::Unavailable,
+        _ => GrpcCode::Unknown,
     }
 }
 
@@ -63,29 +55,19 @@ impl Verdict {
         self.status
     }
 
-    /// Whether the server is to blame. These are the codes that `google.rpc.Code` maps to HTTP statuses from 500 on. A
-    /// call that ends without a status has the status UNKNOWN.
-    fn is_failure(self) -> bool {
-        const UNKNOWN: u16 = 2;
-        const DEADLINE_EXCEEDED: u16 = 4;
-        const UNIMPLEMENTED: u16 = 12;
-        const INTERNAL: u16 = 13;
-        const DATA_LOSS: u16 = 15;
-        matches!(
-            self.status.unwrap_or(UNKNOWN),
-            UNKNOWN | DEADLINE_EXCEEDED | UNIMPLEMENTED | INTERNAL | UNAVAILABLE | DATA_LOSS
-        )
+    /// How the call ended. A status that is missing or that gRPC does not know is UNKNOWN, as its clients take it.
+    fn code(self) -> GrpcCode {
+        self.status
+            .and_then(GrpcCode::from_number)
+            .unwrap_or(GrpcCode::Unknown)
     }
 }
 
 /// How an answer ended that has come whole.
 pub(crate) fn outcome(verdict: Option<Verdict>, status: u16) -> Outcome {
     match verdict {
+        Some(verdict) if status == 200 => Outcome::Called(verdict.code()),
         // Whatever is no 200 is judged by its HTTP status.
-        Some(verdict) if status == 200 && verdict.is_failure() => Outcome::Failed {
-            status,
-            reason: Failure::Grpc,
-        },
         _ => Outcome::Answered(status),
     }
 }
@@ -113,36 +95,27 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_server_is_to_blame_for_is_a_failure() {
-        for (status, is_failure) in [
-            ("0", false),
-            ("1", false),
-            ("2", true),
-            ("3", false),
-            ("4", true),
-            ("5", false),
-            ("7", false),
-            ("8", false),
-            ("12", true),
-            ("13", true),
-            ("14", true),
-            ("15", true),
-            ("16", false),
-            ("nonsense", true),
+    fn a_call_ends_with_its_code() {
+        for (status, code) in [
+            ("0", GrpcCode::Ok),
+            ("5", GrpcCode::NotFound),
+            ("14", GrpcCode::Unavailable),
+            ("16", GrpcCode::Unauthenticated),
+            ("17", GrpcCode::Unknown),
+            ("nonsense", GrpcCode::Unknown),
         ] {
             let mut verdict = Verdict::default();
             verdict.see(&headers("grpc-status", status));
-            let failed = Outcome::Failed {
-                status: 200,
-                reason: Failure::Grpc,
-            };
-            let expected = if is_failure {
-                failed
-            } else {
-                Outcome::Answered(200)
-            };
-            assert_eq!(outcome(Some(verdict), 200), expected, "{status}");
+            assert_eq!(
+                outcome(Some(verdict), 200),
+                Outcome::Called(code),
+                "{status}"
+            );
         }
+        assert_eq!(
+            outcome(Some(Verdict::default()), 200),
+            Outcome::Called(GrpcCode::Unknown)
+        );
         assert_eq!(
             outcome(Some(Verdict::default()), 404),
             Outcome::Answered(404)

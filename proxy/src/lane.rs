@@ -175,7 +175,7 @@ impl Drop for Dispatched {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use traffic::{Role, RolloutId, Stats};
+    use traffic::{FailureRule, Role, RolloutId, Stats};
 
     fn lane(stats: &Stats) -> Rc<Lane> {
         let series = stats.series(&RolloutId::new("default", "shop"), Role::Canary);
@@ -212,7 +212,7 @@ mod tests {
         sent.end(Outcome::Answered(503));
         sent.goes_to(address(4));
         drop(sent);
-        let counts = lane.series.counts(Duration::ZERO);
+        let counts = lane.series.counts(Duration::ZERO, &FailureRule::DEFAULT);
         let endpoints = counts.endpoints.iter();
         let endpoints = endpoints.map(|e| (e.address, e.dispatched, e.failed));
         assert_eq!(endpoints.collect::<Vec<_>>(), [(address(1), 1, 1)]);
@@ -230,7 +230,7 @@ mod tests {
             sent.end(Outcome::Answered(200));
         };
         let counted = || -> Vec<(u16, u64)> {
-            let counts = series.counts(Duration::ZERO);
+            let counts = series.counts(Duration::ZERO, &FailureRule::DEFAULT);
             let endpoints = counts.endpoints.iter();
             endpoints
                 .map(|e| (e.address.port(), e.dispatched))

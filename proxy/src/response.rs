@@ -21,7 +21,7 @@ use std::{
     rc::Rc,
     task::{Context, Poll},
 };
-use traffic::{Failure, Outcome};
+use traffic::{Failure, FailureRule, Outcome};
 
 /// The status of an answer that begins a tunnel.
 const SWITCHED: u16 = 101;
@@ -300,8 +300,8 @@ impl Passing {
         };
         let outcome = grpc::outcome(self.grpc, self.status);
         self.sent.end(outcome);
-        let has_failed = matches!(outcome, Outcome::Failed { .. }) || self.status >= 500;
-        self.end_attempt(if has_failed {
+        // Whatever a rollout calls a failure, an endpoint is judged by the same rule always.
+        self.end_attempt(if FailureRule::DEFAULT.is_failure(outcome) {
             Seen::Failure
         } else {
             Seen::Success

@@ -181,6 +181,7 @@ impl Delivery<'_> {
         self.sent.end(outcome);
         let (status, reason) = match outcome {
             Outcome::Answered(status) => (Some(status), None),
+            Outcome::Called(_) => (Some(200), None),
             Outcome::Failed { reason, .. } => (None, Some(reason.as_str())),
             Outcome::Cancelled => (None, None),
         };

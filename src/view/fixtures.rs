@@ -7,7 +7,7 @@ use rollout::analysis::{
     Acceptance, Dispersion, Judgement, Limit, Margin, Reading, Reason, Side, Test, TestReading,
     confidence,
 };
-use traffic::Weight;
+use traffic::{FailureRule, Weight};
 
 use crate::api::{DecisionView, RolloutView, StepProgress, StepView, VersionView};
 
@@ -341,6 +341,7 @@ fn reading(seconds: f64, canary: (u64, u64), stable: (u64, u64), ln_e: f64) -> R
         ],
         canary: side(canary, 19.8),
         stable: side(stable, 380.2),
+        failure_rule: FailureRule::DEFAULT,
         dispersion: Dispersion::NONE,
     }
 }

@@ -11,6 +11,7 @@
 mod admin;
 mod disk;
 mod edits;
+mod failures;
 mod kills;
 mod metrics;
 mod outages;

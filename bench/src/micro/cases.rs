@@ -10,8 +10,8 @@ use std::{
     time::Duration,
 };
 use traffic::{
-    Arming, Head, Margins, Outcome, Role, Route, RouteState, RouteTable, Routes, Split, Stats,
-    Sticky, StickyKey, Target,
+    Arming, FailureRule, Head, Margins, Outcome, Role, Route, RouteState, RouteTable, Routes,
+    Split, Stats, Sticky, StickyKey, Target,
     action::{RateKey, RateLimit},
     matches::{HostMatch, PathMatch, RequestMatch},
 };
@@ -104,6 +104,7 @@ fn split(stats: &Stats) -> Split {
         },
         least_failures: 3,
         by_user: false,
+        rule: FailureRule::DEFAULT,
     };
     Split {
         armed: stats.arm(&sluice::rollout(), Some(&arming)),
@@ -230,7 +231,7 @@ fn snapshot() -> Case {
     Case {
         is_allocation_free: false,
         ..case("snapshot of both sides, 2 workers", move || {
-            black_box(stats.snapshot(&sluice::rollout(), None, now));
+            black_box(stats.snapshot(&sluice::rollout(), None, now, &FailureRule::DEFAULT));
         })
     }
 }

@@ -54,6 +54,7 @@ pub mod summary;
 pub mod verb;
 
 mod basis_points;
+mod failure_rule;
 
 pub use effect::Effects;
 pub use observation::{Acceptance, Judgement, Observation, Verdict};

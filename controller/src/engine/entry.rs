@@ -226,9 +226,12 @@ impl Entry {
 
     fn snapshot(&self, traffic: &Traffic<'_>) -> traffic::Snapshot {
         let generation = self.served(traffic).map(|(generation, _)| generation);
-        traffic
-            .stats
-            .snapshot(&self.id, generation, traffic.elapsed)
+        traffic.stats.snapshot(
+            &self.id,
+            generation,
+            traffic.elapsed,
+            self.judge.failure_rule(),
+        )
     }
 
     /// Gives the judge the counts up to now, and tells whether the proxy has tripped a canary.
@@ -355,8 +358,16 @@ impl Entry {
             weight(&self.state)
         };
         let (what, by) = (decision.what.as_str(), decision.by.as_str());
-        let base = self.base.as_ref().map_or(0, |base| base.canary.failed);
-        let failed = traffic.sample(&self.id).canary.failed.saturating_sub(base);
+        let rule = self.judge.failure_rule();
+        let base = self
+            .base
+            .as_ref()
+            .map_or(0, |base| base.canary.failed_by(rule));
+        let failed = traffic
+            .sample(&self.id)
+            .canary
+            .failed_by(rule)
+            .saturating_sub(base);
         let reading = self.judge.reading();
         let record = decision.is_verdict().then(|| self.judge.record()).flatten();
         tracing::info!(

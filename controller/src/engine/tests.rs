@@ -1,5 +1,6 @@
 //! The whole loop under virtual time: documents in, requests split and counted as the proxy does it, verdicts out.
 
+mod failures;
 mod records;
 mod trips;
 mod ways_back;
@@ -66,20 +67,27 @@ fn read(text: &str) -> Spec {
 /// What one version does.
 #[derive(Clone, Copy)]
 struct Behaviour {
+    /// The share of requests that it fails, and how.
     failures: f64,
+    failure: Outcome,
     latency_ms: u64,
 }
 
+const SERVER_ERROR: Outcome = Outcome::Answered(500);
+
 const GOOD: Behaviour = Behaviour {
     failures: 0.001,
+    failure: SERVER_ERROR,
     latency_ms: 20,
 };
 const BAD: Behaviour = Behaviour {
     failures: 0.5,
+    failure: SERVER_ERROR,
     latency_ms: 20,
 };
 const SLOW: Behaviour = Behaviour {
     failures: 0.001,
+    failure: SERVER_ERROR,
     latency_ms: 70,
 };
 
@@ -187,7 +195,11 @@ impl World {
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1);
             let drawn = (self.random >> 11) as f64 / (1u64 << 53) as f64;
-            let outcome = Outcome::Answered(if drawn < version.failures { 500 } else { 200 });
+            let outcome = if drawn < version.failures {
+                version.failure
+            } else {
+                Outcome::Answered(200)
+            };
             let shard = backend.series.shard(view.worker());
             shard.begin(self.elapsed, choice.by_weight);
             shard.end(

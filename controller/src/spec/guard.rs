@@ -1,6 +1,6 @@
 //! The guard's parameters, with their defaults.
 
-use super::{Fault, rollout::options_path};
+use super::{Fault, failures::failure_rule, rollout::options_path};
 use crds::sluice::{self, Guard, LatencyOptions, Switch};
 use rollout::analysis::{Config, LatencyConfig, OnLowRate, OnUnhealthyBaseline, Parameters};
 use std::time::Duration;
@@ -29,6 +29,7 @@ pub(super) fn guard(written: &Guard, faults: &mut Vec<Fault>) -> Option<Config> 
             fast_path,
             dwell,
             stable_half_life,
+            failures,
             trip: _,
         } = options.clone();
         set(&mut parameters.alpha, alpha);
@@ -67,6 +68,7 @@ pub(super) fn guard(written: &Guard, faults: &mut Vec<Fault>) -> Option<Config> 
             &mut parameters.stable_half_life,
             stable_half_life.map(Duration::from),
         );
+        parameters.failure_rule = failure_rule(&failures.unwrap_or_default());
         if let Some(written) = latency {
             parameters.latency = latency_of(written, parameters.latency.take());
         }
@@ -148,6 +150,8 @@ mod tests {
         let mut written = defaults(guard_schema);
         written["latency"] = defaults(field(&guard_schema, "latency"));
         assert!(written["latency"]["quantiles"].is_array());
+        written["failures"] = defaults(field(&guard_schema, "failures"));
+        assert!(written["failures"]["grpcCodes"].is_array());
         let written: GuardOptions = serde_json::from_value(written).unwrap();
         let of = |guard: &Guard| guard_of(guard);
         assert_eq!(of(&Switch::On(written)), of(&Guard::default()));

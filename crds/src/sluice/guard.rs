@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Switch;
+use super::{Failures, Switch};
 use crate::GoDuration;
 use crate::lenient;
 
@@ -99,6 +99,10 @@ pub struct GuardOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = "5m", "x-min" = "1s", "x-max" = "24h"))]
     pub stable_half_life: Option<GoDuration>,
+    /// What counts as a failure of a version.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failures: Option<Failures>,
     /// Whether the proxy takes the traffic from a canary that plainly never worked by itself, at once
     /// and without waiting for the guard's next look.
     #[serde(default, deserialize_with = "lenient::flag")]

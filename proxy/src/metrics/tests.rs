@@ -5,8 +5,8 @@ use crate::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 use traffic::{
-    Arming, Backend, BackendId, BackendPolicy, Failure, Margins, Outcome, Role, Split, Weight,
-    policy::BackendLimits, state::backend::Limit,
+    Arming, Backend, BackendId, BackendPolicy, Failure, FailureRule, Margins, Outcome, Role, Split,
+    Weight, policy::BackendLimits, state::backend::Limit,
 };
 
 const OPENMETRICS: &str = "application/openmetrics-text";
@@ -28,6 +28,7 @@ fn exporter(requests: &[(Role, Outcome)]) -> Exporter {
         },
         least_failures: 3,
         by_user: false,
+        rule: FailureRule::DEFAULT,
     };
     let backend = |role: Role| {
         Backend::plain(

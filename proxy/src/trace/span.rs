@@ -10,6 +10,7 @@ use super::{
 use crate::entry::Entry;
 use http::{Method, Version};
 use std::{net::SocketAddr, time::Duration};
+use traffic::GrpcCode;
 
 /// The longest value of an attribute, in bytes.
 const MAX_VALUE: usize = 1024;
@@ -27,27 +28,6 @@ const ERROR: u64 = 2;
 /// `SpanFlags`: it is told whether the parent is in another process, and it is.
 const KNOWS_IF_REMOTE: u32 = 0x100;
 const IS_REMOTE: u32 = 0x200;
-
-/// The names of gRPC's statuses, by their numbers.
-const GRPC: [&str; 17] = [
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-];
 
 /// An attempt to send a request to an endpoint.
 #[derive(Clone, Copy, Debug)]
@@ -104,8 +84,8 @@ pub(super) fn server(out: &mut Vec<u8>, context: &Context, entry: &Entry<'_>) {
             text(out, "sluice.service", &service.to_string());
         }
         if let Some(status) = entry.grpc_status {
-            match GRPC.get(usize::from(status)) {
-                Some(name) => text(out, "rpc.response.status_code", name),
+            match GrpcCode::from_number(status) {
+                Some(code) => text(out, "rpc.response.status_code", code.as_str()),
                 None => text(out, "rpc.response.status_code", &status.to_string()),
             }
         }

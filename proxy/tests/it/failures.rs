@@ -1,6 +1,9 @@
 //! What clients see, and what is counted, when one side fails.
 
-use crate::support::{eventually, origin, wire, world};
+use crate::support::{
+    eventually, origin, wire,
+    world::{self, awaiting},
+};
 use proxy::Config;
 use socket2::{Domain, Socket, Type};
 use std::{
@@ -15,9 +18,7 @@ use traffic::Failure;
 
 const SHORT: Duration = Duration::from_millis(150);
 
-fn impatient(config: &mut Config) {
-    config.timeouts.connect = SHORT;
-    config.timeouts.response_header = SHORT;
+fn soon_idle(config: &mut Config) {
     config.timeouts.idle = SHORT;
 }
 
@@ -55,7 +56,7 @@ fn a_version_that_gives_no_answer_is_reported_and_counted() {
         (vec![unasked.address], 502, Failure::Protocol),
         (vec![broken.address], 500, Failure::Status),
     ] {
-        let world = world::start_with(1, impatient);
+        let world = world::start_with(1, awaiting(reason, SHORT));
         world.serve(&endpoints);
         let mut client = world.connect();
         for _ in 0..2 {
@@ -125,7 +126,7 @@ fn a_response_that_breaks_off_is_cut_and_counted() {
             wire.send(response);
             then(wire);
         });
-        let world = world::start_with(1, impatient);
+        let world = world::start_with(1, awaiting(reason, SHORT));
         world.serve(&[origin.address]);
         let mut client = world.connect();
         let response = client.get("/", "");
@@ -161,7 +162,7 @@ fn a_response_that_goes_on_moving_is_not_cut() {
             last = Instant::now();
         }
     });
-    let world = world::start_with(1, impatient);
+    let world = world::start_with(1, soon_idle);
     world.serve(&[origin.address]);
     // On a machine that is so busy that a part takes as long as the timeout, it proves nothing, and is tried again.
     eventually("it comes whole", || {
@@ -222,7 +223,7 @@ fn a_client_that_stops_or_breaks_its_body_is_told_so() {
         ),
     ] {
         let origin = origin::after_head(hang);
-        let world = world::start_with(1, impatient);
+        let world = world::start_with(1, soon_idle);
         world.serve(&[origin.address]);
         let mut client = world.connect();
         client.send(format!("POST / HTTP/1.1\r\nhost: a\r\n{sent}"));
@@ -266,7 +267,7 @@ fn a_client_that_does_not_read_is_closed_and_not_held_against_the_version() {
         wire.send("HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n");
         while std::io::Write::write_all(&mut wire.stream, &[0; 1 << 16]).is_ok() {}
     });
-    let world = world::start_with(1, impatient);
+    let world = world::start_with(1, soon_idle);
     world.serve(&[origin.address]);
     let mut client = world.connect();
     client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");

@@ -1,5 +1,6 @@
 //! gRPC from end to end, with a real client and server.
 
+use crate::failure_rules::failed;
 use crate::support::{
     eventually,
     frames::{self, block, frame},
@@ -24,7 +25,7 @@ use tonic::{
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, ServerTlsConfig},
 };
 use traffic::{
-    BackendPolicy, Failure,
+    BackendPolicy, Failure, FailureRule, GrpcCode,
     policy::{BackendTls, Protocol},
 };
 
@@ -204,6 +205,11 @@ fn the_status_decides_what_is_a_failure() {
     let totals = world.stable();
     assert_eq!(totals.statuses, [(200, 13)]);
     assert_eq!(totals.failed, failed_grpc(&world));
+    // By another rule, other codes are failures.
+    let rule = FailureRule::BROKEN.with_code(GrpcCode::NotFound);
+    assert_eq!(failed(&world, &rule), 1);
+    assert_eq!(failed(&world, &rule.with_code(GrpcCode::Internal)), 3);
+    assert_eq!(failed(&world, &FailureRule::BROKEN), 0);
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod corpus;
 mod downgrade;
 mod endpoints;
 mod exchanges;
+mod failure_rules;
 mod failures;
 mod filters;
 mod floods;

@@ -1,7 +1,9 @@
 //! Servers that speak HTTP/1.1 and break off, flood, say too much, or close at the worst moment.
 
-use crate::support::{eventually, origin, wire, world};
-use proxy::Config;
+use crate::support::{
+    eventually, origin, wire,
+    world::{self, awaiting},
+};
 use socket2::SockRef;
 use std::{
     net::TcpStream,
@@ -14,11 +16,6 @@ use std::{
 use traffic::Failure;
 
 const SHORT: Duration = Duration::from_millis(150);
-
-fn impatient(config: &mut Config) {
-    config.timeouts.response_header = SHORT;
-    config.timeouts.idle = SHORT;
-}
 
 /// Has the connection end with a reset.
 fn reset(stream: &TcpStream) {
@@ -54,7 +51,7 @@ fn heads_that_never_end_are_given_up() {
         (line.address, 502, Failure::Protocol),
         (stopped.address, 504, Failure::ResponseTimeout),
     ] {
-        let world = world::start_with(1, impatient);
+        let world = world::start_with(1, awaiting(reason, SHORT));
         world.serve(&[endpoint]);
         let mut client = world.connect();
         client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");

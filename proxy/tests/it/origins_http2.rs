@@ -4,7 +4,7 @@ use crate::support::{
     eventually,
     frames::{self, END_HEADERS, END_STREAM, Peer, block, frame},
     http2, origin, wire,
-    world::{self, World},
+    world::{self, World, awaiting},
 };
 use bytes::Bytes;
 use std::{
@@ -30,13 +30,6 @@ fn http2_policy() -> BackendPolicy {
 
 fn serve(world: &World, endpoint: SocketAddr) {
     world.serve_with(&[endpoint], http2_policy());
-}
-
-fn impatient() -> World {
-    world::start_with(1, |config| {
-        config.timeouts.response_header = SHORT;
-        config.timeouts.idle = SHORT;
-    })
 }
 
 /// The head of an answer of 200.
@@ -118,7 +111,7 @@ fn an_endpoint_that_gives_no_answer_is_reported_and_counted() {
         ("SETTINGS", &storm, 504, &[Failure::ResponseTimeout]),
         ("HTTP/1", &http1, 502, &[Failure::Protocol, Failure::Reset]),
     ] {
-        let world = impatient();
+        let world = world::start_with(1, awaiting(reasons[0], SHORT));
         serve(&world, endpoint.address);
         let mut client = world.connect();
         client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
@@ -162,7 +155,7 @@ fn an_answer_that_breaks_off_is_cut_and_counted() {
         ("short", &shorter, Failure::BodyCut),
         ("stall", &stalling, Failure::IdleTimeout),
     ] {
-        let world = impatient();
+        let world = world::start_with(1, awaiting(reason, SHORT));
         serve(&world, endpoint.address);
         for n in 1..=2 {
             let mut client = world.connect();
@@ -244,7 +237,7 @@ fn a_get_survives_a_connection_that_is_closed_as_it_is_sent() {
 fn an_endpoint_that_takes_no_body_is_given_up() {
     // SETTINGS_INITIAL_WINDOW_SIZE (4) of 0.
     let origin = frames::origin(&[0, 4, 0, 0, 0, 0], |mut peer| drop(peer.rest()));
-    let world = impatient();
+    let world = world::start_with(1, awaiting(Failure::ResponseTimeout, SHORT));
     serve(&world, origin.address);
     let mut client = world.connect();
     client.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\nhi");

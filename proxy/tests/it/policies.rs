@@ -232,8 +232,10 @@ fn an_endpoint_that_fails_is_left_out_and_comes_back() {
     };
     world.serve_with(&[bad.address, good.address], policy);
     let mut client = world.connect();
-    let failures = (0..40).filter(|_| client.get("/", "").status() == 500);
-    assert_eq!(failures.count(), 3, "then it is left out");
+    let failed = (0..40).filter(|_| client.get("/", "").status() == 500);
+    let failed = failed.count() as u64;
+    // In turns it would be 20. Each time that it was left out for on a busy machine, it is tried once more.
+    assert!((3..10).contains(&failed), "then it is left out: {failed}");
     // When it works again it is tried with one request, and takes part from then on.
     status.store(200, SeqCst);
     let before = bad.seen().len();
@@ -241,7 +243,7 @@ fn an_endpoint_that_fails_is_left_out_and_comes_back() {
         client.get("/", "");
         bad.seen().len() > before + 5
     });
-    assert_eq!(world.stable().failed, 3);
+    assert_eq!(world.stable().failed, failed);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::support::{origin, world, world::World};
 use std::{net::SocketAddr, thread, time::Duration};
 use traffic::{
-    Arming, Margins, Role, RolloutId, Split, SplitRule, Target, Trip, Weight,
+    Arming, FailureRule, Margins, Role, RolloutId, Split, SplitRule, Target, Trip, Weight,
     matches::{FieldMatch, ValueMatch},
     split::Side,
 };
@@ -23,6 +23,7 @@ fn arming(trial: u64) -> Arming {
         },
         least_failures: 3,
         by_user: false,
+        rule: FailureRule::DEFAULT,
     }
 }
 
@@ -78,7 +79,10 @@ impl Site {
     }
 
     fn trip(&self) -> Option<Trip> {
-        let snapshot = self.world.stats.snapshot(&rollout(), None, Duration::ZERO);
+        let snapshot =
+            self.world
+                .stats
+                .snapshot(&rollout(), None, Duration::ZERO, &FailureRule::DEFAULT);
         snapshot.trip
     }
 }

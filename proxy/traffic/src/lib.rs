@@ -35,7 +35,9 @@ pub use route::{Backend, Found, Route, RouteTable, Target};
 pub use snapshot::{Counts, EndpointCounts, Snapshot};
 pub use split::{Choice, Split, SplitRule};
 pub use state::{BackendState, MirrorCounts, Permit, RouteState};
-pub use stats::{Armed, Arming, Failure, Outcome, Series, Stake, Stats, Trip};
+pub use stats::{
+    Armed, Arming, Failure, FailureRule, GrpcCode, Outcome, Series, Stake, Stats, Trip,
+};
 pub use sticky::{Sticky, StickyKey};
 pub use trip::{Margins, TripCounts};
 pub use weight::Weight;

@@ -3,12 +3,14 @@
 use crate::{Bucket, Generation, Histogram, stats::Trip};
 use std::{net::SocketAddr, time::Duration};
 
-/// What one version's requests came to, since the process began. Every number only grows, except `waiting`.
+/// What one version's requests came to, since the process began. Every number only grows, except `waiting`, as
+/// long as it is read with the same rule of what a failure is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Requests sent to the version, counted when they left.
     pub dispatched: u64,
-    /// Requests that failed, counted when they ended: answers of 500 and above, transport errors, timeouts.
+    /// Requests that failed by the [`FailureRule`](crate::FailureRule) that they were read with, counted when they
+    /// ended.
     pub failed: u64,
     /// Requests that the client gave up before they were answered in full. Neither success nor failure.
     pub cancelled: u64,

@@ -3,16 +3,24 @@
 //! A [`Series`] belongs to one version of one rollout and has one shard for each worker. Only its worker writes a
 //! shard, so that recording is a plain load, add and store on memory that no other core writes; readers add the
 //! shards up. Series outlive route tables: a swap of the table never sets a counter back.
+//!
+//! What is counted are facts: how requests ended. Which of them are failures is said by a [`FailureRule`] when the
+//! counters are read.
 
 mod endpoints;
+mod grpc_code;
 mod outcome;
+mod rule;
 mod shard;
+mod statuses;
 mod tickets;
 mod trips;
 mod tripwire;
 
 pub use endpoints::EndpointSeries;
+pub use grpc_code::GrpcCode;
 pub use outcome::{CLIENT_CLOSED_REQUEST, Failure, Outcome};
+pub use rule::FailureRule;
 pub use shard::Shard;
 pub use tickets::Tickets;
 pub use tripwire::{Armed, Arming, Stake, Trip};
@@ -22,7 +30,7 @@ use crate::{
 };
 use arc_swap::ArcSwapOption;
 use endpoints::Endpoints;
-use shard::Statuses;
+use statuses::Sums;
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
@@ -39,13 +47,13 @@ pub struct Totals {
     pub dispatched: u64,
     /// Requests whose version the weight decided, not a rule.
     pub split: u64,
-    /// Requests that failed.
+    /// Requests that failed by [`FailureRule::DEFAULT`].
     pub failed: u64,
     /// Requests that the client gave up.
     pub cancelled: u64,
     /// Requests by exact status, ascending, without zeros. Statuses outside 100 to 599 are counted under 999.
     pub statuses: Vec<(u16, u64)>,
-    /// Failures by reason, in the order of [`Failure::ALL`].
+    /// Failures by reason, in the order of [`Failure::ALL`]; those by status and code are by [`FailureRule::DEFAULT`].
     pub failures: [u64; Failure::ALL.len()],
     /// Latency of all requests that were not cancelled.
     pub latency: Histogram,
@@ -53,6 +61,41 @@ pub struct Totals {
     pub latency_sum: Duration,
     /// Requests under way.
     pub in_flight: u64,
+    /// Whole answers that are judged by their status, by exact status, as in `statuses`.
+    pub answered: Vec<(u16, u64)>,
+    /// Whole answers to gRPC calls that are judged by their code, in the order of [`GrpcCode::ALL`]. Their status is 200.
+    pub called: [u64; GrpcCode::ALL.len()],
+    /// Requests that got no whole answer.
+    pub broken: u64,
+}
+
+impl Totals {
+    /// Requests that failed by `rule`.
+    pub fn failed_by(&self, rule: &FailureRule) -> u64 {
+        let answered = self.answered.iter();
+        let by_status = answered.filter(|(status, _)| rule.has_status(*status));
+        let by_code = rule.codes().map(|code| self.called[code as usize]);
+        self.broken + by_status.map(|(_, n)| n).sum::<u64>() + by_code.sum::<u64>()
+    }
+
+    /// Fills in what is said of statuses, when all shards are added up: the whole answers by status were `answered`, and
+    /// the requests without one `broken`.
+    fn conclude(&mut self, answered: Sums, broken: &Sums) {
+        let rule = FailureRule::DEFAULT;
+        self.broken = self.failures.iter().sum();
+        self.answered = answered.occurred();
+        self.failed = self.failed_by(&rule);
+        self.failures[Failure::Status as usize] += answered.failures(&rule);
+        self.failures[Failure::Grpc as usize] += rule
+            .codes()
+            .map(|code| self.called[code as usize])
+            .sum::<u64>();
+        let mut seen = answered;
+        seen.merge(broken);
+        seen.add(200, self.called.iter().sum());
+        seen.add(CLIENT_CLOSED_REQUEST, self.cancelled);
+        self.statuses = seen.occurred();
+    }
 }
 
 /// The counters of one version of one rollout.
@@ -105,9 +148,9 @@ impl Series {
         self.shards.iter().map(Shard::split).sum()
     }
 
-    /// Requests that failed.
-    fn failures(&self) -> u64 {
-        self.shards.iter().map(Shard::failures).sum()
+    /// Requests that failed by `rule`.
+    fn failures(&self, rule: &FailureRule) -> u64 {
+        self.shards.iter().map(|shard| shard.failures(rule)).sum()
     }
 
     /// Requests under way.
@@ -118,10 +161,13 @@ impl Series {
     /// Sees that a request which carried `stake` to this version ended with `outcome`, after its shard has counted that.
     /// Gives the trip, when this failure is the one that convicts the version.
     pub fn ended(&self, stake: Stake, outcome: Outcome) -> Option<Trip> {
-        if !outcome.is_failure() {
+        // Good answers touch nothing more. A rule that has one of them among its failures leaves it to the guard.
+        if matches!(outcome, Outcome::Cancelled | Outcome::Called(GrpcCode::Ok))
+            || matches!(outcome, Outcome::Answered(..400))
+        {
             return None;
         }
-        self.tripwire.load().as_ref()?.count(stake, self)
+        self.tripwire.load().as_ref()?.count(stake, outcome, self)
     }
 
     /// Has `tripwire` count from now on.
@@ -129,14 +175,14 @@ impl Series {
         self.tripwire.store(tripwire.map(Arc::new));
     }
 
-    /// What a verdict needs, read at `now` (from the process's epoch).
-    pub fn counts(&self, now: Duration) -> Counts {
+    /// What a verdict needs, read at `now` (from the process's epoch), with the failures by `rule`.
+    pub fn counts(&self, now: Duration, rule: &FailureRule) -> Counts {
         let mut counts = Counts::default();
         let mut waiting = BTreeMap::new();
         // Before the whole, so that no endpoint has more than all have.
         counts.endpoints = self.endpoints.counts();
         for shard in &self.shards {
-            shard.add_counts(now, &mut counts, &mut waiting);
+            shard.add_counts(now, rule, &mut counts, &mut waiting);
         }
         counts.waiting = waiting.into_iter().collect();
         counts
@@ -145,11 +191,11 @@ impl Series {
     /// Everything that was counted.
     pub fn totals(&self) -> Totals {
         let mut totals = Totals::default();
-        let mut statuses = Statuses::default();
+        let (mut answered, mut broken) = (Sums::default(), Sums::default());
         for shard in &self.shards {
-            shard.add_totals(&mut totals, &mut statuses);
+            shard.add_totals(&mut totals, &mut answered, &mut broken);
         }
-        totals.statuses = statuses.occurred();
+        totals.conclude(answered, &broken);
         totals
     }
 }
@@ -295,12 +341,13 @@ impl Stats {
     }
 
     /// Both sides of a canary rollout at `now` (from the process's epoch). `generation` is the one that gave the rollout
-    /// its present weights, if every worker had acknowledged it before this call.
+    /// its present weights, if every worker had acknowledged it before this call. Failures are those by `rule`.
     pub fn snapshot(
         &self,
         rollout: &RolloutId,
         generation: Option<Generation>,
         now: Duration,
+        rule: &FailureRule,
     ) -> Snapshot {
         let trips = self.trips.lock().unwrap_or_else(PoisonError::into_inner);
         let trip = trips.tripped(rollout);
@@ -308,8 +355,8 @@ impl Stats {
         Snapshot {
             at: now,
             generation,
-            stable: self.series(rollout, Role::Stable).counts(now),
-            canary: self.series(rollout, Role::Canary).counts(now),
+            stable: self.series(rollout, Role::Stable).counts(now, rule),
+            canary: self.series(rollout, Role::Canary).counts(now, rule),
             trip,
         }
     }

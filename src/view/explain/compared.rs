@@ -1,6 +1,7 @@
 //! Which requests were compared, and how both sides fared.
 
 use rollout::analysis::{Reading, Side};
+use traffic::FailureRule;
 
 use super::Page;
 use crate::api::{DecisionView, RolloutView};
@@ -33,6 +34,18 @@ pub(super) fn compared(
     ));
     page.line(&row("canary", &reading.canary));
     page.line(&row("stable", &reading.stable));
+    counted_as_failed(&reading.failure_rule, page);
+}
+
+/// What a failure is, where that is not the usual.
+fn counted_as_failed(rule: &FailureRule, page: &mut Page) {
+    if *rule == FailureRule::BROKEN {
+        page.text("As failed count only requests that got no whole answer.");
+    } else if *rule != FailureRule::DEFAULT {
+        page.text(&format!(
+            "As failed count {rule}, and requests that got no whole answer."
+        ));
+    }
 }
 
 fn row(role: &str, side: &Side) -> String {

@@ -1,6 +1,7 @@
 use super::explain;
 use crate::api::RolloutView;
 use crate::view::fixtures;
+use traffic::FailureRule;
 
 fn check(view: &RolloutView, expected: &str) {
     let text = explain(view);
@@ -35,6 +36,28 @@ fn a_canary_above_its_limit_holds_while_it_may_not_be_its_fault() {
          stable, nor stable to stay below the limit: that failed 4,560 of 22,800 requests of the last minute.",
     ] {
         assert!(words.contains(expected), "it reads:\n{text}");
+    }
+}
+
+#[test]
+fn what_counts_as_failed_is_told_where_it_is_not_the_usual() {
+    let listed = FailureRule::BROKEN.with_statuses(429, 429);
+    for (rule, expected) in [
+        (
+            listed,
+            "As failed count status 429, and requests that got no whole answer.",
+        ),
+        (
+            FailureRule::BROKEN,
+            "As failed count only requests that got no whole answer.",
+        ),
+        (FailureRule::DEFAULT, ""),
+    ] {
+        let mut view = fixtures::progressing();
+        view.evidence.as_mut().unwrap().failure_rule = rule;
+        let text = explain(&view);
+        let told = text.lines().find(|line| line.contains("As failed"));
+        assert_eq!(told.unwrap_or_default().trim(), expected);
     }
 }
 

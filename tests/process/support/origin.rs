@@ -17,6 +17,8 @@ pub(crate) const VERSION: &str = "x-version";
 pub(crate) enum Behaviour {
     /// Answers 200.
     Good,
+    /// Answers with this status.
+    Answering(u16),
     /// Answers 500 to this share of requests, spread evenly.
     Failing(f64),
     /// Answers 200 after this time.
@@ -175,6 +177,7 @@ impl Shared {
                 state.failed += 1;
                 500
             }
+            Behaviour::Answering(status) => status,
             Behaviour::Good | Behaviour::Failing(_) => 200,
             Behaviour::Slow(time) => {
                 drop(state);

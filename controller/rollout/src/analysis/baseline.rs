@@ -40,6 +40,12 @@ impl Baseline {
         self.agreement.learn(interval, parameters);
     }
 
+    /// Forgets what is known of failures: another rule says from now on what one is.
+    pub(super) fn forget_failures(&mut self) {
+        (self.requests, self.failures) = (0.0, 0.0);
+        self.health = Health::default();
+    }
+
     /// The requests and failures that it was made of, faded by their age.
     pub(super) fn counted(&self) -> (f64, f64) {
         (self.requests, self.failures.min(self.requests))

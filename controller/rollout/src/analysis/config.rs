@@ -3,6 +3,7 @@
 use jiff::fmt::serde::unsigned_duration::friendly::compact::required as friendly;
 use serde::{Deserialize, Serialize};
 use std::{fmt::Display, time::Duration};
+use traffic::FailureRule;
 
 /// The guard's parameters as a person writes them. Whatever is left out has its default.
 ///
@@ -59,6 +60,9 @@ pub struct Parameters {
     /// The time in which what is known of the stable loses half of its say. From 1 s to 1 day.
     #[serde(with = "friendly")]
     pub stable_half_life: Duration,
+    /// What counts as a failure. Counts that are judged have been read with it.
+    #[serde(with = "crate::failure_rule")]
+    pub failure_rule: FailureRule,
 }
 
 /// What becomes of a rollout whose stable is shown to be unhealthy.
@@ -118,6 +122,7 @@ impl Default for Parameters {
             warm_up: Duration::from_secs(5),
             dwell: Duration::from_secs(5),
             stable_half_life: Duration::from_secs(300),
+            failure_rule: FailureRule::DEFAULT,
         }
     }
 }
@@ -358,6 +363,7 @@ fn check_latency(latency: &LatencyConfig) -> Result<(), OutOfRange> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use traffic::GrpcCode;
 
     #[test]
     fn the_parts_of_alpha_sum_to_alpha() {
@@ -422,6 +428,10 @@ mod tests {
         check(r#"{"warm_up": "2h"}"#, "warm_up is 2h");
         check(r#"{"dwell": "25h"}"#, "dwell is 25h");
         check(r#"{"stable_half_life": "0s"}"#, "stable_half_life is 0s");
+        check(
+            r#"{"failure_rule": {"statuses": [], "grpc_codes": [17]}}"#,
+            "found 17, allowed a gRPC code from 0 to 16",
+        );
         check(r#"{"aplha": 0.1}"#, "unknown field `aplha`");
     }
 
@@ -440,5 +450,16 @@ mod tests {
         let json = serde_json::to_string(&config).unwrap();
         assert_eq!(serde_json::from_str::<Config>(&json).unwrap(), config);
         assert_eq!(serde_json::from_str::<Config>("{}").unwrap(), config);
+        let failure_rule = FailureRule::BROKEN
+            .with_statuses(400, 499)
+            .with_statuses(500, 999)
+            .with_code(GrpcCode::NotFound);
+        let config = Config::new(Parameters {
+            failure_rule,
+            ..Parameters::default()
+        })
+        .unwrap();
+        let json = serde_json::to_string(&config).unwrap();
+        assert_eq!(serde_json::from_str::<Config>(&json).unwrap(), config);
     }
 }

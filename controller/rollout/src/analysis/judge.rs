@@ -12,7 +12,7 @@ use super::{
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use traffic::{Snapshot, Weight};
+use traffic::{FailureRule, Snapshot, Weight};
 
 /// Judges a rollout's canaries, one after the other, by the counts of the requests that were forwarded.
 ///
@@ -74,10 +74,10 @@ impl Judge {
     /// [`Judge::start_step`] and change of [`Target::step`] after it. The guard is most attentive at that many of them;
     /// a wrong number costs a little speed and no correctness.
     pub fn begin(&mut self, now: Timestamp, step_starts: usize) {
-        if let Some(config) = self.next_config.take() {
-            self.config = config;
-        }
         let leftover = self.base.as_ref().map_or(0, |base| base.canary.in_flight());
+        if let Some(config) = self.next_config.take() {
+            self.adopt(config);
+        }
         self.trial = Some(Trial::new(&self.config, now, step_starts, leftover));
         self.conviction = None;
         self.at = now;
@@ -108,23 +108,38 @@ impl Judge {
         self.trial = None;
         self.conviction = None;
         if let Some(config) = self.next_config.take() {
-            self.config = config;
+            self.adopt(config);
         }
     }
 
     /// The guard's parameters were edited. They hold from the next canary on.
     pub fn reconfigure(&mut self, config: Config) {
         if self.trial.is_none() {
-            self.config = config;
+            self.adopt(config);
             self.next_config = None;
         } else {
             self.next_config = (config != self.config).then_some(config);
         }
     }
 
+    /// Goes over to `config`. What was counted by another rule of what a failure is cannot be compared any more, neither
+    /// the last counts nor what the stable is known to fail.
+    fn adopt(&mut self, config: Config) {
+        if config.parameters().failure_rule != *self.failure_rule() {
+            self.base = None;
+            self.baseline.forget_failures();
+        }
+        self.config = config;
+    }
+
     /// The parameters that hold now.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// What counts as a failure now: the rule that every snapshot for the judge is to be read with.
+    pub fn failure_rule(&self) -> &FailureRule {
+        &self.config.parameters().failure_rule
     }
 
     /// Takes the counters as they stand at `now`: to be called every 100 ms. `target` is what the current step asks, if
@@ -249,6 +264,7 @@ impl Judge {
             tests: trial.map_or_else(Vec::new, |trial| trial.tests(&self.config)),
             canary: trial.map_or_else(Side::default, |trial| trial.canary().reading()),
             stable: trial.map_or_else(Side::default, |trial| trial.stable().reading()),
+            failure_rule: *self.failure_rule(),
             dispersion: trial.map_or(Dispersion::NONE, Trial::dispersion),
         }
     }

@@ -4,7 +4,7 @@ use super::block::{Dispersion, Margin};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use traffic::Weight;
+use traffic::{FailureRule, Weight};
 
 /// The guard's judgement at one moment, with all that went into it. Every number is finite.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,6 +21,9 @@ pub struct Reading {
     pub canary: Side,
     /// The stable since the canary began.
     pub stable: Side,
+    /// What counted as a failure.
+    #[serde(default, with = "crate::failure_rule")]
+    pub failure_rule: FailureRule,
     /// How many requests tell as much as one in what was judged last, as outcomes at one endpoint agree. Of failures
     /// only: slow requests are judged each by itself.
     #[serde(default)]

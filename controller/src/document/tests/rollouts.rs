@@ -240,6 +240,43 @@ steps: [{setWeight: 500}]
 }
 
 #[test]
+fn failures_are_statuses_and_codes() {
+    let statuses = "a status from 200 to 599, a class such as 5xx or a range such as 400-409";
+    let codes = "the name of a gRPC code such as UNAVAILABLE, or its number, 2 to 16";
+    let failures = format!("{OPTIONS}.guard.failures");
+    check_canary(
+        "trafficRouting:
+  plugins:
+    sluice/proxy:
+      guard:
+        failures:
+          statuses: [5xx, 499, 42, 6xx, 409-400, '429', 4xx]
+          grpcCodes: [NOT_FOUND, not_found, CANCELLED, 0, 16, 17]
+          codes: []
+",
+        &[
+            &format!(
+                "13:33: error: {failures}.statuses[1]: found 499, allowed any other status: it stands for a client \
+                 that went away, which never counts against a version"
+            ),
+            &format!("13:38: error: {failures}.statuses[2]: found 42, allowed {statuses}"),
+            &format!("13:42: error: {failures}.statuses[3]: found \"6xx\", allowed {statuses}"),
+            &format!("13:47: error: {failures}.statuses[4]: found \"409-400\", allowed {statuses}"),
+            &format!("14:40: error: {failures}.grpcCodes[1]: found \"not_found\", allowed {codes}"),
+            &format!(
+                "14:51: error: {failures}.grpcCodes[2]: found CANCELLED, allowed any other gRPC code: it stands for \
+                 a client that gave the call up, which never counts against a version"
+            ),
+            &format!(
+                "14:62: error: {failures}.grpcCodes[3]: found OK, allowed any other gRPC code: it is success"
+            ),
+            &format!("14:69: error: {failures}.grpcCodes[5]: found 17, allowed {codes}"),
+            &format!("15:17: error: {failures}.codes: is no known field"),
+        ],
+    );
+}
+
+#[test]
 fn options_keep_their_rules() {
     check_canary(
         "trafficRouting:

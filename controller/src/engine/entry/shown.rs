@@ -117,7 +117,8 @@ pub(super) fn view(
     now: Timestamp,
 ) -> RolloutView {
     let sample = traffic.sample(&entry.id);
-    let (stable_red, canary_red) = entry.window.red(&sample);
+    let rule = entry.judge.failure_rule();
+    let (stable_red, canary_red) = entry.window.red(&sample, rule);
     let summary = entry.state.summary(&spec.plan);
     let slot = entry
         .state
@@ -141,7 +142,7 @@ pub(super) fn view(
             latency: red.latency,
             in_flight: now.in_flight,
             requests: now.dispatched.saturating_sub(then.dispatched),
-            failures: now.failed.saturating_sub(then.failed),
+            failures: now.failed_by(rule).saturating_sub(then.failed_by(rule)),
         };
     let canary = canary_revision(&entry.state).map(|revision| {
         version(

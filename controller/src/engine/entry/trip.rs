@@ -31,6 +31,7 @@ pub(super) fn arming(
         },
         least_failures: parameters.min_canary_failures,
         by_user: !spec.sticky.is_empty(),
+        rule: parameters.failure_rule,
     })
 }
 

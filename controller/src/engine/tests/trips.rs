@@ -4,6 +4,7 @@ use super::*;
 
 const DEAD: Behaviour = Behaviour {
     failures: 1.0,
+    failure: SERVER_ERROR,
     latency_ms: 20,
 };
 

@@ -1,6 +1,7 @@
 //! Servers that the proxy forwards to.
 
 use super::{PATIENCE, wire};
+use socket2::{Domain, Socket, Type};
 use std::{
     io::Write,
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
@@ -132,8 +133,13 @@ impl Builder {
 
 /// An address that refuses connections.
 pub(crate) fn refusing() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.local_addr().unwrap()
+    let any: SocketAddr = (Ipv4Addr::LOCALHOST, 0).into();
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&any.into()).unwrap();
+    let address = socket.local_addr().unwrap();
+    // It never listens, and nobody else gets the port before the test process ends.
+    std::mem::forget(socket);
+    address.as_socket().unwrap()
 }
 
 /// Runs `serve` with a socket that listens, on a thread of its own that goes on until the process ends. Gives the socket's

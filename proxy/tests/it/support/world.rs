@@ -9,8 +9,8 @@ use std::{
     time::Duration,
 };
 use traffic::{
-    Actions, Backend, BackendId, BackendPolicy, Counts, Role, RolloutId, Route, RouteTable, Routes,
-    Split, SplitRule, Stats, Sticky, Target, Weight,
+    Actions, Backend, BackendId, BackendPolicy, Counts, Failure, FailureRule, Role, RolloutId,
+    Route, RouteTable, Routes, Split, SplitRule, Stats, Sticky, Target, Weight,
     matches::{HostMatch, PathMatch, RequestMatch},
     stats::Totals,
 };
@@ -39,6 +39,17 @@ pub(crate) fn start_with(workers: usize, set: impl FnOnce(&mut Config)) -> World
         stats,
         routes,
         proxy,
+    }
+}
+
+/// Makes the timeout `short` that `reason` comes from, and no other, so that on a busy machine no endpoint is too slow
+/// for what it is to do.
+pub(crate) fn awaiting(reason: Failure, short: Duration) -> impl FnOnce(&mut Config) {
+    move |config| match reason {
+        Failure::ConnectTimeout => config.timeouts.connect = short,
+        Failure::ResponseTimeout => config.timeouts.response_header = short,
+        Failure::IdleTimeout => config.timeouts.idle = short,
+        _ => {}
     }
 }
 
@@ -132,13 +143,20 @@ impl World {
     /// What was counted for `role`, once no request is under way any more.
     pub(crate) fn totals(&self, role: Role) -> Totals {
         let series = self.stats.series(&rollout(), role);
-        eventually("all requests end", || series.totals().in_flight == 0);
+        // A worker that is held up in between has taken a request's age out and not yet counted its end.
+        eventually("all requests end, and are counted", || {
+            let totals = series.totals();
+            let ended: u64 = totals.statuses.iter().map(|(_, n)| n).sum();
+            totals.in_flight == 0 && ended == totals.dispatched
+        });
         series.totals()
     }
 
     /// What a verdict on `role` is made of, as it is counted now.
     pub(crate) fn counts(&self, role: Role) -> Counts {
-        self.stats.series(&rollout(), role).counts(Duration::ZERO)
+        self.stats
+            .series(&rollout(), role)
+            .counts(Duration::ZERO, &FailureRule::DEFAULT)
     }
 
     /// What was counted for the stable version, once no request is under way any more.

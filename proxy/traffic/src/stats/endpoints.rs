@@ -1,6 +1,6 @@
 //! What became of the requests of one version, by endpoint.
 
-use super::Outcome;
+use super::{FailureRule, Outcome};
 use crate::EndpointCounts;
 use std::{
     collections::BTreeMap,
@@ -66,17 +66,13 @@ impl EndpointSeries {
         count(&self.0[worker].dispatched);
     }
 
-    /// Counts the outcome of a request that [`EndpointSeries::begin`] counted.
+    /// Counts the outcome of a request that [`EndpointSeries::begin`] counted. What failed is by
+    /// [`FailureRule::DEFAULT`], whatever rule the version is judged by: how far outcomes agree is asked, not how many are bad.
     ///
     /// # Panics
     /// When there is no such worker.
     pub fn end(&self, worker: usize, outcome: Outcome) {
-        let has_failed = match outcome {
-            Outcome::Answered(status) => status >= 500,
-            Outcome::Failed { .. } => true,
-            Outcome::Cancelled => false,
-        };
-        if has_failed {
+        if FailureRule::DEFAULT.is_failure(outcome) {
             count(&self.0[worker].failed);
         }
     }

@@ -1,5 +1,7 @@
 //! How a request ended.
 
+use super::GrpcCode;
+
 /// Why a request failed at the version that it was sent to. Says nothing of failures that are the client's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Failure {
@@ -61,31 +63,23 @@ impl Failure {
     }
 }
 
-/// How a request ended.
+/// How a request ended. What of it is a failure of the version is said by a [`FailureRule`](super::FailureRule).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The version answered in full with this status; 500 and above is a failure.
+    /// The version answered in full with this status.
     Answered(u16),
-    /// The version failed; the client got this status, or the status that had been sent before the body broke off.
+    /// The version answered a gRPC call in full with status 200, and the call ended with this code.
+    Called(GrpcCode),
+    /// The version gave no whole answer, which is always a failure; the client got this status, or the status that had
+    /// been sent before the body broke off.
     Failed {
         /// What the client saw.
         status: u16,
-        /// What went wrong.
+        /// What went wrong: neither [`Failure::Status`] nor [`Failure::Grpc`], which whole answers have.
         reason: Failure,
     },
     /// The client went away first. Counted under status 499, and never against the version.
     Cancelled,
-}
-
-impl Outcome {
-    /// Whether it counts against the version.
-    pub(crate) const fn is_failure(self) -> bool {
-        match self {
-            Self::Answered(status) => status >= 500,
-            Self::Failed { .. } => true,
-            Self::Cancelled => false,
-        }
-    }
 }
 
 /// The status that a cancelled request is counted under, as nginx made it common.

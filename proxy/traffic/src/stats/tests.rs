@@ -2,6 +2,8 @@ use super::*;
 use crate::Bucket;
 use proptest::prelude::*;
 
+const RULE: FailureRule = FailureRule::DEFAULT;
+
 fn series() -> Arc<Series> {
     Stats::new(2).series(&RolloutId::new("default", "shop"), Role::Canary)
 }
@@ -53,18 +55,18 @@ fn a_hanging_request_counts_as_slow_before_it_ends() {
     let series = series();
     let bound = Bucket::of(ms(500));
     series.shard(0).begin(ms(1_000), true);
-    assert_eq!(series.counts(ms(1_100)).slower_than(bound), 0);
-    assert_eq!(series.counts(ms(2_000)).slower_than(bound), 1);
-    assert_eq!(series.counts(ms(2_000)).in_flight(), 1);
+    assert_eq!(series.counts(ms(1_100), &RULE).slower_than(bound), 0);
+    assert_eq!(series.counts(ms(2_000), &RULE).slower_than(bound), 1);
+    assert_eq!(series.counts(ms(2_000), &RULE).in_flight(), 1);
     series
         .shard(0)
         .end(ms(1_000), ms(2_100), Outcome::Answered(200));
     assert_eq!(
-        series.counts(ms(2_200)).slower_than(bound),
+        series.counts(ms(2_200), &RULE).slower_than(bound),
         1,
         "counted once, before and after its end"
     );
-    assert_eq!(series.counts(ms(2_200)).in_flight(), 0);
+    assert_eq!(series.counts(ms(2_200), &RULE).in_flight(), 0);
 }
 
 #[test]
@@ -72,7 +74,7 @@ fn an_age_is_never_overestimated() {
     let series = series();
     series.shard(0).begin(ms(127), true);
     for now in [128, 150, 191, 192] {
-        let waiting = series.counts(ms(now)).waiting;
+        let waiting = series.counts(ms(now), &RULE).waiting;
         assert!(
             waiting[0].0 <= Bucket::of(ms(now - 127)),
             "at {now} ms: {waiting:?}"
@@ -109,14 +111,14 @@ proptest! {
     #[test]
     fn counters_never_decrease(events in proptest::collection::vec((0usize..2, 0u64..5, 100u16..700), 1..200)) {
         let series = series();
-        let mut before = series.counts(ms(0));
+        let mut before = series.counts(ms(0), &RULE);
         let mut now = 0;
         for (worker, latency, status) in events {
             let shard = series.shard(worker);
             shard.begin(ms(now), true);
             now += latency;
             shard.end(ms(now - latency), ms(now), Outcome::Answered(status));
-            let after = series.counts(ms(now));
+            let after = series.counts(ms(now), &RULE);
             prop_assert!(after.dispatched > before.dispatched);
             prop_assert!(after.failed >= before.failed);
             prop_assert!(after.latency.count() > before.latency.count());

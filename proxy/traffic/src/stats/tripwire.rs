@@ -4,7 +4,7 @@
 //! which its series holds. A request that the weight sends to the canary carries a [`Stake`]: when it fails, it is
 //! counted by the tripwire of the table that sent it, and by no other. Requests that do not fail touch none of this.
 
-use super::Series;
+use super::{FailureRule, Outcome, Series};
 use crate::{
     Weight,
     trip::{Margins, TripCounts, TripTest},
@@ -33,6 +33,8 @@ pub struct Arming {
     pub least_failures: u64,
     /// Whether users are split, and not requests: then a user's failures count once.
     pub by_user: bool,
+    /// What counts as a failure, of both versions.
+    pub rule: FailureRule,
 }
 
 /// That a canary was tripped, and the counts that convicted it.
@@ -135,7 +137,7 @@ impl Tripwire {
             number,
             base: Base {
                 canary_requests: canary.split(),
-                stable_failures: stable.failures(),
+                stable_failures: stable.failures(&arming.rule),
             },
             next_look: AtomicU64::new(arming.least_failures),
             arming,
@@ -147,9 +149,10 @@ impl Tripwire {
         }
     }
 
-    /// Counts a failure of a request that carried `stake`, whose series is `canary`. Gives the trip that it is the cause of.
-    pub(super) fn count(&self, stake: Stake, canary: &Series) -> Option<Trip> {
-        if stake.wire != self.number {
+    /// Counts the `outcome` of a request that carried `stake`, whose series is `canary`, when it is a failure. Gives the
+    /// trip that it is the cause of.
+    pub(super) fn count(&self, stake: Stake, outcome: Outcome, canary: &Series) -> Option<Trip> {
+        if stake.wire != self.number || !self.arming.rule.is_failure(outcome) {
             return None;
         }
         let failures = self.failures.fetch_add(1, Relaxed) + 1;
@@ -178,7 +181,7 @@ impl Tripwire {
         }
         // What is under way is read first: a request that ends meanwhile counts twice, and never not at all.
         let under_way = self.stable.under_way();
-        let failed = self.stable.failures();
+        let failed = self.stable.failures(&self.arming.rule);
         counts.stable_failures = under_way + failed.saturating_sub(self.base.stable_failures);
         self.test.convicts(&counts).then(|| Trip {
             trial: self.arming.trial,

@@ -600,6 +600,35 @@ fn new_parameters_wait_for_the_next_canary() {
 }
 
 #[test]
+fn what_another_rule_counted_as_failures_is_forgotten() {
+    let check = |failure_rule: FailureRule, forgets: bool| {
+        let mut scene = Scene::new(100.0, 10, 1, Config::default());
+        let known = scene.judge.baseline().clone();
+        scene
+            .judge
+            .reconfigure(config(|p| p.failure_rule = failure_rule));
+        assert_eq!(*scene.judge.baseline(), known, "under way nothing changes");
+        scene.judge.end();
+        let baseline = scene.judge.baseline();
+        assert_eq!(baseline.latency(), known.latency());
+        assert_eq!(*baseline != known, forgets, "{failure_rule}");
+        assert_eq!(baseline.counted() == (0.0, 0.0), forgets, "{failure_rule}");
+        assert_eq!(
+            baseline.health().counts() == (0, 0),
+            forgets,
+            "{failure_rule}"
+        );
+        // The first counts by the other rule are only the base for the next.
+        scene.tick();
+        assert_eq!(scene.judge.baseline().counted() == (0.0, 0.0), forgets);
+        scene.tick();
+        assert!(scene.judge.baseline().counted().0 > 0.0);
+    };
+    check(FailureRule::DEFAULT, false);
+    check(FailureRule::DEFAULT.with_statuses(429, 429), true);
+}
+
+#[test]
 fn a_target_out_of_range_is_never_met() {
     let check = |change: &dyn Fn(&mut Target)| {
         let mut scene = Scene::new(1_000.0, 10, 1, Config::default());

@@ -1,6 +1,7 @@
 use super::*;
 use crate::{
-    Backend, BackendId, Head, Outcome, Role, RolloutId, Split, SplitRule, Stats, Sticky, StickyKey,
+    Backend, BackendId, FailureRule, Head, Outcome, Role, RolloutId, Split, SplitRule, Stats,
+    Sticky, StickyKey,
     matches::{FieldMatch, ValueMatch},
     split::Side,
 };
@@ -25,6 +26,7 @@ fn arming(weight: f64) -> Arming {
         },
         least_failures: 3,
         by_user: false,
+        rule: FailureRule::DEFAULT,
     }
 }
 
@@ -129,7 +131,9 @@ impl Site {
     }
 
     fn trip(&self) -> Option<Trip> {
-        self.stats.snapshot(&rollout(), None, Duration::ZERO).trip
+        self.stats
+            .snapshot(&rollout(), None, Duration::ZERO, &FailureRule::DEFAULT)
+            .trip
     }
 }
 
@@ -226,6 +230,7 @@ fn a_users_failures_count_once() {
             1,
             &Arming {
                 by_user: true,
+                rule: FailureRule::DEFAULT,
                 ..arming(10.0)
             },
         );
