@@ -47,7 +47,8 @@ impl Block {
         let [
             start,
             stable_ratio,
-            dispersion,
+            canary_dispersion,
+            stable_dispersion,
             under_way,
             canary,
             canary_bad,
@@ -57,7 +58,7 @@ impl Block {
         else {
             return None;
         };
-        assert_eq!(dispersion, 1.0);
+        assert_eq!((canary_dispersion, stable_dispersion), (1.0, 1.0));
         Some(Self {
             start,
             stable_ratio,

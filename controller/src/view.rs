@@ -100,7 +100,7 @@ pub struct DecisionView {
     /// What, as a word: `started`, `advanced`, `promoted`, `rolled-back`, `aborted`, `paused`, `resumed`, `retried`, `held`,
     /// `undone`, `returned`.
     pub decision: String,
-    /// Who: `guard`, `plan`, `deadline` or `operator`.
+    /// Who: `guard`, `proxy`, `plan`, `deadline` or `operator`.
     pub by: String,
     /// The operator's verb, such as `promote`; none where it was no verb.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -21,5 +21,6 @@ mod splitting;
 mod start;
 mod support;
 mod takeover;
+mod trips;
 mod verbs;
 mod verdicts;

@@ -35,6 +35,7 @@ mod ceiling;
 pub mod confidence;
 pub mod config;
 mod cure;
+pub mod dispersion;
 pub mod distribution;
 mod errors;
 pub mod eta;
@@ -55,7 +56,7 @@ mod watch;
 
 pub use acceptance::Target;
 pub use baseline::Baseline;
-pub use block::Margin;
+pub use block::{Dispersion, Margin};
 pub use config::{Config, LatencyConfig, OnLowRate, OnUnhealthyBaseline, OutOfRange, Parameters};
 pub use judge::Judge;
 pub use reading::{

@@ -1,6 +1,7 @@
 //! The whole loop under virtual time: documents in, requests split and counted as the proxy does it, verdicts out.
 
 mod records;
+mod trips;
 mod ways_back;
 
 use super::*;
@@ -194,6 +195,9 @@ impl World {
                 self.elapsed + Duration::from_millis(version.latency_ms),
                 outcome,
             );
+            if let Some(stake) = choice.stake {
+                backend.series.ended(stake, outcome);
+            }
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What the tests say, in words and numbers.
 
-use rollout::analysis::{Acceptance, Judgement, Limit, Margin, Reading, Reason, TestReading};
+use rollout::analysis::{
+    Acceptance, Dispersion, Judgement, Limit, Margin, Reading, Reason, TestReading,
+};
 use traffic::Weight;
 
 use super::Page;
@@ -15,10 +17,26 @@ pub(super) fn against(reading: &Reading, page: &mut Page) {
             page.item("", &line);
         }
     }
+    if let Some(text) = dispersed(reading.dispersion) {
+        page.text(&text);
+    }
     page.text(
         "E is the evidence so far. For a canary within the limit, the chance that E ever gets so high, however often \
          one looks, is at most p = 1/E.",
     );
+}
+
+/// That many failures tell as much as one, where that is so.
+fn dispersed(dispersion: Dispersion) -> Option<String> {
+    let Dispersion { canary, stable } = dispersion;
+    (canary >= 1.05 || stable >= 1.05).then(|| {
+        format!(
+            "Stable's failures come many at once at one endpoint. So {} requests of the canary tell as much of failures as \
+             one would by itself, and {} of stable: the counts are divided by that before they are judged.",
+            magnitude(canary),
+            magnitude(stable),
+        )
+    })
 }
 
 fn strength(test: &TestReading) -> String {

@@ -7,7 +7,7 @@
 
 use super::{
     baseline::Baseline,
-    block::Margin,
+    block::{Dispersion, Evidence, Margin},
     blocks::{Blocks, Tally, Tick},
     confidence,
     config::Parameters,
@@ -67,9 +67,6 @@ pub(super) struct AcceptanceTest {
     journal: Journal<Self>,
 }
 
-/// Outcomes that do not depend on each other.
-const NO_DISPERSION: f64 = 1.0;
-
 /// What an [`AcceptanceTest`] is judged with besides its own counts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Circumstances<'a> {
@@ -80,6 +77,8 @@ pub(super) struct Circumstances<'a> {
     pub(super) parameters: &'a Parameters,
     /// Requests a second, canary's and stable's.
     pub(super) rps: (f64, f64),
+    /// How many requests tell as much as one.
+    pub(super) dispersion: Dispersion,
 }
 
 impl AcceptanceTest {
@@ -113,15 +112,15 @@ impl AcceptanceTest {
         }
     }
 
-    /// Ends the block under way and judges it.
-    pub(super) fn close(&mut self, parameters: &Parameters) {
+    /// Ends the block under way and judges it, by as many requests as tell something for themselves.
+    pub(super) fn close(&mut self, dispersion: Dispersion, parameters: &Parameters) {
         let Some(closed) = self.blocks.close() else {
             return;
         };
         let judged = Judged {
             closed,
             null: Null::Within(self.margin(parameters)),
-            dispersion: NO_DISPERSION,
+            dispersion,
         };
         let mut journal = mem::take(&mut self.journal);
         // One window for all of the evidence; those of the journal are only for people to read.
@@ -196,7 +195,9 @@ impl AcceptanceTest {
 
     /// The seconds until the step may be left, if the canary is as good as the stable.
     fn eta(&self, circumstances: &Circumstances<'_>) -> Option<f64> {
+        let Dispersion { canary, stable } = circumstances.dispersion;
         let (canary_rps, stable_rps) = circumstances.rps;
+        let (canary_rps, stable_rps) = (canary_rps / canary, stable_rps / stable);
         let dwell = self.dwell_left(circumstances).max(0.0);
         let goal = self.ln_threshold();
         if self.mixture.ln_e() >= goal && self.canary.requests > 0 {
@@ -263,9 +264,10 @@ impl Sequential for AcceptanceTest {
         self.canary.add(block.canary, block.canary_bad);
         self.stable.add(block.stable, block.stable_bad);
         if let Null::Within(margin) = judged.null {
-            let ln_s = ln_s(&BELOW, margin, judged.closed.stable_ratio, block);
-            self.mixture
-                .add(ln_s.map(|ln_s| ln_s / judged.dispersion), f64::INFINITY);
+            let stable_ratio = judged.closed.stable_ratio;
+            let evidence = Evidence::new(block, stable_ratio, margin).dispersed(judged.dispersion);
+            let ln_s = ln_s(&BELOW, margin.at(stable_ratio), evidence);
+            self.mixture.add(ln_s, f64::INFINITY);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::{
     config::Parameters,
+    dispersion::Agreement,
     distribution::Distribution,
     interval::Interval,
     mixture::{ABOVE, BELOW, alternative, ln_add},
@@ -20,6 +21,8 @@ pub struct Baseline {
     failures: f64,
     latency: Distribution,
     health: Health,
+    #[serde(default)]
+    agreement: Agreement,
 }
 
 impl Baseline {
@@ -34,6 +37,7 @@ impl Baseline {
         self.latency.learn(stable.ended());
         self.health
             .learn(second, stable.requests(), stable.failures());
+        self.agreement.learn(interval, parameters);
     }
 
     /// The requests and failures that it was made of, faded by their age.
@@ -67,6 +71,11 @@ impl Baseline {
     pub(super) fn slow_ratio(quantile: f64, above: f64, total: f64) -> f64 {
         let ratio = (above + PRIOR_REQUESTS * (1.0 - quantile)) / (total + PRIOR_REQUESTS);
         ratio.clamp(1e-5, 0.95)
+    }
+
+    /// How far the outcomes of one endpoint's requests agree.
+    pub fn agreement(&self) -> &Agreement {
+        &self.agreement
     }
 
     /// Whether the stable fails by itself.

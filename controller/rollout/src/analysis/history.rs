@@ -11,6 +11,7 @@
 
 use super::{
     baseline::Baseline,
+    block::Dispersion,
     blocks::{Seen, Tally, Tick},
     config::Config,
     errors,
@@ -40,10 +41,15 @@ impl HistoryWatch {
         above.start_step();
         Self {
             begun,
-            border: errors::margin(config.parameters()).at(upper_bound(history, half)),
+            border: border(history, half, config),
             history,
             above,
         }
+    }
+
+    /// The failure ratio that the stable's history allows, wrong with a chance of at most `alpha`.
+    pub(super) fn limit(&self, alpha: f64, config: &Config) -> f64 {
+        border(self.history, alpha, config)
     }
 
     /// Judges the canary's counts of a tick that began `start` seconds after the canary did.
@@ -53,7 +59,7 @@ impl HistoryWatch {
         start: f64,
         canary: Tally,
         unanswered: u64,
-        dispersion: f64,
+        dispersion: Dispersion,
         config: &Config,
     ) {
         self.above.take(&Tick {
@@ -96,6 +102,10 @@ impl HistoryWatch {
 /// The test's part of alpha: the other half of the error test's is the bound's.
 pub(super) fn alpha(config: &Config) -> f64 {
     config.errors_alpha() / 2.0
+}
+
+fn border(history: (f64, f64), alpha: f64, config: &Config) -> f64 {
+    errors::margin(config.parameters()).at(upper_bound(history, alpha))
 }
 
 /// A ratio that `failures` of `requests` came from a higher one than with a chance of at most `alpha`: the least `p`
@@ -156,7 +166,13 @@ mod tests {
                 requests: 50,
                 bad: failures,
             };
-            watch.take(10.0 + f64::from(tick) * 0.1, canary, 0, 1.0, &config);
+            watch.take(
+                10.0 + f64::from(tick) * 0.1,
+                canary,
+                0,
+                Dispersion::NONE,
+                &config,
+            );
         }
         watch.convicts(3)
     }
@@ -194,7 +210,7 @@ mod tests {
                     requests: 50,
                     bad: random.binomial(50, canary),
                 };
-                watch.take(f64::from(tick) * 0.1, tally, 0, 1.0, &config);
+                watch.take(f64::from(tick) * 0.1, tally, 0, Dispersion::NONE, &config);
                 watch.convicts(3)
             })
         };
@@ -224,7 +240,13 @@ mod tests {
                 for bad in [0, requests] {
                     let mut watch = HistoryWatch::new(0.0, &baseline, &config);
                     for tick in 0..30 {
-                        watch.take(f64::from(tick), Tally { requests, bad }, 0, 1.0, &config);
+                        watch.take(
+                            f64::from(tick),
+                            Tally { requests, bad },
+                            0,
+                            Dispersion::NONE,
+                            &config,
+                        );
                     }
                     let reading = watch.reading(&config);
                     assert!(reading.ln_e.is_finite(), "{history:?} {requests} {bad}");

@@ -9,7 +9,7 @@
 //! test as it was stored.
 
 use super::{
-    block::Block,
+    block::{Block, Dispersion},
     blocks::{Closed, Tally},
     config::Parameters,
     watch::Null,
@@ -42,8 +42,7 @@ pub(super) trait Sequential: Clone {
 pub(super) struct Judged {
     pub(super) closed: Closed,
     pub(super) null: Null,
-    /// How many times each outcome is told: the evidence is the root of this order. At least 1.
-    pub(super) dispersion: f64,
+    pub(super) dispersion: Dispersion,
 }
 
 /// The requests of a tick, of both versions together.
@@ -88,10 +87,10 @@ pub(super) enum Event {
     Tick(Tick),
 }
 
-/// A block as it is written: start in seconds, the stable's guessed ratio, dispersion, the canary's requests under way,
-/// its requests and the bad ones of them, the stable's requests and the bad ones of them.
+/// A block as it is written: start in seconds, the stable's guessed ratio, the dispersion of the canary's and of the
+/// stable's outcomes, the canary's requests under way, its requests and the bad ones of them, the stable's requests and the bad ones of them.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Row(f64, f64, f64, u64, u64, u64, u64, u64);
+pub(super) struct Row(f64, f64, f64, f64, u64, u64, u64, u64, u64);
 
 impl Row {
     fn of(judged: &Judged) -> Self {
@@ -104,7 +103,8 @@ impl Row {
         Self(
             start,
             stable_ratio,
-            judged.dispersion,
+            judged.dispersion.canary,
+            judged.dispersion.stable,
             unanswered,
             block.canary,
             block.canary_bad,
@@ -117,7 +117,8 @@ impl Row {
         let Self(
             start,
             stable_ratio,
-            dispersion,
+            canary_dispersion,
+            stable_dispersion,
             unanswered,
             canary,
             canary_bad,
@@ -138,7 +139,10 @@ impl Row {
                 unanswered,
             },
             null,
-            dispersion,
+            dispersion: Dispersion {
+                canary: canary_dispersion,
+                stable: stable_dispersion,
+            },
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::{
     acceptance::Target,
     baseline::Baseline,
+    block::Dispersion,
     config::Config,
     interval::Interval,
     reading::{Judgement, Reading, Side},
@@ -220,6 +221,12 @@ impl Judge {
             .map_or(0, |trial| trial.canary().requests())
     }
 
+    /// The share of its requests that a canary with all the traffic may fail by the margins, for what the stable was
+    /// known for when that began. Wrong with a chance of at most `alpha`. Nothing while the canary does not have it.
+    pub fn past_limit(&self, alpha: f64) -> Option<f64> {
+        self.trial.as_ref()?.past_limit(alpha, &self.config)
+    }
+
     /// What the stable is known for.
     pub fn baseline(&self) -> &Baseline {
         &self.baseline
@@ -242,6 +249,7 @@ impl Judge {
             tests: trial.map_or_else(Vec::new, |trial| trial.tests(&self.config)),
             canary: trial.map_or_else(Side::default, |trial| trial.canary().reading()),
             stable: trial.map_or_else(Side::default, |trial| trial.stable().reading()),
+            dispersion: trial.map_or(Dispersion::NONE, Trial::dispersion),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What the guard says and what it says it by: everything that `explain` shows and that is kept with a verdict.
 
-use super::block::Margin;
+use super::block::{Dispersion, Margin};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -21,6 +21,10 @@ pub struct Reading {
     pub canary: Side,
     /// The stable since the canary began.
     pub stable: Side,
+    /// How many requests tell as much as one in what was judged last, as outcomes at one endpoint agree. Of failures
+    /// only: slow requests are judged each by itself.
+    #[serde(default)]
+    pub dispersion: Dispersion,
 }
 
 /// What is to be done.

@@ -3,11 +3,12 @@
 use super::{
     acceptance::{AcceptanceTest, Circumstances, Target},
     baseline::{Baseline, Health},
-    block::Margin,
+    block::{Dispersion, Margin},
     blocks::{Seen, Tally},
     ceiling::{Ceiling, Fault},
     config::{Config, OnUnhealthyBaseline},
     cure::Cure,
+    dispersion::Dispersal,
     errors,
     history::HistoryWatch,
     interval::Interval,
@@ -28,8 +29,6 @@ use traffic::{Bucket, Counts, Weight};
 const AGE_ERROR: f64 = 0.128;
 /// An earlier canary's requests are forgiven for no longer than this: ages above a minute are not told apart.
 const LONGEST_FORGIVEN: f64 = 60.0;
-/// Outcomes within a tick that do not depend on each other.
-const NO_DISPERSION: f64 = 1.0;
 
 /// One canary's evidence and counts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -62,6 +61,8 @@ pub(super) struct Trial {
     /// The stable's requests and failures of the last minute when the canary was convicted.
     #[serde(default)]
     convicted_beside: Option<(u64, u64)>,
+    #[serde(default)]
+    dispersal: Dispersal,
 }
 
 impl Trial {
@@ -96,6 +97,7 @@ impl Trial {
             first_request: None,
             leftover,
             convicted_beside: None,
+            dispersal: Dispersal::default(),
         };
         trial.start_step(Weight::ZERO, config);
         trial
@@ -163,15 +165,19 @@ impl Trial {
         let forgiven = self.forgive(interval.canary().after(), end);
         let parameters = config.parameters();
         let errors = errors::tick(start, interval, forgiven, baseline);
+        let Seen { canary, stable } = errors.seen;
+        let seconds = interval.seconds();
+        self.canary.add(interval.canary(), canary.bad, seconds);
+        self.stable.add(interval.stable(), stable.bad, seconds);
+        if !self.errors.is_in_block() {
+            self.dispersal.begin_block(baseline.agreement());
+        }
+        let rps = (self.canary.rps(), self.stable.rps());
+        self.dispersal.take(interval, rps, parameters);
         self.errors.take(&errors);
         if let Some(history) = &mut self.history {
-            history.take(
-                start,
-                errors.seen.canary,
-                errors.unanswered,
-                NO_DISPERSION,
-                config,
-            );
+            let dispersion = self.dispersal.dispersion();
+            history.take(start, canary, errors.unanswered, dispersion, config);
         }
         if let Some(ceiling) = &mut self.ceiling {
             ceiling.take(&errors);
@@ -193,8 +199,6 @@ impl Trial {
             // An earlier canary's failures may delay a promotion; what hides some of this one's must not ease it.
             acceptance.take(&errors::tick(start, interval, 0, baseline), interval);
         }
-        let Seen { canary, stable } = errors.seen;
-        let seconds = interval.seconds();
         self.arrivals.add(canary.requests, stable.requests);
         if let Some(rate) = &mut self.rate {
             rate.take(start, canary.requests + stable.requests, seconds, config);
@@ -205,8 +209,6 @@ impl Trial {
             let counts = |tally: Tally| (tally.requests, tally.bad);
             cure.take(now.as_second(), counts(canary), counts(stable));
         }
-        self.canary.add(interval.canary(), canary.bad, seconds);
-        self.stable.add(interval.stable(), stable.bad, seconds);
         if seam {
             self.begin_block_anew(config);
         } else if self
@@ -226,19 +228,20 @@ impl Trial {
     fn close_block(&mut self, config: &Config) {
         let parameters = config.parameters();
         let margin = errors::margin(parameters);
-        let dispersion = NO_DISPERSION;
+        let dispersion = self.dispersal.dispersion();
         self.errors
             .close(Null::Within(margin), dispersion, parameters);
         if let Some(ceiling) = &mut self.ceiling {
             ceiling.close(dispersion, parameters);
         }
         for latency in &mut self.latency {
+            // Slow requests are not counted by endpoint: their outcomes are taken not to depend on each other.
             latency
                 .watch
-                .close(Null::Within(Margin::NONE), dispersion, parameters);
+                .close(Null::Within(Margin::NONE), Dispersion::NONE, parameters);
         }
         if let Some(acceptance) = &mut self.acceptance {
-            acceptance.close(parameters);
+            acceptance.close(dispersion, parameters);
         }
     }
 
@@ -301,6 +304,11 @@ impl Trial {
         self.convicted_beside = Some(health.counts());
     }
 
+    /// The failure ratio that the stable's past allows a canary with all the traffic.
+    pub(super) fn past_limit(&self, alpha: f64, config: &Config) -> Option<f64> {
+        Some(self.history.as_ref()?.limit(alpha, config))
+    }
+
     fn fault(&self, health: &Health, config: &Config) -> Option<Fault> {
         self.ceiling.as_ref()?.fault(health, config.parameters())
     }
@@ -354,6 +362,7 @@ impl Trial {
             baseline,
             parameters,
             rps: (self.canary.rps(), self.stable.rps()),
+            dispersion: self.dispersal.dispersion(),
         }
     }
 
@@ -434,6 +443,10 @@ impl Trial {
             rate: self.rate.as_ref().and_then(RateWatch::log),
             acceptance: self.acceptance.as_ref().map(AcceptanceTest::log),
         })
+    }
+
+    pub(super) fn dispersion(&self) -> Dispersion {
+        self.dispersal.dispersion()
     }
 
     pub(super) fn canary(&self) -> &Account {

@@ -7,8 +7,8 @@ use crate::{
 };
 use jiff::SignedDuration;
 use proptest::prelude::*;
-use std::time::Duration;
-use traffic::{Bucket, Weight};
+use std::{net::SocketAddr, time::Duration};
+use traffic::{Bucket, EndpointCounts, Weight};
 
 fn percent(percent: u8) -> Weight {
     Weight::from_percent(percent).unwrap()
@@ -634,6 +634,16 @@ fn arbitrary_snapshot() -> impl Strategy<Value = (u64, Snapshot)> {
                     cancelled,
                     ..traffic::Counts::default()
                 };
+                // Endpoints that come and go, and do not fit the sums.
+                for (index, requests) in cells.iter().filter(|(index, _)| index % 3 == 0) {
+                    counts.endpoints.push(EndpointCounts {
+                        address: SocketAddr::from(([127, 0, 0, 1], (*index % 6) as u16)),
+                        dispatched: *requests,
+                        failed: failed / 3,
+                    });
+                }
+                counts.endpoints.sort_by_key(|endpoint| endpoint.address);
+                counts.endpoints.dedup_by_key(|endpoint| endpoint.address);
                 for (index, requests) in cells {
                     let bucket = Bucket::at(index).unwrap();
                     counts.latency.add(bucket, requests);
@@ -675,6 +685,7 @@ proptest! {
                     sum.latency.add(Bucket::at(index).unwrap(), *requests);
                 }
                 sum.waiting.clone_from(&more.waiting);
+                sum.endpoints.clone_from(&more.endpoints);
             }
             let target = (weight <= 100).then(|| target(weight, 100 - weight));
             judge.observe(&sum, target, now);

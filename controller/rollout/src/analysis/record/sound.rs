@@ -149,12 +149,11 @@ fn block(judged: &Judged, field: &str) -> Result<(), Unsound> {
         let found = format!("a stable ratio of {}", closed.stable_ratio);
         (found, "0 or more and below 1")
     })?;
-    within((1.0..=1e9).contains(&judged.dispersion), field, || {
-        (
-            format!("a dispersion of {}", judged.dispersion),
-            "1 to 10^9",
-        )
-    })?;
+    for dispersion in [judged.dispersion.canary, judged.dispersion.stable] {
+        within((1.0..=1e9).contains(&dispersion), field, || {
+            (format!("a dispersion of {dispersion}"), "1 to 10^9")
+        })?;
+    }
     for (requests, bad) in [
         (closed.block.canary, closed.block.canary_bad),
         (closed.block.stable, closed.block.stable_bad),

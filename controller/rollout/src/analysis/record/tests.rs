@@ -304,11 +304,11 @@ fn what_was_changed_is_named() {
     };
     // A bad request more in the first window; the same in the last.
     check(
-        &set(field(first, 5), 2.into()),
+        &set(field(first, 6), 2.into()),
         "error ratio: ln E after window 1 (from",
     );
     check(
-        &set(field(last, 4), 77.into()),
+        &set(field(last, 5), 77.into()),
         "error ratio: canary requests: stored ",
     );
     check(
@@ -344,7 +344,7 @@ fn what_was_changed_is_named() {
     // What no guard writes.
     let at_first = format!("tests[0].log.events[{first}]");
     check(
-        &set(field(first, 5), 99.into()),
+        &set(field(first, 6), 99.into()),
         &format!("{at_first}: found 99 bad requests of "),
     );
     check(
