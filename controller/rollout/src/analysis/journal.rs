@@ -3,7 +3,7 @@
 //! A journal holds the test as it once stood, the checkpoint, and everything that was judged since. It is of two
 //! halves: when the newer is full, the older is dropped, and what it led to is the checkpoint of the rest. So the
 //! latest [`HALF`] events are always there, and all of them while there are at most twice as many: 13 to 26 seconds
-//! of a busy rollout, minutes of a quiet one, in 18 KiB for each test.
+//! of a busy rollout, minutes of a quiet one, in 20 KiB for each test.
 //!
 //! The journal is kept in memory only, as the state file is written every second. After a restart it begins with the
 //! test as it was stored.
