@@ -13,7 +13,7 @@ use traffic::{
     Head, Outcome, Role, Route, RouteState, RouteTable, Routes, Split, Stats, Sticky, StickyKey,
     Target,
     action::{RateKey, RateLimit},
-    matches::{HostMatch, PathMatch, RequestMatch},
+    matches::{HostMatch, RequestMatch},
 };
 
 /// All cases, in the order in which a request meets them.
@@ -97,27 +97,9 @@ fn split(stats: &Stats) -> Split {
     sluice::split(stats, endpoint, endpoint)
 }
 
-/// A table of `rules` rules for one host, of which the request meets the last to be tried.
 fn table(rules: usize) -> anyhow::Result<RouteTable> {
-    let prefix = |rule: usize| match rule {
-        0 => "/".into(),
-        _ => format!("/area-{rule}").into(),
-    };
-    let route = |rule| {
-        Route::plain(
-            vec![HostMatch::parse(HOST)],
-            vec![RequestMatch {
-                path: PathMatch::Prefix(prefix(rule)),
-                ..RequestMatch::any()
-            }],
-            Target::Split(0),
-        )
-    };
     let split = split(&Stats::new(1));
-    Ok(RouteTable::new(
-        (0..rules).map(route).collect(),
-        vec![split],
-    )?)
+    Ok(RouteTable::new(sluice::routes(rules), vec![split])?)
 }
 
 fn view() -> anyhow::Result<Case> {
