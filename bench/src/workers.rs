@@ -113,6 +113,18 @@ fn line(case: Case, shares: &[Vec<u64>]) -> String {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn every_connection_is_with_one_worker() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let endpoint = listener.local_addr().unwrap();
+        tokio::spawn(origin::serve(listener, 0, Arc::default()));
+        for case in cases() {
+            let shares = connect(case, endpoint).await.unwrap();
+            assert_eq!(shares.len(), case.workers.get());
+            assert_eq!(shares.iter().sum::<u64>(), case.connections as u64);
+        }
+    }
+
     #[test]
     fn a_line_tells_who_had_most_and_who_had_nothing() {
         let case = Case {

@@ -17,7 +17,11 @@ pub(crate) fn nginx(setup: &Setup<'_>) -> Written {
         false => "",
     };
     let tls = match setup.is_tls() {
-        true => format!("ssl_certificate {here}/{CHAIN};\n    ssl_certificate_key {here}/{KEY};"),
+        true => format!(
+            "ssl_certificate {here}/{CHAIN};
+    ssl_certificate_key {here}/{KEY};
+    ssl_protocols TLSv1.3;"
+        ),
         false => String::new(),
     };
     let how = match (setup.is_tls(), setup.is_http2()) {
