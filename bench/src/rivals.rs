@@ -233,15 +233,15 @@ fn turns(round: usize, contenders: usize) -> impl Iterator<Item = usize> {
 }
 
 /// The requests a second that all contenders' latencies are measured at fractions of, so that they can be compared: the
-/// median of what HAProxy does in a closed loop. Where it is missing, that of the first who is there.
+/// median of what HAProxy does in a closed loop. Where it is missing, that of the slowest who is there.
 fn reference(kinds: &[Kind], rounds: &[Vec<Option<Busy>>]) -> f64 {
-    let haproxy = kinds.iter().position(|kind| *kind == Kind::Haproxy);
     let median = |at: usize| {
         let busy = rounds.iter().filter_map(|round| round[at]);
         Spread::of(busy.map(|busy| busy.rate())).map(|rates| rates.median)
     };
-    let mut candidates = haproxy.into_iter().chain(0..kinds.len());
-    candidates.find_map(median).unwrap_or(1.0)
+    let haproxy = kinds.iter().position(|kind| *kind == Kind::Haproxy);
+    let slowest = || (0..kinds.len()).filter_map(median).min_by(f64::total_cmp);
+    haproxy.and_then(median).or_else(slowest).unwrap_or(1.0)
 }
 
 /// A server that is forwarded to, and how many requests it has answered.
@@ -287,6 +287,32 @@ mod tests {
         assert_eq!(order(0), [0, 1, 2]);
         assert_eq!(order(1), [1, 2, 0]);
         assert_eq!(order(5), [2, 0, 1]);
+    }
+
+    #[test]
+    fn latencies_are_measured_at_fractions_of_one_rate() {
+        let busy = |requests| {
+            Some(Busy {
+                requests,
+                wall: Duration::from_secs(1),
+                cpu: Duration::ZERO,
+                user_share: 0.0,
+                resident: 0,
+            })
+        };
+        let rounds = [
+            vec![busy(900), busy(500), busy(300)],
+            vec![busy(700), busy(600), busy(200)],
+        ];
+        let kinds = [Kind::Relay, Kind::Haproxy, Kind::Envoy];
+        let others = [Kind::Relay, Kind::Nginx, Kind::Envoy];
+        for (kinds, rounds, expected) in [
+            (kinds, &rounds[..], 550.0),
+            (others, &rounds[..], 250.0),
+            (kinds, &[vec![None; 3]][..], 1.0),
+        ] {
+            assert_eq!(reference(&kinds, rounds), expected);
+        }
     }
 
     #[test]
