@@ -29,7 +29,7 @@ mod switch;
 
 pub use condition::{Condition, MatchType};
 pub use evidence::{Evidence, OnInconclusive};
-pub use guard::{Guard, GuardOptions, LatencyOptions};
+pub use guard::{Guard, GuardOptions, LatencyOptions, OnLowRequestRate, OnUnhealthyBaseline};
 pub use pace::{Pace, PaceOptions};
 pub use rule::{Rule, RuleMatch, Side};
 pub use sticky::{ClientAddress, NotOneKey, StickyCookie, StickyKey, StickyKind};

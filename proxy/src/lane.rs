@@ -4,11 +4,12 @@ use crate::Clock;
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
+    net::SocketAddr,
     rc::Rc,
     sync::Arc,
     time::Duration,
 };
-use traffic::{Outcome, Series};
+use traffic::{Outcome, Series, stats::EndpointSeries};
 
 /// One worker's side of a version: its counters.
 #[derive(Debug)]
@@ -17,6 +18,38 @@ pub(crate) struct Lane {
     worker: usize,
     /// Whether a request took it since unused lanes were last forgotten.
     is_used: Cell<bool>,
+    places: RefCell<HashMap<SocketAddr, Rc<Place>>>,
+}
+
+/// One worker's side of an endpoint of a version.
+#[derive(Debug)]
+struct Place {
+    series: Arc<EndpointSeries>,
+    /// Whether a request went there since unused places were last forgotten.
+    is_used: Cell<bool>,
+}
+
+impl Lane {
+    /// The place of the endpoint at `address`. Holding it costs a request no shared counter.
+    fn place(&self, address: SocketAddr) -> Rc<Place> {
+        let new = || {
+            Rc::new(Place {
+                series: self.series.endpoint(address),
+                is_used: Cell::new(true),
+            })
+        };
+        let mut places = self.places.borrow_mut();
+        let place = places.entry(address).or_insert_with(new);
+        place.is_used.set(true);
+        Rc::clone(place)
+    }
+
+    /// Forgets the endpoints that no request went to since the last call.
+    fn sweep(&self) {
+        self.places
+            .borrow_mut()
+            .retain(|_, place| place.is_used.take());
+    }
 }
 
 /// The lanes of one worker, by the series that they count into. Holding a lane costs a request no shared counter.
@@ -42,6 +75,7 @@ impl Lanes {
                 series: Arc::clone(series),
                 worker: self.worker,
                 is_used: Cell::new(true),
+                places: RefCell::default(),
             })
         };
         let mut lanes = self.lanes.borrow_mut();
@@ -50,11 +84,12 @@ impl Lanes {
         Rc::clone(lane)
     }
 
-    /// Forgets the lanes that no request took since the last call.
+    /// Forgets the lanes, and the endpoints, that no request took since the last call.
     pub(crate) fn sweep(&self) {
-        self.lanes
-            .borrow_mut()
-            .retain(|_, lane| lane.is_used.take());
+        self.lanes.borrow_mut().retain(|_, lane| {
+            lane.sweep();
+            lane.is_used.take()
+        });
     }
 }
 
@@ -66,6 +101,8 @@ pub(crate) struct Dispatched {
     clock: Clock,
     began: Duration,
     ended: bool,
+    /// Where the first attempt went, once it is known.
+    place: Option<Rc<Place>>,
 }
 
 impl Dispatched {
@@ -78,7 +115,19 @@ impl Dispatched {
             clock,
             began,
             ended: false,
+            place: None,
         }
+    }
+
+    /// Counts that the request goes to the endpoint at `address` first. Only the first call counts, and none after the
+    /// end, as what follows is no first attempt.
+    pub(crate) fn goes_to(&mut self, address: SocketAddr) {
+        if self.ended || self.place.is_some() {
+            return;
+        }
+        let place = self.lane.place(address);
+        place.series.begin(self.lane.worker);
+        self.place = Some(place);
     }
 
     /// Counts the request's end. Only the first call counts.
@@ -88,6 +137,9 @@ impl Dispatched {
         }
         let shard = self.lane.series.shard(self.lane.worker);
         shard.end(self.began, self.clock.elapsed(), outcome);
+        if let Some(place) = &self.place {
+            place.series.end(self.lane.worker, outcome);
+        }
     }
 }
 
@@ -119,6 +171,58 @@ mod tests {
         assert_eq!((totals.dispatched, totals.split), (2, 1));
         assert_eq!((totals.cancelled, totals.in_flight), (1, 0));
         assert_eq!(totals.statuses, [(200, 1), (499, 1)]);
+    }
+
+    #[test]
+    fn only_the_first_attempt_counts_at_an_endpoint() {
+        let stats = Stats::new(1);
+        let lane = lane(&stats);
+        let address = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+        let mut sent = Dispatched::begin(Rc::clone(&lane), Clock::start(), true);
+        sent.goes_to(address(1));
+        sent.goes_to(address(2));
+        sent.end(Outcome::Answered(503));
+        sent.goes_to(address(3));
+        drop(sent);
+        // It found no endpoint, and is sent to another version.
+        let mut sent = Dispatched::begin(Rc::clone(&lane), Clock::start(), true);
+        sent.end(Outcome::Answered(503));
+        sent.goes_to(address(4));
+        drop(sent);
+        let counts = lane.series.counts(Duration::ZERO);
+        let endpoints = counts.endpoints.iter();
+        let endpoints = endpoints.map(|e| (e.address, e.dispatched, e.failed));
+        assert_eq!(endpoints.collect::<Vec<_>>(), [(address(1), 1, 1)]);
+        assert_eq!((counts.dispatched, counts.failed), (2, 2));
+    }
+
+    #[test]
+    fn an_endpoint_that_comes_back_goes_on_counting_while_another_is_new() {
+        let stats = Stats::new(1);
+        let series = stats.series(&RolloutId::new("default", "shop"), Role::Stable);
+        let lanes = Lanes::new(0);
+        let send = |port: u16| {
+            let mut sent = Dispatched::begin(lanes.of(&series), Clock::start(), true);
+            sent.goes_to(SocketAddr::from(([127, 0, 0, 1], port)));
+            sent.end(Outcome::Answered(200));
+        };
+        let counted = || -> Vec<(u16, u64)> {
+            let counts = series.counts(Duration::ZERO);
+            let endpoints = counts.endpoints.iter();
+            endpoints
+                .map(|e| (e.address.port(), e.dispatched))
+                .collect()
+        };
+        send(1);
+        send(2);
+        lanes.sweep();
+        send(2);
+        assert_eq!(counted(), [(1, 1), (2, 2)]);
+        lanes.sweep();
+        lanes.sweep();
+        // Nobody holds either, and the one that is asked for is still there.
+        send(1);
+        assert_eq!(counted(), [(1, 2)]);
     }
 
     #[test]

@@ -90,9 +90,16 @@ impl Delivery<'_> {
         let mut attempts = retry.attempts;
         let mut lost = LOST;
         loop {
-            let (mut exchange, mut pick) = self.connection(&mut tried, lost == LOST).await?;
+            let connection = self.connection(&mut tried, lost == LOST).await;
+            let (mut exchange, mut pick) = connection.inspect_err(|_| {
+                // None could be reached: that is where the request went.
+                if let Some(first) = tried.first() {
+                    self.sent.goes_to(*first);
+                }
+            })?;
             let began = self.now();
             let address = pick.address();
+            self.sent.goes_to(address);
             self.begin_attempt(address, attempts);
             exchange.begin(self.head, self.body);
             let (ask, body) = (self.ask, &mut *self.body);

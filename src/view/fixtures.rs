@@ -4,7 +4,8 @@ use std::cmp::Ordering;
 
 use jiff::{SignedDuration, Timestamp};
 use rollout::analysis::{
-    Acceptance, Judgement, Limit, Margin, Reading, Reason, Side, Test, TestReading, confidence,
+    Acceptance, Dispersion, Judgement, Limit, Margin, Reading, Reason, Side, Test, TestReading,
+    confidence,
 };
 use traffic::Weight;
 
@@ -100,6 +101,18 @@ pub(crate) fn low_traffic() -> RolloutView {
     view.waits_for =
         "too few requests to be sure; time to go: about 2 h 9 min, inconclusive in 52 s".into();
     view.evidence = Some(reading);
+    view
+}
+
+/// The same, on endpoints that fail many requests at once.
+pub(crate) fn bursts() -> RolloutView {
+    let mut view = progressing();
+    if let Some(reading) = &mut view.evidence {
+        reading.dispersion = Dispersion {
+            canary: 3.24,
+            stable: 12.7,
+        };
+    }
     view
 }
 
@@ -325,6 +338,7 @@ fn reading(seconds: f64, canary: (u64, u64), stable: (u64, u64), ln_e: f64) -> R
         ],
         canary: side(canary, 19.8),
         stable: side(stable, 380.2),
+        dispersion: Dispersion::NONE,
     }
 }
 

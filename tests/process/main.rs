@@ -21,3 +21,4 @@ mod start;
 mod support;
 mod takeover;
 mod verbs;
+mod verdicts;

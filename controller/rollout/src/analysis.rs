@@ -7,17 +7,19 @@
 //!
 //! - the error test, on failed requests;
 //! - the failure limit (`ceiling`), where one is set: on the canary's failed requests alone;
+//! - the request rate (`shortfall`), where the rollout may not lose traffic: on the arrivals of both versions together;
 //! - the latency tests, on requests slower than the stable's usual quantiles;
 //! - the acceptance test ([`acceptance`]), from the other side: the canary is *better* than what the next weight can
 //!   bear.
 //!
 //! Alpha is shared out, so that by the union bound the parts of all tests sum to it: half of it goes to failures, the
 //! other half in equal parts to the latency tests. Without latency tests failures have all of it. Where a failure limit
-//! is set, it and the error test have equal parts of what goes to failures.
+//! or a request rate may convict too, they and the error test have equal parts of what goes to failures.
 //!
 //! Requests count when they are sent and failures when they end, so that neither fast failures nor slow ones of a fresh
 //! canary distort its ratio; a request that hangs counts as slow as soon as it is overdue. Guesses about the stable
-//! come from earlier ticks only ([`baseline`]). A stable that fails by itself holds a rollout and convicts nobody.
+//! come from earlier ticks only ([`baseline`]). A stable that fails by itself holds a rollout and convicts nobody, or lets
+//! a sound canary pass without waiting (`cure`). A canary that nobody comes to is held.
 //!
 //! What the bound takes for granted is that the outcomes within one tick are independent given the version. A failure
 //! that hits one endpoint for a moment breaks that, and is bounded by the burst window instead.
@@ -31,6 +33,8 @@ mod blocks;
 mod ceiling;
 pub mod confidence;
 pub mod config;
+mod cure;
+pub mod dispersion;
 pub mod distribution;
 mod errors;
 pub mod eta;
@@ -42,16 +46,19 @@ pub mod mixture;
 pub mod onset;
 mod pace;
 pub mod reading;
+mod shortfall;
 mod side;
 mod trial;
 mod watch;
 
 pub use acceptance::Target;
 pub use baseline::Baseline;
-pub use block::Margin;
-pub use config::{Config, LatencyConfig, OutOfRange, Parameters};
+pub use block::{Dispersion, Margin};
+pub use config::{Config, LatencyConfig, OnLowRate, OnUnhealthyBaseline, OutOfRange, Parameters};
 pub use judge::Judge;
-pub use reading::{Acceptance, Judgement, Limit, Reading, Reason, Side, Test, TestReading};
+pub use reading::{
+    Acceptance, Judgement, Limit, Reading, Reason, Shortfall, Side, Test, TestReading,
+};
 
 #[cfg(test)]
 mod simulation;

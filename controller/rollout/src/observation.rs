@@ -40,6 +40,12 @@ pub enum Judgement {
         /// The evidence in words.
         why: String,
     },
+    /// Stable is broken and the canary is not: whatever waits for time or evidence is not to be waited for. What waits for
+    /// a person is.
+    RollForward {
+        /// The evidence in words.
+        why: String,
+    },
     /// It cannot be told; the canary is to stay as it is, once it has come to its first step.
     Hold {
         /// The reason in words.

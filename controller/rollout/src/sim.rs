@@ -23,8 +23,8 @@ pub use rivals::{Rival, Rule};
 pub use weather::{Bursts, Climate, Conditions, Drift, Weather};
 
 use jiff::{SignedDuration, Timestamp};
-use std::{collections::VecDeque, time::Duration};
-use traffic::{Bucket, Counts, Generation, RouteTable, Routes, Snapshot, Weight};
+use std::{collections::VecDeque, net::SocketAddr, time::Duration};
+use traffic::{Bucket, Counts, EndpointCounts, Generation, RouteTable, Routes, Snapshot, Weight};
 
 /// How often [`Traffic`] is looked at.
 pub const TICK: Duration = Duration::from_millis(100);
@@ -92,6 +92,9 @@ pub struct Traffic {
     pub stable: Behaviour,
     /// How the canary answers.
     pub canary: Behaviour,
+    /// The share of requests that each endpoint of stable and canary fails, in the place of the behaviours' ratio. They
+    /// get equally many requests. Of a side without any, nothing is counted by endpoint.
+    pub endpoints: [Vec<f64>; 2],
     weight: Weight,
     routes: Routes,
     generation: Generation,
@@ -114,6 +117,7 @@ struct Request {
     /// Nothing when it hangs.
     ends: Option<Duration>,
     fails: bool,
+    endpoint: Option<usize>,
 }
 
 impl Traffic {
@@ -125,6 +129,7 @@ impl Traffic {
             rps,
             stable: Behaviour::default(),
             canary: Behaviour::default(),
+            endpoints: Default::default(),
             weight,
             routes,
             generation,
@@ -217,13 +222,24 @@ impl Traffic {
 
     fn arrive(&mut self) {
         let to_canary = self.random.chance(self.weight.fraction());
-        let behaviour = if to_canary { self.canary } else { self.stable };
+        let mut behaviour = if to_canary { self.canary } else { self.stable };
+        let endpoints = &self.endpoints[usize::from(to_canary)];
+        let endpoint = (!endpoints.is_empty())
+            .then(|| (self.random.unit() * endpoints.len() as f64) as usize)
+            .filter(|endpoint| *endpoint < endpoints.len());
+        if let Some(endpoint) = endpoint {
+            behaviour.failure_ratio = endpoints[endpoint];
+        }
         let version = &mut self.versions[usize::from(to_canary)];
         let first = *version.first_request.get_or_insert(self.next_arrival);
         let since_first = self.next_arrival.saturating_sub(first);
         let slower = behaviour.cold.map_or(1.0, |cold| cold.at(since_first));
-        let request = Request::draw(&behaviour, slower, self.next_arrival, &mut self.random);
+        let mut request = Request::draw(&behaviour, slower, self.next_arrival, &mut self.random);
+        request.endpoint = endpoint;
         version.counts.dispatched += 1;
+        if let Some(endpoint) = endpoint {
+            of_endpoint(&mut version.counts, endpoint).dispatched += 1;
+        }
         version.under_way.push_back(request);
     }
 }
@@ -245,8 +261,23 @@ impl Request {
             began,
             ends: (!hangs).then(|| began.saturating_add(latency)),
             fails,
+            endpoint: None,
         }
     }
+}
+
+/// The counts of the endpoint that is number `endpoint` of its version.
+fn of_endpoint(counts: &mut Counts, endpoint: usize) -> &mut EndpointCounts {
+    let endpoints = &mut counts.endpoints;
+    while endpoints.len() <= endpoint {
+        let number = endpoints.len() as u32;
+        endpoints.push(EndpointCounts {
+            address: SocketAddr::from((number.to_be_bytes(), 80)),
+            dispatched: 0,
+            failed: 0,
+        });
+    }
+    &mut endpoints[endpoint]
 }
 
 impl Version {
@@ -256,6 +287,9 @@ impl Version {
         self.under_way.retain(|request| match request.ends {
             Some(ends) if ends <= now => {
                 counts.failed += u64::from(request.fails);
+                if let Some(endpoint) = request.endpoint {
+                    of_endpoint(counts, endpoint).failed += u64::from(request.fails);
+                }
                 let latency = ends.saturating_sub(request.began);
                 counts.latency.add(Bucket::of(latency), 1);
                 false

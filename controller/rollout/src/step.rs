@@ -279,8 +279,13 @@ fn look(plan: &Plan, canary: &Canary, seen: &Observation, now: Timestamp) -> Loo
         Place::End => return served(Weight::FULL, seen, Look::Pass),
         Place::Watch => return served(Weight::FULL, seen, watched(plan, canary, now)),
     };
+    let forward = matches!(
+        judgement(plan, canary, seen),
+        Some(Judgement::RollForward { .. })
+    );
     match plan.steps.get(index) {
         Some(Step::SetWeight(weight)) => served(*weight, seen, Look::Pass),
+        Some(Step::Pause(Some(_)) | Step::Evidence(_)) if forward => Look::Pass,
         Some(Step::Pause(time)) => {
             let until = time.map(|time| later(canary.entered_at, time));
             match until {

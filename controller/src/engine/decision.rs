@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 use rollout::{
-    Plan, State,
+    Judgement, Plan, State,
     plan::{Place, Step},
     state::{Aborted, Canary, Cause, Outcome, Pause},
 };
@@ -101,13 +101,18 @@ fn decision(what: What, by: By, why: String, revision: &impl ToString) -> Option
     })
 }
 
-/// The decision that led from `before` to `after`, if one did.
-pub(super) fn between(plan: &Plan, before: &State, after: &State) -> Option<Decision> {
+/// The decision that led from `before` to `after`, if one did, when this was judged of the canary.
+pub(super) fn between(
+    plan: &Plan,
+    before: &State,
+    after: &State,
+    judgement: Option<&Judgement>,
+) -> Option<Decision> {
     match (before.canary(), after) {
         (Some(old), State::Progressing(new) | State::Paused { canary: new, .. })
             if old.trial() == new.trial() =>
         {
-            within(plan, before, old, after, new)
+            within(plan, (before, old), (after, new), judgement)
         }
         (_, State::Progressing(new) | State::Paused { canary: new, .. }) => started(before, new),
         (Some(old), State::Aborted(aborted)) => match &aborted.cause {
@@ -205,10 +210,9 @@ fn started(before: &State, new: &Canary) -> Option<Decision> {
 /// A decision while one canary goes on.
 fn within(
     plan: &Plan,
-    before: &State,
-    old: &Canary,
-    after: &State,
-    new: &Canary,
+    (before, old): (&State, &Canary),
+    (after, new): (&State, &Canary),
+    judgement: Option<&Judgement>,
 ) -> Option<Decision> {
     let paused = |state: &State| match state {
         State::Paused { pause, .. } => Some(*pause),
@@ -250,14 +254,20 @@ fn within(
         return None;
     }
     let waited = new.entered_at.duration_since(old.entered_at);
-    let (by, why) = advanced(plan, old.place, new.place, waited);
+    let (by, why) = advanced(plan, old.place, new.place, waited, judgement);
     // Passing a step that changes nothing for users is no news.
     (weight_changed || by == By::Guard)
         .then(|| decision(What::Advanced, by, why, &new.revision))
         .flatten()
 }
 
-fn advanced(plan: &Plan, old: Place, new: Place, waited: SignedDuration) -> (By, String) {
+fn advanced(
+    plan: &Plan,
+    old: Place,
+    new: Place,
+    waited: SignedDuration,
+    judgement: Option<&Judgement>,
+) -> (By, String) {
     let title = |place: Place| match place {
         Place::Start => "start".to_owned(),
         Place::Step(index) => plan
@@ -273,6 +283,10 @@ fn advanced(plan: &Plan, old: Place, new: Place, waited: SignedDuration) -> (By,
         Place::Start | Place::End | Place::Watch => None,
     };
     match left {
+        // Whatever it stood at, it waited for nothing.
+        Some(_) if let Some(Judgement::RollForward { why }) = judgement => {
+            (By::Guard, format!("{why}; next: {}", title(new)))
+        }
         Some(Step::Evidence(step)) if waited.unsigned_abs() >= step.max_duration => (
             By::Plan,
             format!("the evidence stayed inconclusive; next: {}", title(new)),

@@ -153,7 +153,8 @@ impl Entry {
         let changed = served || moved || is_news;
         self.state = transition.state;
         self.wanted = Some((transition.effects, transition.reason));
-        let decided = decision::between(&spec.plan, &before, &self.state);
+        let judgement = seen.verdict.as_ref().map(|verdict| &verdict.judgement);
+        let decided = decision::between(&spec.plan, &before, &self.state, judgement);
         self.follow(&before, decided, spec, traffic, now);
         changed
     }
@@ -184,7 +185,7 @@ impl Entry {
             if weight == Weight::FULL {
                 self.judge.start_watch();
             } else {
-                self.judge.start_step();
+                self.judge.start_step(weight);
             }
         }
     }
@@ -303,7 +304,7 @@ impl Entry {
             return Ok(());
         }
         // A step that a person ends is not ended by what it waited for.
-        let told = decision::between(&spec.plan, &before, &self.state);
+        let told = decision::between(&spec.plan, &before, &self.state, None);
         let mut decision = told.unwrap_or_else(|| Decision {
             what: What::Advanced,
             by: By::Operator,

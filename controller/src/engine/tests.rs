@@ -333,6 +333,30 @@ fn a_failing_stable_holds_and_does_not_convict() {
 }
 
 #[test]
+fn the_cure_of_a_failing_stable_goes_forward_without_waiting() {
+    let failing = Behaviour {
+        failures: 0.3,
+        ..GOOD
+    };
+    let forward = "{guard: {onUnhealthyBaseline: rollForward}}";
+    let mut world = World::new(&documents("shop:1", PAUSES, forward));
+    world.versions = [failing, GOOD];
+    world.run(60, |_| false);
+    world.reload(&documents("shop:2", PAUSES, forward));
+    let view = world.run(30, |view| view.phase == "Healthy");
+    assert_eq!(view.phase, "Healthy", "{}", view.waits_for);
+    let passed = view
+        .decisions
+        .iter()
+        .find(|decision| decision.why.starts_with("stable itself fails"))
+        .unwrap();
+    assert_eq!(
+        (passed.decision.as_str(), passed.by.as_str()),
+        ("advanced", "guard")
+    );
+}
+
+#[test]
 fn low_traffic_is_inconclusive_and_waits_for_a_person() {
     let mut world = World::new(&documents("shop:1", EVIDENCE, "{}"));
     world.rps = 10;

@@ -2,7 +2,7 @@
 
 use super::{Fault, rollout::options_path};
 use crds::sluice::{self, Guard, LatencyOptions, Switch};
-use rollout::analysis::{Config, LatencyConfig, Parameters};
+use rollout::analysis::{Config, LatencyConfig, OnLowRate, OnUnhealthyBaseline, Parameters};
 use std::time::Duration;
 
 /// The parameters that `written` leaves of the defaults. Those of a guard that is off still pace evidence steps.
@@ -20,6 +20,9 @@ pub(super) fn guard(written: &Guard, faults: &mut Vec<Fault>) -> Option<Config> 
             min_canary_failures,
             baseline_unhealthy_above,
             max_failure_ratio,
+            on_unhealthy_baseline,
+            min_request_rate,
+            on_low_request_rate,
             latency,
             warm_up,
             burst_window,
@@ -43,6 +46,15 @@ pub(super) fn guard(written: &Guard, faults: &mut Vec<Fault>) -> Option<Config> 
             baseline_unhealthy_above,
         );
         parameters.max_failure_ratio = max_failure_ratio;
+        parameters.on_unhealthy_baseline = match on_unhealthy_baseline.unwrap_or_default() {
+            sluice::OnUnhealthyBaseline::Hold => OnUnhealthyBaseline::Hold,
+            sluice::OnUnhealthyBaseline::RollForward => OnUnhealthyBaseline::RollForward,
+        };
+        parameters.min_request_rate = min_request_rate;
+        parameters.on_low_request_rate = match on_low_request_rate.unwrap_or_default() {
+            sluice::OnLowRequestRate::Hold => OnLowRate::Hold,
+            sluice::OnLowRequestRate::RollBack => OnLowRate::RollBack,
+        };
         set(&mut parameters.warm_up, warm_up.map(Duration::from));
         set(
             &mut parameters.burst_window,

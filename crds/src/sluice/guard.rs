@@ -59,10 +59,23 @@ pub struct GuardOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0001, max = 0.99))]
     pub max_failure_ratio: Option<f64>,
+    /// What happens when stable fails more than `baselineUnhealthyAbove`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = "hold"))]
+    pub on_unhealthy_baseline: Option<OnUnhealthyBaseline>,
+    /// The least requests a second, of stable and canary together. Without it there is no such
+    /// limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.001, max = 1e9))]
+    pub min_request_rate: Option<f64>,
+    /// What happens when there are shown to be fewer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = "hold"))]
+    pub on_low_request_rate: Option<OnLowRequestRate>,
     /// The limit of `burstWindow` is off while at least this share of the step's canary requests
     /// failed: such a version never worked.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(max = 1), extend("exclusiveMinimum" = 0, "default" = 0.5))]
+    #[schemars(range(max = 1), extend("exclusiveMinimum" = 0, "default" = 0.4))]
     pub fast_path: Option<f64>,
     /// The least time on an evidence step.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,6 +99,29 @@ pub struct GuardOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = "5m", "x-min" = "1s", "x-max" = "24h"))]
     pub stable_half_life: Option<GoDuration>,
+}
+
+/// What happens when stable itself fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum OnUnhealthyBaseline {
+    /// The canary gets no more traffic until stable is well again, or somebody decides.
+    #[default]
+    Hold,
+    /// A canary that is shown to fail less than the limit goes on without waiting for time or
+    /// evidence, as it is the cure. A pause without a duration still waits for somebody.
+    RollForward,
+}
+
+/// What happens when there are too few requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum OnLowRequestRate {
+    /// The canary gets no more traffic until there are enough, or somebody decides.
+    #[default]
+    Hold,
+    /// The canary is rolled back, as a version that loses traffic.
+    RollBack,
 }
 
 /// When response times count as worse.

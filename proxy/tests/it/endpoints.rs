@@ -2,18 +2,22 @@
 //! client's address stands for.
 
 use crate::support::{
-    eventually, origin,
+    eventually,
+    origin::{self, Origin},
     speak::{self, Message},
-    world,
+    world::{self, World},
 };
 use proxy::Network;
 use std::{
     net::{Ipv4Addr, SocketAddr},
-    sync::atomic::{AtomicUsize, Ordering::SeqCst},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
     time::Duration,
 };
 use traffic::{
-    BackendPolicy, Weight,
+    Backend, BackendPolicy, Role, Split, Target, Weight,
     policy::{Balancing, Ejection, HashKey, Protocol, Retry},
 };
 
@@ -30,6 +34,85 @@ fn in_turns() -> BackendPolicy {
         },
         ..BackendPolicy::default()
     }
+}
+
+/// What was counted at each endpoint of `role`: address, requests, failures.
+fn counted(world: &World, role: Role) -> Vec<(SocketAddr, u64, u64)> {
+    let all = world.totals(role);
+    let counts = world.counts(role);
+    let endpoints = counts.endpoints.iter();
+    let endpoints: Vec<_> = endpoints
+        .map(|e| (e.address, e.dispatched, e.failed))
+        .collect();
+    let sum = endpoints
+        .iter()
+        .fold((0, 0), |sum, (_, n, e)| (sum.0 + n, sum.1 + e));
+    assert_eq!(sum, (all.dispatched, all.failed), "{endpoints:?}");
+    endpoints
+}
+
+/// What the origins saw, which fail all or none.
+fn seen(origins: &[(&Origin, bool)]) -> Vec<(SocketAddr, u64, u64)> {
+    let of = |(origin, fails): &(&Origin, bool)| {
+        let requests = origin.seen().len() as u64;
+        (origin.address, requests, if *fails { requests } else { 0 })
+    };
+    let mut seen: Vec<_> = origins.iter().map(of).collect();
+    seen.sort_unstable();
+    seen
+}
+
+#[test]
+fn requests_are_counted_at_the_endpoints_that_got_them() {
+    let origin = |status| origin::http().status(status).run();
+    let (good, broken, canary) = (origin(200), origin(500), origin(503));
+    let world = world::start_with(2, |_| {});
+    let serve = |stable: &[SocketAddr]| {
+        let backend = |role, endpoints: &[SocketAddr]| Backend {
+            policy: Arc::new(in_turns()),
+            ..world.backend(role, endpoints)
+        };
+        let canary = backend(Role::Canary, &[canary.address]);
+        let split = Split {
+            weight: Weight::from_percent(30).unwrap(),
+            ..world.split_of(backend(Role::Stable, stable), canary)
+        };
+        world.publish(&[("/", Target::Split(0))], vec![split]);
+        for _ in 0..4 {
+            let mut client = world.connect();
+            for _ in 0..20 {
+                client.get("/", "");
+            }
+        }
+    };
+    serve(&[good.address, broken.address]);
+    let check = || {
+        let stable = [(&good, false), (&broken, true)];
+        assert_eq!(counted(&world, Role::Stable), seen(&stable));
+        assert_eq!(counted(&world, Role::Canary), seen(&[(&canary, true)]));
+    };
+    check();
+    assert!(good.seen().len() >= 10 && broken.seen().len() >= 10);
+    // One has left, and what was counted there stays.
+    serve(&[good.address]);
+    check();
+}
+
+#[test]
+fn a_request_that_reaches_none_is_counted_at_the_first_and_one_that_goes_on_where_it_comes() {
+    let world = world::start();
+    let (refusing, good) = (origin::refusing(), origin::http().run());
+    world.serve_with(&[refusing], in_turns());
+    let mut client = world.connect();
+    assert_eq!(client.get("/", "").status(), 502);
+    assert_eq!(counted(&world, Role::Stable), [(refusing, 1, 1)]);
+    world.serve_with(&[refusing, good.address], in_turns());
+    for _ in 0..4 {
+        assert_eq!(client.get("/", "").status(), 200);
+    }
+    let mut wanted = [(refusing, 1, 1), (good.address, 4, 0)];
+    wanted.sort_unstable();
+    assert_eq!(counted(&world, Role::Stable), wanted);
 }
 
 #[test]

@@ -31,7 +31,7 @@ pub use name::{BackendId, Role, RolloutId};
 pub use policy::BackendPolicy;
 pub use request::Head;
 pub use route::{Backend, Found, Route, RouteTable, Target};
-pub use snapshot::{Counts, Snapshot};
+pub use snapshot::{Counts, EndpointCounts, Snapshot};
 pub use split::{Choice, Split, SplitRule};
 pub use state::{BackendState, MirrorCounts, Permit, RouteState};
 pub use stats::{Failure, Outcome, Series, Stats};

@@ -1,7 +1,7 @@
 //! Plain values read out of the counters.
 
 use crate::{Bucket, Generation, Histogram};
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 /// What one version's requests came to, since the process began. Every number only grows, except `waiting`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +18,20 @@ pub struct Counts {
     pub abandoned: Histogram,
     /// The requests under way, by the bucket that their age has passed into. Bucket ascending, each once.
     pub waiting: Vec<(Bucket, u64)>,
+    /// The same by endpoint, for requests that reached one. Address ascending, each once. One that gets no requests for
+    /// long is left out, and begins at 0 again should it come back.
+    pub endpoints: Vec<EndpointCounts>,
+}
+
+/// What the requests that were first sent to one endpoint of a version came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndpointCounts {
+    /// Where the endpoint is.
+    pub address: SocketAddr,
+    /// Requests whose first attempt went there.
+    pub dispatched: u64,
+    /// Those of them that are among [`Counts::failed`].
+    pub failed: u64,
 }
 
 impl Counts {

@@ -4,10 +4,12 @@
 //! shard, so that recording is a plain load, add and store on memory that no other core writes; readers add the
 //! shards up. Series outlive route tables: a swap of the table never sets a counter back.
 
+mod endpoints;
 mod outcome;
 mod shard;
 mod tickets;
 
+pub use endpoints::EndpointSeries;
 pub use outcome::{CLIENT_CLOSED_REQUEST, Failure, Outcome};
 pub use shard::Shard;
 pub use tickets::Tickets;
@@ -15,9 +17,11 @@ pub use tickets::Tickets;
 use crate::{
     BackendId, BackendState, Counts, Generation, Histogram, Role, RolloutId, RouteState, Snapshot,
 };
+use endpoints::Endpoints;
 use shard::Statuses;
 use std::{
     collections::BTreeMap,
+    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -51,6 +55,7 @@ pub struct Series {
     rollout: RolloutId,
     role: Role,
     shards: Box<[Shard]>,
+    endpoints: Endpoints,
 }
 
 impl Series {
@@ -59,6 +64,7 @@ impl Series {
             rollout,
             role,
             shards: (0..workers).map(|_| Shard::default()).collect(),
+            endpoints: Endpoints::default(),
         }
     }
 
@@ -80,6 +86,11 @@ impl Series {
         &self.shards[worker]
     }
 
+    /// The counters of the endpoint at `address`. Takes a lock: to be asked for once by a worker, and kept.
+    pub fn endpoint(&self, address: SocketAddr) -> Arc<EndpointSeries> {
+        self.endpoints.of(address, self.shards.len())
+    }
+
     /// Requests whose version the weight decided.
     pub fn split(&self) -> u64 {
         self.shards.iter().map(Shard::split).sum()
@@ -89,6 +100,8 @@ impl Series {
     pub fn counts(&self, now: Duration) -> Counts {
         let mut counts = Counts::default();
         let mut waiting = BTreeMap::new();
+        // Before the whole, so that no endpoint has more than all have.
+        counts.endpoints = self.endpoints.counts();
         for shard in &self.shards {
             shard.add_counts(now, &mut counts, &mut waiting);
         }

@@ -1,6 +1,8 @@
 //! What the tests say, in words and numbers.
 
-use rollout::analysis::{Acceptance, Judgement, Limit, Margin, Reading, Reason, TestReading};
+use rollout::analysis::{
+    Acceptance, Dispersion, Judgement, Limit, Margin, Reading, Reason, TestReading,
+};
 use traffic::Weight;
 
 use super::Page;
@@ -15,10 +17,26 @@ pub(super) fn against(reading: &Reading, page: &mut Page) {
             page.item("", &line);
         }
     }
+    if let Some(text) = dispersed(reading.dispersion) {
+        page.text(&text);
+    }
     page.text(
         "E is the evidence so far. For a canary within the limit, the chance that E ever gets so high, however often \
          one looks, is at most p = 1/E.",
     );
+}
+
+/// That many failures tell as much as one, where that is so.
+fn dispersed(dispersion: Dispersion) -> Option<String> {
+    let Dispersion { canary, stable } = dispersion;
+    (canary >= 1.05 || stable >= 1.05).then(|| {
+        format!(
+            "Stable's failures come many at once at one endpoint. So {} requests of the canary tell as much of failures as \
+             one would by itself, and {} of stable: the counts are divided by that before they are judged.",
+            magnitude(canary),
+            magnitude(stable),
+        )
+    })
 }
 
 fn strength(test: &TestReading) -> String {
@@ -71,6 +89,13 @@ fn counts(test: &TestReading) -> Vec<String> {
                 ),
             ]
         }
+        Limit::Rate { least, now } => vec![
+            format!(
+                "{} of both versions, {now:.1} a second in the last minute",
+                counted(test.canary_requests, "request")
+            ),
+            format!("allowed: {least} a second and more"),
+        ],
         Limit::Latency {
             stable: Some(stable),
             canary: Some(canary),
@@ -127,6 +152,30 @@ pub(super) fn hold(reading: &Reading, page: &mut Page) {
             counted(stable_requests, "request"),
             percent(allowed * 100.0),
         ),
+        Judgement::TooLittle(shortfall) => {
+            format!(
+                "Too little to judge by: {shortfall}. While that lasts the canary gets no more traffic."
+            )
+        }
+        Judgement::RollForward {
+            canary_requests,
+            canary_failures,
+            stable_requests,
+            stable_failures,
+            allowed,
+        } => {
+            page.heading("Rolling forward");
+            page.text(&format!(
+                "Stable failed {} of {} of the last minute, more than the {} that count as healthy, and the canary only \
+                 {} of {}. So the rollout goes on without waiting.",
+                count(stable_failures),
+                counted(stable_requests, "request"),
+                percent(allowed * 100.0),
+                count(canary_failures),
+                count(canary_requests),
+            ));
+            return;
+        }
         Judgement::Unattributed {
             canary_requests,
             canary_failures,

@@ -39,6 +39,19 @@ fn a_canary_above_its_limit_holds_while_it_may_not_be_its_fault() {
 }
 
 #[test]
+fn that_failures_come_many_at_once_is_told() {
+    let words = |view: &RolloutView| {
+        let text = explain(view);
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let expected = "Stable's failures come many at once at one endpoint. So 3.2 requests of the canary tell as much of \
+                    failures as one would by itself, and 13 of stable:";
+    let text = words(&fixtures::bursts());
+    assert!(text.contains(expected), "it reads:\n{text}");
+    assert!(!words(&fixtures::progressing()).contains("many at once"));
+}
+
+#[test]
 fn a_canary_under_way_is_explained_with_what_it_needs() {
     check(
         &fixtures::progressing(),

@@ -2,7 +2,7 @@
 
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
-use rollout::analysis::{Acceptance, Judgement, Reading, Reason, TestReading};
+use rollout::analysis::{Acceptance, Judgement, Limit, Reading, Reason, TestReading};
 
 use super::bar::bar;
 use crate::api::RolloutView;
@@ -72,6 +72,9 @@ fn test_line(test: &TestReading, palette: Palette, gauge: Gauge) -> Line<'static
 fn counts(test: &TestReading) -> String {
     if test.canary_requests == 0 {
         return "not judged yet".into();
+    }
+    if let Limit::Rate { least, now } = test.limit {
+        return format!("{now:.1} a second, at least {least}");
     }
     format!(
         "{} of {} against {} of {}",
@@ -147,6 +150,20 @@ fn hold(reading: &Reading, palette: Palette, width: usize) -> Vec<Line<'static>>
             count(stable_failures),
             count(stable_requests),
             percent(allowed * 100.0),
+        ),
+        Judgement::TooLittle(shortfall) => format!("HOLD: {shortfall}"),
+        Judgement::RollForward {
+            canary_requests,
+            canary_failures,
+            stable_requests,
+            stable_failures,
+            ..
+        } => format!(
+            "FORWARD: stable itself failed {} of {} requests in the last minute, the canary {} of {}",
+            count(stable_failures),
+            count(stable_requests),
+            count(canary_failures),
+            count(canary_requests),
         ),
         Judgement::Unattributed {
             canary_requests,

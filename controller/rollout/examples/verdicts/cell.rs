@@ -48,6 +48,12 @@ enum Sky {
     OneEndpoint,
     /// The same, every ten minutes.
     Often,
+    /// Every thirty seconds, with four endpoints a side.
+    Harsh,
+    /// The same, with one endpoint for the canary.
+    HarshOneEndpoint,
+    /// The same, with one endpoint for each side.
+    HarshAlone,
     /// A day in a quarter of an hour.
     Drift,
 }
@@ -77,7 +83,7 @@ const fn bad(rps: f64, weight: u8, canary: f64, slower: u32) -> Cell {
 }
 
 /// Every cell.
-pub(crate) const CELLS: [Cell; 34] = [
+pub(crate) const CELLS: [Cell; 40] = [
     alike(10.0, 0.001, Sky::Fair),
     alike(10.0, 0.01, Sky::Fair),
     alike(10.0, 0.05, Sky::Fair),
@@ -91,6 +97,12 @@ pub(crate) const CELLS: [Cell; 34] = [
     alike(100.0, 0.01, Sky::OneEndpoint),
     alike(100.0, 0.001, Sky::Often),
     alike(100.0, 0.01, Sky::Often),
+    alike(200.0, 0.001, Sky::Harsh),
+    alike(200.0, 0.01, Sky::Harsh),
+    alike(200.0, 0.001, Sky::HarshOneEndpoint),
+    alike(200.0, 0.01, Sky::HarshOneEndpoint),
+    alike(200.0, 0.001, Sky::HarshAlone),
+    alike(200.0, 0.01, Sky::HarshAlone),
     alike(100.0, 0.001, Sky::Drift),
     alike(100.0, 0.01, Sky::Drift),
     alike(100.0, 0.05, Sky::Drift),
@@ -141,6 +153,9 @@ impl Cell {
             Sky::Bursts => ", bursts",
             Sky::OneEndpoint => ", bursts, one canary endpoint",
             Sky::Often => ", bursts every 10 min, one canary endpoint",
+            Sky::Harsh => ", bursts every 30 s",
+            Sky::HarshOneEndpoint => ", bursts every 30 s, one canary endpoint",
+            Sky::HarshAlone => ", bursts every 30 s, one endpoint a side",
             Sky::Drift => ", drift",
         };
         name
@@ -223,19 +238,22 @@ impl Cell {
 
 impl Sky {
     fn of(self) -> Climate {
-        let bursts = |endpoints, minutes: u64| Climate {
+        let bursts = |endpoints, apart| Climate {
             bursts: Some(Bursts {
                 endpoints,
-                apart: Duration::from_secs(60 * minutes),
+                apart: Duration::from_secs(apart),
                 lasts: Duration::from_secs(1),
             }),
             drift: None,
         };
         match self {
             Self::Fair => Climate::default(),
-            Self::Bursts => bursts([4, 4], 30),
-            Self::OneEndpoint => bursts([4, 1], 30),
-            Self::Often => bursts([4, 1], 10),
+            Self::Bursts => bursts([4, 4], 1800),
+            Self::OneEndpoint => bursts([4, 1], 1800),
+            Self::Often => bursts([4, 1], 600),
+            Self::Harsh => bursts([4, 4], 30),
+            Self::HarshOneEndpoint => bursts([4, 1], 30),
+            Self::HarshAlone => bursts([1, 1], 30),
             Self::Drift => Climate {
                 bursts: None,
                 drift: Some(Drift {

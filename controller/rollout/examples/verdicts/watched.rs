@@ -6,8 +6,8 @@ use rollout::{
     analysis::{Config, Judge, Judgement, Parameters},
     sim::{Conditions, Pilot, Random, Weather},
 };
-use std::time::Duration;
-use traffic::{Generation, RolloutId, RouteTable, Routes, Snapshot};
+use std::{net::SocketAddr, time::Duration};
+use traffic::{EndpointCounts, Generation, RolloutId, RouteTable, Routes, Snapshot};
 
 /// A canary, from its begin on.
 pub(crate) trait Watched {
@@ -120,24 +120,42 @@ impl Stream {
     }
 
     fn look(&mut self) {
-        let Conditions {
-            rps,
-            stable,
-            canary,
-        } = self.weather.at(self.snapshot.at);
+        let Conditions { rps, .. } = self.weather.at(self.snapshot.at);
+        let [stable, canary] = self.weather.endpoints(self.snapshot.at);
         let (random, seconds) = (&mut self.random, LOOK.as_secs_f64());
         let sides = [
             (&mut self.snapshot.canary, self.share, canary),
             (&mut self.snapshot.stable, 1.0 - self.share, stable),
         ];
-        for (counts, share, ratio) in sides {
-            let requests = random.poisson(rps * share * seconds);
-            counts.dispatched += requests;
-            counts.failed += random.binomial(requests, ratio);
+        for (counts, share, ratios) in sides {
+            let share = share / ratios.len() as f64;
+            for (number, ratio) in (0..).zip(ratios) {
+                let requests = random.poisson(rps * share * seconds);
+                let failed = random.binomial(requests, ratio);
+                counts.dispatched += requests;
+                counts.failed += failed;
+                count(&mut counts.endpoints, number, requests, failed);
+            }
         }
         self.snapshot.at += LOOK;
         self.snapshot.generation = Some(self.generation);
         self.judge.observe(&self.snapshot, None, self.now());
+    }
+}
+
+/// Adds to the counts of endpoint `number` of a version.
+fn count(endpoints: &mut Vec<EndpointCounts>, number: u16, requests: u64, failed: u64) {
+    let address = SocketAddr::from(([127, 0, 0, 1], number));
+    match endpoints.get_mut(usize::from(number)) {
+        Some(endpoint) => {
+            endpoint.dispatched += requests;
+            endpoint.failed += failed;
+        }
+        None => endpoints.push(EndpointCounts {
+            address,
+            dispatched: requests,
+            failed,
+        }),
     }
 }
 

@@ -7,7 +7,7 @@
 
 use super::{
     baseline::Baseline,
-    block::Margin,
+    block::{Dispersion, Evidence, Margin},
     blocks::{Blocks, Closed, Tally, Tick},
     confidence,
     config::Parameters,
@@ -73,6 +73,8 @@ pub(super) struct Circumstances<'a> {
     pub(super) parameters: &'a Parameters,
     /// Requests a second, canary's and stable's.
     pub(super) rps: (f64, f64),
+    /// How many requests tell as much as one.
+    pub(super) dispersion: Dispersion,
 }
 
 impl AcceptanceTest {
@@ -105,8 +107,8 @@ impl AcceptanceTest {
         }
     }
 
-    /// Ends the block under way and judges it.
-    pub(super) fn close(&mut self, parameters: &Parameters) {
+    /// Ends the block under way and judges it, by as many requests as tell something for themselves.
+    pub(super) fn close(&mut self, dispersion: Dispersion, parameters: &Parameters) {
         let Some(Closed {
             block,
             stable_ratio,
@@ -118,8 +120,9 @@ impl AcceptanceTest {
         self.canary.add(block.canary, block.canary_bad);
         self.stable.add(block.stable, block.stable_bad);
         let margin = self.target.margin(parameters.harm_slack);
-        self.mixture
-            .add(ln_s(&BELOW, margin, stable_ratio, block), f64::INFINITY);
+        let evidence = Evidence::new(block, stable_ratio, margin).dispersed(dispersion);
+        let ln_s = ln_s(&BELOW, margin.at(stable_ratio), evidence);
+        self.mixture.add(ln_s, f64::INFINITY);
     }
 
     fn ln_threshold(&self) -> f64 {
@@ -166,7 +169,9 @@ impl AcceptanceTest {
 
     /// The seconds until the step may be left, if the canary is as good as the stable.
     fn eta(&self, circumstances: &Circumstances<'_>) -> Option<f64> {
+        let Dispersion { canary, stable } = circumstances.dispersion;
         let (canary_rps, stable_rps) = circumstances.rps;
+        let (canary_rps, stable_rps) = (canary_rps / canary, stable_rps / stable);
         let dwell = self.dwell_left(circumstances).max(0.0);
         let goal = self.ln_threshold();
         if self.mixture.ln_e() >= goal && self.canary.requests > 0 {

@@ -2,9 +2,10 @@
 
 use super::{
     config::Parameters,
+    dispersion::Agreement,
     distribution::Distribution,
     interval::Interval,
-    mixture::{ABOVE, alternative, ln_add},
+    mixture::{ABOVE, BELOW, alternative, ln_add},
 };
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -20,6 +21,8 @@ pub struct Baseline {
     failures: f64,
     latency: Distribution,
     health: Health,
+    #[serde(default)]
+    agreement: Agreement,
 }
 
 impl Baseline {
@@ -34,6 +37,7 @@ impl Baseline {
         self.latency.learn(stable.ended());
         self.health
             .learn(second, stable.requests(), stable.failures());
+        self.agreement.learn(interval, parameters);
     }
 
     /// The requests and failures that it was made of, faded by their age.
@@ -69,6 +73,11 @@ impl Baseline {
         ratio.clamp(1e-5, 0.95)
     }
 
+    /// How far the outcomes of one endpoint's requests agree.
+    pub fn agreement(&self) -> &Agreement {
+        &self.agreement
+    }
+
     /// Whether the stable fails by itself.
     pub fn health(&self) -> &Health {
         &self.health
@@ -89,7 +98,7 @@ const WINDOW: i64 = 60;
 const LN_UNHEALTHY: f64 = 4.605170185988091;
 
 impl Health {
-    fn learn(&mut self, second: i64, requests: u64, failures: u64) {
+    pub(super) fn learn(&mut self, second: i64, requests: u64, failures: u64) {
         // Clocks may be set back; what was counted then stays with the last second.
         match self.seconds.back_mut() {
             Some((last, n, e)) if *last >= second => {
@@ -118,20 +127,27 @@ impl Health {
         let (requests, failures) = self.counts();
         // Failures that are more than the requests come from requests before the window.
         let bad = failures.min(requests) as f64;
-        if bad <= allowed * requests as f64 {
-            return false;
-        }
-        let good = requests as f64 - bad;
-        let ln_e = ABOVE
-            .iter()
-            .map(|offset| {
-                let ratio = alternative(allowed, *offset).max(allowed);
-                bad * (ratio / allowed).ln() + good * ((-ratio).ln_1p() - (-allowed).ln_1p())
-            })
-            .reduce(ln_add)
-            .unwrap_or(0.0);
-        ln_e - (ABOVE.len() as f64).ln() >= LN_UNHEALTHY
+        bad > allowed * requests as f64
+            && ln_e(&ABOVE, allowed, bad, requests as f64) >= LN_UNHEALTHY
     }
+
+    /// Whether the last minute speaks, as strongly, against a failure ratio of at least `allowed`.
+    pub(super) fn is_healthy(&self, allowed: f64) -> bool {
+        let (requests, failures) = self.counts();
+        let bad = failures.min(requests) as f64;
+        bad < allowed * requests as f64
+            && ln_e(&BELOW, allowed, bad, requests as f64) >= LN_UNHEALTHY
+    }
+}
+
+/// The evidence of `bad` among `requests` for ratios at `offsets` from `allowed`, all on one side, in even parts.
+fn ln_e(offsets: &[f64], allowed: f64, bad: f64, requests: f64) -> f64 {
+    let ln_s = offsets.iter().map(|offset| {
+        let ratio = alternative(allowed, *offset);
+        let good = (-ratio).ln_1p() - (-allowed).ln_1p();
+        bad * (ratio / allowed).ln() + (requests - bad) * good
+    });
+    ln_s.reduce(ln_add).unwrap_or(0.0) - (offsets.len() as f64).ln()
 }
 
 #[cfg(test)]

@@ -53,6 +53,30 @@ pub struct Block {
     pub stable_bad: u64,
 }
 
+/// How many requests of each side of a block tell as much as one whose outcome depends on no other: at least 1. See
+/// [`dispersion`](super::dispersion).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Dispersion {
+    /// Of the canary's.
+    pub canary: f64,
+    /// Of the stable's.
+    pub stable: f64,
+}
+
+impl Dispersion {
+    /// Each outcome by itself.
+    pub const NONE: Self = Self {
+        canary: 1.0,
+        stable: 1.0,
+    };
+}
+
+impl Default for Dispersion {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
 /// The ln of the e-variable's four factors: what one request adds to `ln S`.
 ///
 /// ```
@@ -156,6 +180,7 @@ pub struct Evidence {
     /// The guess of the stable's ratio.
     stable: f64,
     margin: Margin,
+    dispersion: Dispersion,
     ln_good: f64,
     needed: [bool; 4],
 }
@@ -173,23 +198,37 @@ impl Evidence {
             block,
             stable,
             margin,
+            dispersion: Dispersion::NONE,
             ln_good: (-stable).ln_1p(),
             needed,
         }
+    }
+
+    /// With the counts of each side divided by its dispersion.
+    pub fn dispersed(self, dispersion: Dispersion) -> Self {
+        Self { dispersion, ..self }
     }
 
     /// For the guess `canary` of the canary's ratio, within 0 to 1, exclusive.
     pub fn ln_s(&self, canary: f64) -> f64 {
         let Block {
             canary: n_c,
+            canary_bad: e_c,
             stable: n_s,
-            ..
+            stable_bad: e_s,
         } = self.block;
         if n_c == 0 || n_s == 0 {
             return 0.0;
         }
-        let psi = project(canary, self.stable, n_c as f64, n_s as f64, self.margin);
-        Gains::between((canary, self.stable), self.ln_good, psi, self.needed).ln_s(&self.block)
+        let c = |requests: u64| requests as f64 / self.dispersion.canary;
+        let s = |requests: u64| requests as f64 / self.dispersion.stable;
+        let psi = project(canary, self.stable, c(n_c), s(n_s), self.margin);
+        Gains::between((canary, self.stable), self.ln_good, psi, self.needed).expected(
+            c(e_c),
+            c(n_c - e_c),
+            s(e_s),
+            s(n_s - e_s),
+        )
     }
 }
 

@@ -11,7 +11,7 @@
 
 use super::{
     baseline::Health,
-    block::Margin,
+    block::{Dispersion, Margin},
     blocks::Tick,
     confidence,
     config::{Config, Parameters},
@@ -62,7 +62,7 @@ impl Ceiling {
         self.worse.take(errors);
     }
 
-    pub(super) fn close(&mut self, dispersion: f64, parameters: &Parameters) {
+    pub(super) fn close(&mut self, dispersion: Dispersion, parameters: &Parameters) {
         self.above
             .close(Null::AtMost(self.limit), dispersion, parameters);
         self.worse

@@ -33,13 +33,21 @@ pub struct Parameters {
     #[serde(with = "friendly")]
     pub burst_window: Duration,
     /// The limit of [`Parameters::burst_window`] is off while at least this share of the step's canary requests
-    /// failed: such a version never worked. Above 0, up to 1.
+    /// failed: such a version never worked. Above 0, up to 1. The default lies below a half, about which the share of a
+    /// canary that fails every other request comes and goes.
     pub fast_path: f64,
     /// A stable whose failure ratio is shown to be above this is unhealthy: nothing is promoted. From 0.0001 to 0.99.
     pub baseline_unhealthy_above: f64,
     /// A canary whose failure ratio is shown to be above this is rolled back whatever the margins allow, if the stable is
     /// shown to be well; otherwise the rollout holds. Nothing for no limit. From 0.0001 to 0.99.
     pub max_failure_ratio: Option<f64>,
+    /// What becomes of a rollout whose stable is unhealthy.
+    pub on_unhealthy_baseline: OnUnhealthyBaseline,
+    /// The least rate of requests, those of both versions together, in requests a second. Nothing for no limit. From
+    /// 0.001 to a billion.
+    pub min_request_rate: Option<f64>,
+    /// What becomes of a rollout that is shown to get fewer.
+    pub on_low_request_rate: OnLowRate,
     /// The latency tests, or nothing to leave latency out of the verdict.
     pub latency: Option<LatencyConfig>,
     /// Latency is not judged for this long after the canary's first request, as caches are cold. Up to 1 h.
@@ -51,6 +59,28 @@ pub struct Parameters {
     /// The time in which what is known of the stable loses half of its say. From 1 s to 1 day.
     #[serde(with = "friendly")]
     pub stable_half_life: Duration,
+}
+
+/// What becomes of a rollout whose stable is shown to be unhealthy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OnUnhealthyBaseline {
+    /// Nothing is promoted.
+    #[default]
+    Hold,
+    /// A canary that is shown to be healthy meanwhile goes on without waiting, as it is the cure.
+    RollForward,
+}
+
+/// What becomes of a rollout that is shown to get too few requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OnLowRate {
+    /// Nothing is promoted while it does.
+    #[default]
+    Hold,
+    /// The canary is rolled back: it is what loses the traffic.
+    RollBack,
 }
 
 /// What counts as a slower canary.
@@ -78,9 +108,12 @@ impl Default for Parameters {
             horizon: Duration::from_secs(900),
             min_canary_failures: 3,
             burst_window: Duration::from_secs(1),
-            fast_path: 0.5,
+            fast_path: 0.4,
             baseline_unhealthy_above: 0.05,
             max_failure_ratio: None,
+            on_unhealthy_baseline: OnUnhealthyBaseline::Hold,
+            min_request_rate: None,
+            on_low_request_rate: OnLowRate::Hold,
             latency: Some(LatencyConfig::default()),
             warm_up: Duration::from_secs(5),
             dwell: Duration::from_secs(5),
@@ -144,21 +177,26 @@ impl Config {
         &self.0
     }
 
-    /// The error test's part of alpha: half of it, or all of it without latency tests; and half of that when there is a
-    /// failure limit.
+    /// The error test's part of alpha: half of it, or all of it without latency tests, in equal parts with the failure
+    /// limit and the request rate where these may convict too.
     pub fn errors_alpha(&self) -> f64 {
         let failures = match &self.0.latency {
             Some(_) => self.0.alpha / 2.0,
             None => self.0.alpha,
         };
-        match self.0.max_failure_ratio {
-            Some(_) => failures / 2.0,
-            None => failures,
-        }
+        let limits = self.0.max_failure_ratio.is_some();
+        let rates =
+            self.0.min_request_rate.is_some() && self.0.on_low_request_rate == OnLowRate::RollBack;
+        failures / f64::from(1 + u8::from(limits) + u8::from(rates))
     }
 
     /// The failure limit's part of alpha, where there is one: as much as the error test has.
     pub fn limit_alpha(&self) -> f64 {
+        self.errors_alpha()
+    }
+
+    /// The request rate's part of alpha, where it may convict: as much as the error test has.
+    pub fn rate_alpha(&self) -> f64 {
         self.errors_alpha()
     }
 
@@ -242,6 +280,14 @@ fn check_shares(p: &Parameters) -> Result<(), OutOfRange> {
             "max_failure_ratio",
             limit,
             "from 0.0001 to 0.99",
+        )?;
+    }
+    if let Some(least) = p.min_request_rate {
+        check(
+            (0.001..=1e9).contains(&least),
+            "min_request_rate",
+            least,
+            "from 0.001 to 1000000000",
         )?;
     }
     check(
@@ -330,6 +376,15 @@ mod tests {
         .unwrap();
         let total = limited.errors_alpha() + limited.limit_alpha() + 3.0 * limited.latency_alpha();
         assert!((total - 0.01).abs() < 1e-15);
+        let rated = Config::new(Parameters {
+            min_request_rate: Some(20.0),
+            on_low_request_rate: OnLowRate::RollBack,
+            ..limited.0
+        })
+        .unwrap();
+        let failures = rated.errors_alpha() + rated.limit_alpha() + rated.rate_alpha();
+        let total = failures + 3.0 * rated.latency_alpha();
+        assert!((total - 0.01).abs() < 1e-15);
     }
 
     #[test]
@@ -352,6 +407,10 @@ mod tests {
         check(
             r#"{"max_failure_ratio": 0}"#,
             "max_failure_ratio is 0, but must be from 0.0001 to 0.99",
+        );
+        check(
+            r#"{"min_request_rate": 0}"#,
+            "min_request_rate is 0, but must be from 0.001",
         );
         check(r#"{"latency": {"increase": 0}}"#, "latency.increase is 0");
         check(

@@ -11,6 +11,7 @@
 
 use super::{
     baseline::Baseline,
+    block::Dispersion,
     blocks::{Seen, Tally, Tick},
     config::Config,
     errors,
@@ -53,7 +54,7 @@ impl HistoryWatch {
         start: f64,
         canary: Tally,
         unanswered: u64,
-        dispersion: f64,
+        dispersion: Dispersion,
         config: &Config,
     ) {
         self.above.take(&Tick {
@@ -147,7 +148,13 @@ mod tests {
                 requests: 50,
                 bad: failures,
             };
-            watch.take(10.0 + f64::from(tick) * 0.1, canary, 0, 1.0, &config);
+            watch.take(
+                10.0 + f64::from(tick) * 0.1,
+                canary,
+                0,
+                Dispersion::NONE,
+                &config,
+            );
         }
         watch.convicts(3)
     }
@@ -185,7 +192,7 @@ mod tests {
                     requests: 50,
                     bad: random.binomial(50, canary),
                 };
-                watch.take(f64::from(tick) * 0.1, tally, 0, 1.0, &config);
+                watch.take(f64::from(tick) * 0.1, tally, 0, Dispersion::NONE, &config);
                 watch.convicts(3)
             })
         };
@@ -215,7 +222,13 @@ mod tests {
                 for bad in [0, requests] {
                     let mut watch = HistoryWatch::new(0.0, &baseline, &config);
                     for tick in 0..30 {
-                        watch.take(f64::from(tick), Tally { requests, bad }, 0, 1.0, &config);
+                        watch.take(
+                            f64::from(tick),
+                            Tally { requests, bad },
+                            0,
+                            Dispersion::NONE,
+                            &config,
+                        );
                     }
                     let reading = watch.reading(&config);
                     assert!(reading.ln_e.is_finite(), "{history:?} {requests} {bad}");

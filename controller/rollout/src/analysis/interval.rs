@@ -1,7 +1,7 @@
 //! What happened between two snapshots.
 
-use std::time::Duration;
-use traffic::{Bucket, Counts, Snapshot};
+use std::{net::SocketAddr, time::Duration};
+use traffic::{Bucket, Counts, EndpointCounts, Snapshot};
 
 /// Two snapshots further apart than this tell too little of what lay between them to be one block.
 const LONGEST: Duration = Duration::from_secs(10);
@@ -90,6 +90,23 @@ impl<'a> Grown<'a> {
         &self.ended
     }
 
+    /// The requests and failures of each endpoint, in the order of their addresses. One whose counts fell was forgotten
+    /// meanwhile, and is left out.
+    pub(super) fn endpoints(&self) -> impl Iterator<Item = (SocketAddr, u64, u64)> + '_ {
+        let mut before = self.before.endpoints.iter().peekable();
+        self.after.endpoints.iter().filter_map(move |after| {
+            while before.next_if(|b| b.address < after.address).is_some() {}
+            let known = before.next_if(|b| b.address == after.address);
+            let (dispatched, failed) = known.map_or((0, 0), |b| (b.dispatched, b.failed));
+            let EndpointCounts { address, .. } = *after;
+            Some((
+                address,
+                after.dispatched.checked_sub(dispatched)?,
+                after.failed.checked_sub(failed)?,
+            ))
+        })
+    }
+
     /// The counts at the end.
     pub(super) fn after(&self) -> &'a Counts {
         self.after
@@ -149,6 +166,38 @@ mod tests {
             let got: Vec<_> = added.iter().map(|(b, n)| (b.index(), *n)).collect();
             assert_eq!(got, wanted);
         }
+    }
+
+    #[test]
+    fn endpoints_come_and_go_and_never_count_back() {
+        let counts = |endpoints: &[(u16, u64, u64)]| Counts {
+            endpoints: endpoints
+                .iter()
+                .map(|(port, dispatched, failed)| EndpointCounts {
+                    address: SocketAddr::from(([127, 0, 0, 1], *port)),
+                    dispatched: *dispatched,
+                    failed: *failed,
+                })
+                .collect(),
+            ..Counts::default()
+        };
+        let check =
+            |before: &[(u16, u64, u64)], after: &[(u16, u64, u64)], wanted: &[(u16, u64, u64)]| {
+                let (before, after) = (counts(before), counts(after));
+                let grown = Grown::between(&before, &after).unwrap();
+                let grown = grown.endpoints().map(|(a, n, e)| (a.port(), n, e));
+                assert_eq!(grown.collect::<Vec<_>>(), wanted);
+            };
+        check(&[], &[], &[]);
+        check(&[(1, 5, 1)], &[(1, 9, 2)], &[(1, 4, 1)]);
+        // One goes, one stays as it was, one comes.
+        check(
+            &[(1, 5, 0), (3, 7, 2)],
+            &[(3, 7, 2), (4, 2, 2)],
+            &[(3, 0, 0), (4, 2, 2)],
+        );
+        // Forgotten, and back again.
+        check(&[(1, 5, 0), (2, 5, 3)], &[(1, 2, 0), (2, 6, 1)], &[]);
     }
 
     fn snapshot(millis: u64, dispatched: u64) -> Snapshot {

@@ -3,6 +3,7 @@
 use super::{
     acceptance::Target,
     baseline::Baseline,
+    block::Dispersion,
     config::Config,
     interval::Interval,
     reading::{Judgement, Reading, Side},
@@ -10,7 +11,7 @@ use super::{
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use traffic::Snapshot;
+use traffic::{Snapshot, Weight};
 
 /// Judges a rollout's canaries, one after the other, by the counts of the requests that were forwarded.
 ///
@@ -81,11 +82,11 @@ impl Judge {
         self.at = now;
     }
 
-    /// A step without a [`Target`] begins to send more traffic to the canary. A changed `Target::step` tells it by
-    /// itself.
-    pub fn start_step(&mut self) {
+    /// A step without a [`Target`] begins to send `weight` of the traffic to the canary. A changed `Target::step` tells
+    /// it by itself.
+    pub fn start_step(&mut self, weight: Weight) {
         if let Some(trial) = &mut self.trial {
-            trial.start_step(&self.config);
+            trial.start_step(weight, &self.config);
         }
     }
 
@@ -182,13 +183,18 @@ impl Judge {
         let allowed = self.config.parameters().baseline_unhealthy_above;
         let (stable_requests, stable_failures) = health.counts();
         if health.is_unhealthy(allowed) {
-            return Some(Judgement::Hold {
+            let hold = Judgement::Hold {
                 stable_requests,
                 stable_failures,
                 allowed,
-            });
+            };
+            let cure = |trial: &Trial| trial.roll_forward(&self.config);
+            return self.trial.as_ref().and_then(cure).or(Some(hold));
         }
-        self.trial.as_ref()?.unattributed(health, &self.config)
+        let trial = self.trial.as_ref()?;
+        trial
+            .unattributed(health, &self.config)
+            .or_else(|| trial.shortfall())
     }
 
     /// Whether the current target is met: the short form of [`Reading::acceptance`].
@@ -229,6 +235,7 @@ impl Judge {
             tests: trial.map_or_else(Vec::new, |trial| trial.tests(&self.config)),
             canary: trial.map_or_else(Side::default, |trial| trial.canary().reading()),
             stable: trial.map_or_else(Side::default, |trial| trial.stable().reading()),
+            dispersion: trial.map_or(Dispersion::NONE, Trial::dispersion),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What the guard says and what it says it by: everything that `explain` shows and that is kept with a verdict.
 
-use super::block::Margin;
+use super::block::{Dispersion, Margin};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -21,6 +21,10 @@ pub struct Reading {
     pub canary: Side,
     /// The stable since the canary began.
     pub stable: Side,
+    /// How many requests tell as much as one in what was judged last, as outcomes at one endpoint agree. Of failures
+    /// only: slow requests are judged each by itself.
+    #[serde(default)]
+    pub dispersion: Dispersion,
 }
 
 /// What is to be done.
@@ -42,6 +46,21 @@ pub enum Judgement {
         /// The share that counts as healthy.
         allowed: f64,
     },
+    /// There is nothing to judge by: no promotion.
+    TooLittle(Shortfall),
+    /// The stable fails by itself and the canary does not: the rollout is to go on without waiting.
+    RollForward {
+        /// The canary's requests of the last minute, at its present weight.
+        canary_requests: u64,
+        /// Those of them that failed.
+        canary_failures: u64,
+        /// The stable's requests of the same time.
+        stable_requests: u64,
+        /// Those of them that failed.
+        stable_failures: u64,
+        /// The share that counts as healthy.
+        allowed: f64,
+    },
     /// The canary fails more than the failure limit, and nothing shows that the stable does not: no promotion.
     Unattributed {
         /// The canary's requests since it began.
@@ -57,6 +76,41 @@ pub enum Judgement {
     },
 }
 
+/// What is missing to judge a canary by.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Shortfall {
+    /// No request reached the canary in this step, though its weight gives it some.
+    NoCanaryRequests {
+        /// The stable's requests in this step.
+        stable_requests: u64,
+    },
+    /// The rollout gets fewer requests than asked for.
+    LowRate {
+        /// Requests a second of both versions, of the last minute.
+        requests_per_second: f64,
+        /// The least that is asked for.
+        least: f64,
+    },
+}
+
+impl fmt::Display for Shortfall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoCanaryRequests { stable_requests } => write!(
+                f,
+                "no request reached the canary in this step, while stable got {stable_requests}"
+            ),
+            Self::LowRate {
+                requests_per_second,
+                least,
+            } => write!(
+                f,
+                "{requests_per_second:.1} requests a second in the last minute, fewer than the {least} that are asked for"
+            ),
+        }
+    }
+}
+
 /// What a rollback test compares.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Test {
@@ -67,6 +121,8 @@ pub enum Test {
     History,
     /// The share of the canary's requests that failed, with a fixed limit.
     FailureLimit,
+    /// The rate of the requests of both versions, with a fixed least one.
+    RequestRate,
     /// The shares of slow requests.
     Latency {
         /// Slow is what is above this quantile of the stable.
@@ -81,6 +137,7 @@ impl fmt::Display for Test {
             // Names are shown in columns of twelve characters.
             Self::History => f.write_str("past errors"),
             Self::FailureLimit => f.write_str("error limit"),
+            Self::RequestRate => f.write_str("request rate"),
             // Rounded, as 0.55 * 100 is a little more than 55.
             Self::Latency { quantile } => {
                 write!(f, "latency p{}", (quantile * 1e6).round() / 1e4)
@@ -117,6 +174,13 @@ pub enum Limit {
     Ratio(Margin),
     /// Its failure ratio may be as large as this, whatever the stable's is.
     Absolute(f64),
+    /// Both versions together are to get this many requests a second. Counts are of both, and none of them is bad.
+    Rate {
+        /// Requests a second.
+        least: f64,
+        /// How many there were in the last minute.
+        now: f64,
+    },
     /// Its share of requests above `canary` may be as large as the stable's above `stable`. The bounds move with the
     /// stable's latency; these are the latest.
     Latency {

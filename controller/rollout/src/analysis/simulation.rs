@@ -4,6 +4,7 @@
 use super::{
     Config, Judge, Judgement, Margin, Parameters, Target,
     baseline::Baseline,
+    block::Dispersion,
     blocks::{Seen, Tally, Tick},
     errors,
     pace::Pace,
@@ -100,7 +101,8 @@ impl Run {
             .pace
             .ends_with(canary.requests, stable.requests, seconds)
         {
-            self.watch.close(self.null, 1.0, &self.parameters);
+            self.watch
+                .close(self.null, Dispersion::NONE, &self.parameters);
         }
         self.history.requests += stable.requests as f64;
         self.history.failures += stable.bad as f64;

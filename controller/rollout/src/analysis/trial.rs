@@ -3,30 +3,31 @@
 use super::{
     acceptance::{AcceptanceTest, Circumstances, Target},
     baseline::{Baseline, Health},
-    block::Margin,
-    blocks::Seen,
+    block::{Dispersion, Margin},
+    blocks::{Seen, Tally},
     ceiling::{Ceiling, Fault},
-    config::Config,
+    config::{Config, OnUnhealthyBaseline},
+    cure::Cure,
+    dispersion::Dispersal,
     errors,
     history::HistoryWatch,
     interval::Interval,
     latency::LatencyWatch,
     pace::Pace,
     reading::{Acceptance, Judgement, Limit, Test, TestReading},
+    shortfall::{Arrivals, RateWatch},
     side::Account,
     watch::{Null, Watch},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use traffic::{Bucket, Counts};
+use traffic::{Bucket, Counts, Weight};
 
 /// Ages of requests under way are told in cells of 64 ms and rounded down, so they may be short by so much.
 const AGE_ERROR: f64 = 0.128;
 /// An earlier canary's requests are forgiven for no longer than this: ages above a minute are not told apart.
 const LONGEST_FORGIVEN: f64 = 60.0;
-/// Outcomes within a tick that do not depend on each other.
-const NO_DISPERSION: f64 = 1.0;
 
 /// One canary's evidence and counts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,6 +42,13 @@ pub(super) struct Trial {
     ceiling: Option<Ceiling>,
     latency: Vec<LatencyWatch>,
     acceptance: Option<AcceptanceTest>,
+    #[serde(default)]
+    arrivals: Arrivals,
+    #[serde(default)]
+    rate: Option<RateWatch>,
+    /// Where a broken stable is to be rolled forward from.
+    #[serde(default)]
+    cure: Option<Cure>,
     /// The step of the last target.
     last_step: Option<usize>,
     canary: Account,
@@ -49,6 +57,8 @@ pub(super) struct Trial {
     first_request: Option<f64>,
     /// Requests of an earlier canary that are still under way. Their failures are not this canary's.
     leftover: u64,
+    #[serde(default)]
+    dispersal: Dispersal,
 }
 
 impl Trial {
@@ -73,18 +83,23 @@ impl Trial {
             ceiling: Ceiling::new(config, step_starts),
             latency: latency.collect(),
             acceptance: None,
+            arrivals: Arrivals::default(),
+            rate: RateWatch::new(config, step_starts),
+            cure: (config.parameters().on_unhealthy_baseline == OnUnhealthyBaseline::RollForward)
+                .then(Cure::default),
             last_step: None,
             canary: Account::default(),
             stable: Account::default(),
             first_request: None,
             leftover,
+            dispersal: Dispersal::default(),
         };
-        trial.start_step(config);
+        trial.start_step(Weight::ZERO, config);
         trial
     }
 
-    /// A step begins to send traffic.
-    pub(super) fn start_step(&mut self, config: &Config) {
+    /// A step begins to send `weight` of the traffic.
+    pub(super) fn start_step(&mut self, weight: Weight, config: &Config) {
         self.begin_block_anew(config);
         self.history = None;
         self.errors.start_step();
@@ -94,13 +109,20 @@ impl Trial {
         for latency in &mut self.latency {
             latency.watch.start_step();
         }
+        if let Some(rate) = &mut self.rate {
+            rate.start_step();
+        }
+        self.arrivals = Arrivals::at(weight);
+        if let Some(cure) = &mut self.cure {
+            cure.start_step(weight);
+        }
         self.canary.forget_rate();
         self.stable.forget_rate();
     }
 
     /// The canary begins to have all the traffic.
     pub(super) fn start_watch(&mut self, baseline: &Baseline, config: &Config, now: Timestamp) {
-        self.start_step(config);
+        self.start_step(Weight::FULL, config);
         let elapsed = now.duration_since(self.begun).as_secs_f64().max(0.0);
         self.history = Some(HistoryWatch::new(elapsed, baseline, config));
     }
@@ -111,10 +133,10 @@ impl Trial {
         if current == target {
             return;
         }
-        if let Some(Target { step, .. }) = target {
+        if let Some(Target { step, from, .. }) = target {
             // The first step began with the canary.
             if self.last_step.is_some_and(|last| last != step) {
-                self.start_step(config);
+                self.start_step(from, config);
             }
             self.last_step = Some(step);
         }
@@ -138,15 +160,19 @@ impl Trial {
         let forgiven = self.forgive(interval.canary().after(), end);
         let parameters = config.parameters();
         let errors = errors::tick(start, interval, forgiven, baseline);
+        let Seen { canary, stable } = errors.seen;
+        let seconds = interval.seconds();
+        self.canary.add(interval.canary(), canary.bad, seconds);
+        self.stable.add(interval.stable(), stable.bad, seconds);
+        if !self.errors.is_in_block() {
+            self.dispersal.begin_block(baseline.agreement());
+        }
+        let rps = (self.canary.rps(), self.stable.rps());
+        self.dispersal.take(interval, rps, parameters);
         self.errors.take(&errors);
         if let Some(history) = &mut self.history {
-            history.take(
-                start,
-                errors.seen.canary,
-                errors.unanswered,
-                NO_DISPERSION,
-                config,
-            );
+            let dispersion = self.dispersal.dispersion();
+            history.take(start, canary, errors.unanswered, dispersion, config);
         }
         if let Some(ceiling) = &mut self.ceiling {
             ceiling.take(&errors);
@@ -168,10 +194,16 @@ impl Trial {
             // An earlier canary's failures may delay a promotion; what hides some of this one's must not ease it.
             acceptance.take(&errors::tick(start, interval, 0, baseline), interval);
         }
-        let Seen { canary, stable } = errors.seen;
-        let seconds = interval.seconds();
-        self.canary.add(interval.canary(), canary.bad, seconds);
-        self.stable.add(interval.stable(), stable.bad, seconds);
+        self.arrivals.add(canary.requests, stable.requests);
+        if let Some(rate) = &mut self.rate {
+            rate.take(start, canary.requests + stable.requests, seconds, config);
+        }
+        if let Some(cure) = &mut self.cure
+            && !seam
+        {
+            let counts = |tally: Tally| (tally.requests, tally.bad);
+            cure.take(now.as_second(), counts(canary), counts(stable));
+        }
         if seam {
             self.begin_block_anew(config);
         } else if self
@@ -191,19 +223,20 @@ impl Trial {
     fn close_block(&mut self, config: &Config) {
         let parameters = config.parameters();
         let margin = errors::margin(parameters);
-        let dispersion = NO_DISPERSION;
+        let dispersion = self.dispersal.dispersion();
         self.errors
             .close(Null::Within(margin), dispersion, parameters);
         if let Some(ceiling) = &mut self.ceiling {
             ceiling.close(dispersion, parameters);
         }
         for latency in &mut self.latency {
+            // Slow requests are not counted by endpoint: their outcomes are taken not to depend on each other.
             latency
                 .watch
-                .close(Null::Within(Margin::NONE), dispersion, parameters);
+                .close(Null::Within(Margin::NONE), Dispersion::NONE, parameters);
         }
         if let Some(acceptance) = &mut self.acceptance {
-            acceptance.close(parameters);
+            acceptance.close(dispersion, parameters);
         }
     }
 
@@ -250,6 +283,9 @@ impl Trial {
         if self.fault(health, config) == Some(Fault::Canary) {
             return Some(Test::FailureLimit);
         }
+        if self.rate.as_ref().is_some_and(RateWatch::convicts) {
+            return Some(Test::RequestRate);
+        }
         self.latency
             .iter()
             .find(|latency| latency.watch.convicts(min_bad))
@@ -279,6 +315,21 @@ impl Trial {
         })
     }
 
+    /// That the canary may be the cure of a stable that is not well.
+    pub(super) fn roll_forward(&self, config: &Config) -> Option<Judgement> {
+        let allowed = config.parameters().baseline_unhealthy_above;
+        self.cure.as_ref()?.judgement(allowed)
+    }
+
+    /// That there is too little to judge by.
+    pub(super) fn shortfall(&self) -> Option<Judgement> {
+        let rate = || self.rate.as_ref()?.shortfall();
+        self.arrivals
+            .shortfall()
+            .or_else(rate)
+            .map(Judgement::TooLittle)
+    }
+
     fn circumstances<'a>(
         &self,
         baseline: &'a Baseline,
@@ -296,6 +347,7 @@ impl Trial {
             baseline,
             parameters,
             rps: (self.canary.rps(), self.stable.rps()),
+            dispersion: self.dispersal.dispersion(),
         }
     }
 
@@ -340,8 +392,13 @@ impl Trial {
         std::iter::once(errors)
             .chain(history)
             .chain(ceiling)
+            .chain(self.rate.as_ref().and_then(RateWatch::reading))
             .chain(latency)
             .collect()
+    }
+
+    pub(super) fn dispersion(&self) -> Dispersion {
+        self.dispersal.dispersion()
     }
 
     pub(super) fn canary(&self) -> &Account {

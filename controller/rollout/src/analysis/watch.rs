@@ -1,7 +1,7 @@
 //! One rollback test under way: its evidence, its counts, and when its window closes.
 
 use super::{
-    block::{Block, Evidence, Gains, Margin},
+    block::{Block, Dispersion, Evidence, Gains, Margin},
     blocks::{Blocks, Closed, Tally, Tick},
     config::Parameters,
     mixture::{ABOVE, Mixture, alternative},
@@ -65,15 +65,20 @@ impl Watch {
         self.blocks.is_open()
     }
 
-    /// Ends the block under way and judges it. The outcomes of one block agree as much as if each told something
-    /// `dispersion` times, at least 1: the evidence is its root of that order, still an e-variable by Jensen's inequality.
-    pub(super) fn close(&mut self, null: Null, dispersion: f64, parameters: &Parameters) {
+    /// Ends the block under way and judges it, by as many requests as tell something for themselves.
+    pub(super) fn close(&mut self, null: Null, dispersion: Dispersion, parameters: &Parameters) {
         if let Some(closed) = self.blocks.close() {
             self.judge(&closed, null, dispersion, parameters);
         }
     }
 
-    fn judge(&mut self, closed: &Closed, null: Null, dispersion: f64, parameters: &Parameters) {
+    fn judge(
+        &mut self,
+        closed: &Closed,
+        null: Null,
+        dispersion: Dispersion,
+        parameters: &Parameters,
+    ) {
         if closed.start + SLACK >= self.window_ends {
             self.window_ends = closed.start + parameters.burst_window.as_secs_f64();
             let horizon = parameters.horizon.as_secs_f64();
@@ -91,12 +96,15 @@ impl Watch {
         };
         match null {
             Null::Within(margin) => {
-                let ln_s = ln_s(&ABOVE, margin, closed.stable_ratio, block);
-                self.mixture.add(ln_s.map(|ln_s| ln_s / dispersion), cap);
+                let evidence = Evidence::new(block, closed.stable_ratio, margin);
+                let evidence = evidence.dispersed(dispersion);
+                let border = margin.at(closed.stable_ratio);
+                self.mixture.add(ln_s(&ABOVE, border, evidence), cap);
             }
             Null::AtMost(limit) => {
                 let ln_s = ln_s_above(limit, block);
-                self.mixture.add(ln_s.map(|ln_s| ln_s / dispersion), cap);
+                let ln_s = ln_s.map(|ln_s| ln_s / dispersion.canary);
+                self.mixture.add(ln_s, cap);
             }
         }
     }
@@ -129,16 +137,9 @@ impl Watch {
     }
 }
 
-/// A block's `ln S` for the alternatives at `offsets` from the margin: above it for offsets above 0, below it for
-/// others. An alternative that finds no room on its side of the border is no evidence.
-pub(super) fn ln_s(
-    offsets: &[f64],
-    margin: Margin,
-    stable_ratio: f64,
-    block: Block,
-) -> impl Iterator<Item = f64> {
-    let border = margin.at(stable_ratio);
-    let evidence = Evidence::new(block, stable_ratio, margin);
+/// A block's `ln S` for the alternatives at `offsets` from the border of the margin: above it for offsets above 0, below
+/// it for others. An alternative that finds no room on its side of the border is no evidence.
+pub(super) fn ln_s(offsets: &[f64], border: f64, evidence: Evidence) -> impl Iterator<Item = f64> {
     offsets
         .iter()
         .map(move |offset| guess(border, *offset).map_or(0.0, |guess| evidence.ln_s(guess)))
@@ -207,7 +208,7 @@ mod tests {
                     stable_ratio: 0.001,
                     unanswered: 0,
                 });
-                watch.close(null, 1.0, &parameters);
+                watch.close(null, Dispersion::NONE, &parameters);
                 let case = format!("{null:?}, {requests}: {canary_bad}, {stable_bad}");
                 assert!(watch.ln_e().is_finite(), "{case}");
                 let stored = serde_json::to_string(&watch).unwrap();
@@ -251,6 +252,7 @@ mod tests {
             stable: 90,
             stable_bad: 90,
         };
-        assert!(ln_s(&ABOVE, margin, 0.95, block).all(|ln_s| ln_s == 0.0));
+        let evidence = Evidence::new(block, 0.95, margin);
+        assert!(ln_s(&ABOVE, margin.at(0.95), evidence).all(|ln_s| ln_s == 0.0));
     }
 }

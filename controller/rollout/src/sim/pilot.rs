@@ -277,7 +277,7 @@ impl Pilot {
             if canary_weight(&self.state) == Weight::FULL {
                 self.judge.start_watch();
             } else {
-                self.judge.start_step();
+                self.judge.start_step(canary_weight(&self.state));
             }
         }
         self.publish(transition.effects);
@@ -430,6 +430,16 @@ fn words(judgement: analysis::Judgement) -> Judgement {
             ..
         } => Judgement::Hold {
             why: format!("the canary failed {canary_failures} of {canary_requests} requests"),
+        },
+        analysis::Judgement::TooLittle(shortfall) => Judgement::Hold {
+            why: shortfall.to_string(),
+        },
+        analysis::Judgement::RollForward {
+            stable_requests,
+            stable_failures,
+            ..
+        } => Judgement::RollForward {
+            why: format!("stable failed {stable_failures} of {stable_requests} requests"),
         },
     }
 }

@@ -91,45 +91,54 @@ impl Weather {
         traffic.rps = rps;
         traffic.stable.failure_ratio = stable;
         traffic.canary.failure_ratio = canary;
+        if self.climate.bursts.is_some() {
+            traffic.endpoints = self.endpoints(traffic.at);
+        }
     }
 
     /// What it is like at `now`, which never goes back.
     pub fn at(&mut self, now: Duration) -> Conditions {
-        let now = now.as_secs_f64();
-        let [stable_down, canary_down] = self.down(now);
-        let (rate, failures) = self.climate.drift.map_or((1.0, 1.0), |drift| {
-            let sine = (TAU * (now / drift.period.as_secs_f64() + self.phase)).sin();
-            (1.0 + drift.rate * sine, 1.0 + drift.failures * sine)
-        });
-        let ratio = |usual: f64, down: f64| {
-            let ratio = (usual * failures).clamp(0.0, 1.0);
-            down + (1.0 - down) * ratio
-        };
+        let [stable, canary] = self
+            .endpoints(now)
+            .map(|ratios| ratios.iter().sum::<f64>() / ratios.len().max(1) as f64);
+        let (rate, _) = self.drift(now);
         Conditions {
             rps: self.fair.rps * rate,
-            stable: ratio(self.fair.stable, stable_down),
-            canary: ratio(self.fair.canary, canary_down),
+            stable,
+            canary,
         }
     }
 
-    /// The share of each version's endpoints that fail everything.
-    fn down(&mut self, now: f64) -> [f64; 2] {
+    /// The share of requests that each endpoint of stable and canary fails at `now`, which never goes back. One endpoint
+    /// a side where there are no bursts.
+    pub fn endpoints(&mut self, now: Duration) -> [Vec<f64>; 2] {
+        let (_, failures) = self.drift(now);
+        let usual = [self.fair.stable, self.fair.canary].map(|usual| usual * failures);
+        let usual = usual.map(|usual| usual.clamp(0.0, 1.0));
         let Some(bursts) = self.climate.bursts else {
-            return [0.0; 2];
+            return usual.map(|usual| vec![usual]);
         };
-        let lasts = bursts.lasts.as_secs_f64();
-        let mut shares = [0.0; 2];
-        for (share, endpoints) in shares.iter_mut().zip(&mut self.bursts) {
-            let mut down = 0;
-            for begins in endpoints.iter_mut() {
+        let (now, lasts) = (now.as_secs_f64(), bursts.lasts.as_secs_f64());
+        let mut side = |usual: f64, endpoints: &mut Vec<f64>| {
+            let of_each = endpoints.iter_mut().map(|begins| {
                 while *begins + lasts <= now {
                     *begins = next(&bursts, *begins + lasts, &mut self.random);
                 }
-                down += usize::from(*begins <= now);
-            }
-            *share = down as f64 / endpoints.len().max(1) as f64;
-        }
-        shares
+                if *begins <= now { 1.0 } else { usual }
+            });
+            of_each.collect()
+        };
+        let [stable, canary] = &mut self.bursts;
+        [side(usual[0], stable), side(usual[1], canary)]
+    }
+
+    /// What the rate and the failure ratios are multiplied by.
+    fn drift(&self, now: Duration) -> (f64, f64) {
+        self.climate.drift.map_or((1.0, 1.0), |drift| {
+            let days = now.as_secs_f64() / drift.period.as_secs_f64();
+            let sine = (TAU * (days + self.phase)).sin();
+            (1.0 + drift.rate * sine, 1.0 + drift.failures * sine)
+        })
     }
 }
 

@@ -174,6 +174,26 @@ fn a_hold_keeps_the_step_however_long_it_takes() {
 }
 
 #[test]
+fn a_cure_waits_for_nobody_but_people() {
+    check(
+        "steps 25%, pause 3600s, 50%, pause, evidence 3600s 7200s hold
+         revision v2
+         wait 1s
+         forward stable fails
+         wait 1s
+         promote
+         wait 1s",
+        "t+0s Progressing 0/5 stable=v1@First weight=0%: revision v2 begins as the canary, without traffic
+         t+0.1s Progressing 0/5 stable=v1@First weight=25%: waiting for the proxies to serve 25% to the canary; they serve 0%
+         t+0.11s Paused 1/5 stable=v1@First weight=25%: paused by the step until 1970-01-01T01:00:00Z
+         t+1s Progressing 2/5 stable=v1@First weight=50%: waiting for the proxies to serve 50% to the canary; they serve 25%
+         t+1.01s Paused 3/5 stable=v1@First weight=50%: paused by the step until promoted or resumed
+         t+2s Progressing 5/5 stable=v1@First weight=100%: waiting for the proxies to serve 100% to the canary; they serve 50%
+         t+2.01s Healthy 5/5 stable=v2@Second weight=0%: revision v2 was promoted and serves all requests",
+    );
+}
+
+#[test]
 fn evidence_ends_its_step_after_the_least_duration() {
     check(
         "steps 5%, evidence 10s 60s hold, 50%, evidence 0s 60s hold

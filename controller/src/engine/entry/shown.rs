@@ -11,7 +11,7 @@ use crate::{
 use jiff::Timestamp;
 use rollout::{
     Reason, State,
-    analysis::{self, Judge, Reading, Test, TestReading},
+    analysis::{self, Judge, Limit, Reading, Test, TestReading},
     plan::Revision,
     state::Slot,
 };
@@ -45,6 +45,21 @@ pub(super) fn judgement(judge: &Judge, guard: bool) -> rollout::Judgement {
                 limit * 100.0
             ),
         },
+        analysis::Judgement::TooLittle(shortfall) => rollout::Judgement::Hold {
+            why: shortfall.to_string(),
+        },
+        analysis::Judgement::RollForward {
+            canary_requests,
+            canary_failures,
+            stable_requests,
+            stable_failures,
+            allowed,
+        } => rollout::Judgement::RollForward {
+            why: format!(
+                "stable itself fails and the canary does not: {stable_failures} of {stable_requests} against {canary_failures} of {canary_requests} requests failed, and {}% is healthy",
+                allowed * 100.0
+            ),
+        },
         analysis::Judgement::RollBack { .. } | analysis::Judgement::Undecided => {
             rollout::Judgement::Undecided
         }
@@ -65,9 +80,17 @@ fn convicted(reading: &Reading, test: Test) -> String {
         ln_threshold,
         ..
     } = found;
+    if let Limit::Rate { least, now } = found.limit {
+        return format!(
+            "{test}: {now:.1} requests a second, fewer than {least}; evidence {} against a threshold of {:.0}",
+            e_value(*ln_e),
+            ln_threshold.exp()
+        );
+    }
     let what = match test {
         Test::Errors | Test::History | Test::FailureLimit => "failed",
         Test::Latency { .. } => "were slow",
+        Test::RequestRate => "came",
     };
     format!(
         "{test}: {canary_events} of {canary_requests} canary requests {what}, {stable_events} of {stable_requests} \

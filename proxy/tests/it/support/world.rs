@@ -9,8 +9,8 @@ use std::{
     time::Duration,
 };
 use traffic::{
-    Actions, Backend, BackendId, BackendPolicy, Role, RolloutId, Route, RouteTable, Routes, Split,
-    SplitRule, Stats, Sticky, Target, Weight,
+    Actions, Backend, BackendId, BackendPolicy, Counts, Role, RolloutId, Route, RouteTable, Routes,
+    Split, SplitRule, Stats, Sticky, Target, Weight,
     matches::{HostMatch, PathMatch, RequestMatch},
     stats::Totals,
 };
@@ -133,6 +133,11 @@ impl World {
         let series = self.stats.series(&rollout(), role);
         eventually("all requests end", || series.totals().in_flight == 0);
         series.totals()
+    }
+
+    /// What a verdict on `role` is made of, as it is counted now.
+    pub(crate) fn counts(&self, role: Role) -> Counts {
+        self.stats.series(&rollout(), role).counts(Duration::ZERO)
     }
 
     /// What was counted for the stable version, once no request is under way any more.

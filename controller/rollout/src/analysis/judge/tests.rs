@@ -1,12 +1,12 @@
 use super::*;
 use crate::{
-    analysis::{Limit, Parameters, Reason, Test},
+    analysis::{Limit, OnLowRate, OnUnhealthyBaseline, Parameters, Reason, Shortfall, Test},
     sim::{Behaviour, Traffic},
 };
 use jiff::SignedDuration;
 use proptest::prelude::*;
-use std::time::Duration;
-use traffic::{Bucket, Weight};
+use std::{net::SocketAddr, time::Duration};
+use traffic::{Bucket, EndpointCounts, Weight};
 
 fn percent(percent: u8) -> Weight {
     Weight::from_percent(percent).unwrap()
@@ -380,7 +380,7 @@ fn above_the_failure_limit_a_canary_is_rolled_back_if_the_stable_is_well() {
                 End::Held
             }
             Judgement::Undecided => End::Undecided,
-            other @ Judgement::Hold { .. } => panic!("{other:?}"),
+            other => panic!("{other:?}"),
         };
         assert_eq!(found, wanted, "stable {stable}, canary {canary}");
     };
@@ -390,6 +390,93 @@ fn above_the_failure_limit_a_canary_is_rolled_back_if_the_stable_is_well() {
     // What drives both above the limit is nobody's fault, until the canary is shown to be worse.
     check(0.3, 0.3, 10, End::Held);
     check(0.08, 0.6, 50, End::RolledBack);
+}
+
+#[test]
+fn a_sound_canary_of_a_sick_stable_goes_forward_where_that_is_asked_for() {
+    let check = |policy, canary: f64, forward: bool| {
+        let config = config(|parameters| parameters.on_unhealthy_baseline = policy);
+        let mut scene = Scene::with_stable(500.0, 25, 1, config, sick())
+            .canary(|behaviour| behaviour.failure_ratio = canary);
+        scene.judge.start_step(percent(25));
+        scene.run(20.0);
+        let judgement = scene.judge.judgement();
+        let found = match judgement {
+            Judgement::RollForward { .. } => true,
+            Judgement::Hold { .. } => false,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(found, forward, "{policy:?} {canary}: {judgement:?}");
+    };
+    check(OnUnhealthyBaseline::Hold, 0.001, false);
+    check(OnUnhealthyBaseline::RollForward, 0.001, true);
+    // As sick as the stable.
+    check(
+        OnUnhealthyBaseline::RollForward,
+        sick().failure_ratio,
+        false,
+    );
+}
+
+#[test]
+fn a_cure_is_told_by_what_the_canary_does_at_its_present_weight() {
+    let config =
+        config(|parameters| parameters.on_unhealthy_baseline = OnUnhealthyBaseline::RollForward);
+    let mut scene = Scene::with_stable(500.0, 25, 1, config, sick())
+        .canary(|behaviour| behaviour.failure_ratio = 0.0);
+    scene.judge.start_step(percent(25));
+    scene.run(20.0);
+    scene.judge.start_step(percent(50));
+    let judgement = scene.judge.judgement();
+    assert!(matches!(judgement, Judgement::Hold { .. }), "{judgement:?}");
+}
+
+#[test]
+fn a_canary_that_gets_no_requests_is_held_and_not_passed() {
+    let mut scene = Scene::new(100.0, 0, 1, Config::default());
+    scene.run(10.0);
+    assert_eq!(scene.judge.judgement(), Judgement::Undecided);
+    // The step gives it a tenth, of which it never sees anything.
+    scene.judge.start_step(percent(10));
+    scene.run(10.0);
+    let judgement = scene.judge.judgement();
+    assert!(
+        matches!(
+            judgement,
+            Judgement::TooLittle(Shortfall::NoCanaryRequests { stable_requests }) if stable_requests > 500
+        ),
+        "{judgement:?}"
+    );
+    scene.traffic.set_weight(percent(10));
+    scene.run(10.0);
+    assert_eq!(scene.judge.judgement(), Judgement::Undecided);
+}
+
+#[test]
+fn a_rate_that_falls_holds_the_canary_or_rolls_it_back() {
+    let check = |action, rps: f64, wanted: Option<Judgement>| {
+        let config = config(|parameters| {
+            parameters.min_request_rate = Some(100.0);
+            parameters.on_low_request_rate = action;
+        });
+        let mut scene = Scene::new(rps, 10, 1, config);
+        scene.run(60.0);
+        let judgement = scene.judge.judgement();
+        match wanted {
+            Some(wanted) => assert_eq!(judgement, wanted, "{action:?} {rps}"),
+            None => assert!(
+                matches!(judgement, Judgement::TooLittle(Shortfall::LowRate { .. })),
+                "{action:?} {rps}: {judgement:?}"
+            ),
+        }
+    };
+    let convicted = Judgement::RollBack {
+        test: Test::RequestRate,
+    };
+    check(OnLowRate::Hold, 200.0, Some(Judgement::Undecided));
+    check(OnLowRate::Hold, 50.0, None);
+    check(OnLowRate::RollBack, 200.0, Some(Judgement::Undecided));
+    check(OnLowRate::RollBack, 50.0, Some(convicted));
 }
 
 #[test]
@@ -545,6 +632,16 @@ fn arbitrary_snapshot() -> impl Strategy<Value = (u64, Snapshot)> {
                     cancelled,
                     ..traffic::Counts::default()
                 };
+                // Endpoints that come and go, and do not fit the sums.
+                for (index, requests) in cells.iter().filter(|(index, _)| index % 3 == 0) {
+                    counts.endpoints.push(EndpointCounts {
+                        address: SocketAddr::from(([127, 0, 0, 1], (*index % 6) as u16)),
+                        dispatched: *requests,
+                        failed: failed / 3,
+                    });
+                }
+                counts.endpoints.sort_by_key(|endpoint| endpoint.address);
+                counts.endpoints.dedup_by_key(|endpoint| endpoint.address);
                 for (index, requests) in cells {
                     let bucket = Bucket::at(index).unwrap();
                     counts.latency.add(bucket, requests);
@@ -586,6 +683,7 @@ proptest! {
                     sum.latency.add(Bucket::at(index).unwrap(), *requests);
                 }
                 sum.waiting.clone_from(&more.waiting);
+                sum.endpoints.clone_from(&more.endpoints);
             }
             let target = (weight <= 100).then(|| target(weight, 100 - weight));
             judge.observe(&sum, target, now);

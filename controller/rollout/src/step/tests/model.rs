@@ -29,6 +29,7 @@ fn events() -> Vec<Event> {
         Event::Proxies(true),
         Event::Judge(Judgement::RollBack { why: why() }),
         Event::Judge(Judgement::Hold { why: why() }),
+        Event::Judge(Judgement::RollForward { why: why() }),
         Event::Accept(Acceptance::Met),
         Event::Verb(Verb::Promote),
         Event::Verb(Verb::PromoteFull),

@@ -94,6 +94,7 @@ fn any_judgement() -> impl Strategy<Value = Judgement> {
         4 => Just(Judgement::Undecided),
         1 => Just(Judgement::RollBack { why: why() }),
         2 => Just(Judgement::Hold { why: why() }),
+        1 => Just(Judgement::RollForward { why: why() }),
     ]
 }
 

@@ -51,6 +51,7 @@ fn event(line: &'static str) -> Event {
         ("verdict", "none") => Event::Judge(Judgement::Undecided),
         ("verdict", why) => Event::Judge(Judgement::RollBack { why: words(why) }),
         ("hold", why) => Event::Judge(Judgement::Hold { why: words(why) }),
+        ("forward", why) => Event::Judge(Judgement::RollForward { why: words(why) }),
         ("evidence", "met") => Event::Accept(Acceptance::Met),
         ("evidence", "pending") => Event::Accept(Acceptance::Pending),
         ("wait", time) => Event::Wait(duration(time)),

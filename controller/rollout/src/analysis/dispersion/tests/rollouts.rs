@@ -1,0 +1,217 @@
+//! Whole canaries whose outcomes agree: how often a good one is rolled back, and how fast a bad one. Bounds have three
+//! standard deviations of the count of runs on top; the seeds are fixed.
+
+use super::outcomes;
+use crate::{
+    analysis::{Config, Judge, Judgement, Parameters},
+    sim::{Bursts, Climate, Conditions, Random, Weather},
+};
+use jiff::{SignedDuration, Timestamp};
+use std::{net::SocketAddr, time::Duration};
+use traffic::{Counts, EndpointCounts, Snapshot};
+
+/// The endpoints of stable and canary, and the requests of one in a second.
+#[derive(Clone, Copy)]
+struct Fleet {
+    endpoints: [usize; 2],
+    requests: [f64; 2],
+}
+
+/// What an endpoint of a side fails of so many requests, from second to second.
+trait Failing {
+    fn failed(&mut self, second: u32, side: usize, endpoint: usize, requests: u64) -> u64;
+}
+
+/// Endpoints whose outcomes within a second agree.
+struct Agreeing {
+    ratios: [f64; 2],
+    agreement: f64,
+    random: Random,
+}
+
+impl Failing for Agreeing {
+    fn failed(&mut self, _second: u32, side: usize, _endpoint: usize, requests: u64) -> u64 {
+        outcomes(
+            requests,
+            self.ratios[side],
+            self.agreement,
+            &mut self.random,
+        )
+    }
+}
+
+/// Endpoints that fail everything now and then.
+struct Bursting {
+    weather: Weather,
+    random: Random,
+}
+
+impl Failing for Bursting {
+    fn failed(&mut self, second: u32, side: usize, endpoint: usize, requests: u64) -> u64 {
+        // Bursts begin within a second as well.
+        let halves = [0, 500].map(|millis| {
+            let now = Duration::from_millis(1_000 * u64::from(second) + millis);
+            self.weather.endpoints(now)[side][endpoint]
+        });
+        let first = self.random.binomial(requests, 0.5);
+        self.random.binomial(first, halves[0]) + self.random.binomial(requests - first, halves[1])
+    }
+}
+
+/// How long stable is alone before the canary, and how long that is watched, in seconds.
+const ALONE: u32 = 120;
+const WATCHED: u32 = 300;
+
+/// After how many seconds the canary is rolled back, if it is.
+fn rolled_back(fleet: Fleet, failing: &mut impl Failing, random: &mut Random) -> Option<u32> {
+    let config = Config::new(Parameters {
+        latency: None,
+        ..Parameters::default()
+    });
+    let (mut judge, mut snapshot) = (Judge::new(config.unwrap()), Snapshot::default());
+    let mut now = Timestamp::UNIX_EPOCH;
+    judge.observe(&snapshot, None, now);
+    for second in 0..ALONE + WATCHED {
+        if second == ALONE {
+            judge.begin(now, 1);
+        }
+        for (side, counts) in [&mut snapshot.stable, &mut snapshot.canary]
+            .into_iter()
+            .enumerate()
+        {
+            for endpoint in 0..fleet.endpoints[side] {
+                let sent = side == 0 || second >= ALONE;
+                let requests = if sent {
+                    random.poisson(fleet.requests[side])
+                } else {
+                    0
+                };
+                let failed = failing.failed(second, side, endpoint, requests);
+                add(counts, endpoint, requests, failed);
+            }
+        }
+        snapshot.at += Duration::from_secs(1);
+        now += SignedDuration::from_secs(1);
+        judge.observe(&snapshot, None, now);
+        if matches!(judge.judgement(), Judgement::RollBack { .. }) {
+            return Some(second + 1 - ALONE);
+        }
+    }
+    None
+}
+
+fn add(counts: &mut Counts, endpoint: usize, requests: u64, failed: u64) {
+    while counts.endpoints.len() <= endpoint {
+        let number = counts.endpoints.len() as u16;
+        counts.endpoints.push(EndpointCounts {
+            address: SocketAddr::from(([127, 0, 0, 1], number)),
+            dispatched: 0,
+            failed: 0,
+        });
+    }
+    counts.dispatched += requests;
+    counts.failed += failed;
+    counts.endpoints[endpoint].dispatched += requests;
+    counts.endpoints[endpoint].failed += failed;
+}
+
+fn check_harmless<F: Failing>(name: &str, fleet: Fleet, failing: impl Fn(u64) -> F) {
+    const RUNS: u64 = 100;
+    let alpha = Parameters::default().alpha;
+    let wrong =
+        |seed: &u64| rolled_back(fleet, &mut failing(*seed), &mut Random::new(!seed)).is_some();
+    let rate = (0..RUNS).filter(wrong).count() as f64 / RUNS as f64;
+    let slack = 3.0 * (alpha * (1.0 - alpha) / RUNS as f64).sqrt();
+    assert!(rate <= alpha + slack, "{name}: {rate}");
+}
+
+const FLEETS: [Fleet; 3] = [
+    Fleet {
+        endpoints: [4, 4],
+        requests: [45.0, 5.0],
+    },
+    Fleet {
+        endpoints: [4, 1],
+        requests: [45.0, 20.0],
+    },
+    Fleet {
+        endpoints: [4, 1],
+        requests: [25.0, 100.0],
+    },
+];
+
+#[test]
+fn a_good_canary_whose_outcomes_agree_is_hardly_ever_rolled_back() {
+    for fleet in FLEETS {
+        for agreement in [0.0, 0.01, 0.05, 0.3] {
+            let Fleet {
+                endpoints,
+                requests,
+            } = fleet;
+            let name = format!("{endpoints:?}, {requests:?}, {agreement}");
+            check_harmless(&name, fleet, |seed| Agreeing {
+                ratios: [0.02; 2],
+                agreement,
+                random: Random::new(seed),
+            });
+        }
+    }
+}
+
+#[test]
+fn a_second_of_failures_every_half_minute_at_each_endpoint_convicts_nobody() {
+    for fleet in FLEETS {
+        let Fleet {
+            endpoints,
+            requests,
+        } = fleet;
+        check_harmless(&format!("{endpoints:?}, {requests:?}"), fleet, |seed| {
+            let climate = Climate {
+                bursts: Some(Bursts {
+                    endpoints,
+                    apart: Duration::from_secs(30),
+                    lasts: Duration::from_secs(1),
+                }),
+                drift: None,
+            };
+            let fair = Conditions {
+                rps: 0.0,
+                stable: 0.001,
+                canary: 0.001,
+            };
+            Bursting {
+                weather: Weather::new(climate, fair, seed),
+                random: Random::new(seed),
+            }
+        });
+    }
+}
+
+#[test]
+fn a_bad_canary_whose_outcomes_agree_is_found() {
+    // Median seconds, at most, for a canary that fails so much.
+    let check = |canary: f64, agreement: f64, at_most: u32| {
+        let [_, fleet, _] = FLEETS;
+        let took = |seed: u64| {
+            let mut failing = Agreeing {
+                ratios: [0.02, canary],
+                agreement,
+                random: Random::new(seed),
+            };
+            rolled_back(fleet, &mut failing, &mut Random::new(!seed)).unwrap_or(u32::MAX)
+        };
+        let mut took: Vec<_> = (0..21).map(took).collect();
+        took.sort_unstable();
+        assert!(took[10] <= at_most, "{canary}, {agreement}: {took:?}");
+    };
+    for (agreement, dead, half, fifth) in [
+        (0.0, 1, 2, 5),
+        (0.01, 1, 3, 5),
+        (0.05, 1, 3, 8),
+        (0.3, 3, 9, 25),
+    ] {
+        check(1.0, agreement, dead);
+        check(0.5, agreement, half);
+        check(0.2, agreement, fifth);
+    }
+}
