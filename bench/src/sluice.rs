@@ -135,5 +135,6 @@ pub(crate) fn split(stats: &Stats, stable: SocketAddr, canary: SocketAddr) -> Sp
         sticky: None,
         tickets: stats.tickets(&rollout()),
         rescue: false,
+        armed: None,
     }
 }

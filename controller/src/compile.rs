@@ -5,13 +5,13 @@ use rollout::plan::{HeaderRoute, Revision};
 use rollout::state::Slot;
 use std::{collections::BTreeMap, sync::Arc};
 use traffic::{
-    Actions, Backend, BackendId, Role, RolloutId, Route, RouteTable, Split, SplitRule, Stats,
-    Sticky, Target, Weight, action::Mirror, route::NoSuchSplit, split::Side,
+    Actions, Arming, Backend, BackendId, Role, RolloutId, Route, RouteTable, Split, SplitRule,
+    Stats, Sticky, Target, Weight, action::Mirror, route::NoSuchSplit, split::Side,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
 /// How a rollout's requests are to be shared.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Shares {
     /// The slot of the stable version.
     pub stable: Slot,
@@ -21,6 +21,8 @@ pub struct Shares {
     pub weight: Weight,
     /// The header routes of the rollout's steps.
     pub header_routes: Vec<HeaderRoute>,
+    /// How the proxy is to trip the canary by itself, if it is to.
+    pub arming: Option<Arming>,
 }
 
 /// The table for `spec` with the rollouts sharing their requests as `shares` say. A rollout without shares gets all its
@@ -135,9 +137,14 @@ fn split(
     shares: Option<&Shares>,
     stats: &Stats,
 ) -> Split {
-    let stable = shares.map_or(Slot::First, |shares| shares.stable);
+    let slot = shares.map_or(Slot::First, |shares| shares.stable);
     let version = |slot, role| backend(spec, rollout.slots.get(slot), id, role, stats);
     let canary = shares.and_then(|shares| shares.canary.as_ref());
+    let stable = version(slot, Role::Stable);
+    // A trip needs somebody to give the traffic to.
+    let arming = shares
+        .and_then(|shares| shares.arming.as_ref())
+        .filter(|_| canary.is_some() && !stable.endpoints.is_empty());
     let mut rules = Vec::new();
     if let (Some(shares), true) = (shares, canary.is_some()) {
         rules.extend(shares.header_routes.iter().map(header_rule));
@@ -145,8 +152,8 @@ fn split(
     }
     Split {
         rollout: id.clone(),
-        stable: version(stable, Role::Stable),
-        canary: canary.map(|_| version(stable.other(), Role::Canary)),
+        canary: canary.map(|_| version(slot.other(), Role::Canary)),
+        stable,
         weight: shares.map_or(Weight::ZERO, |shares| shares.weight),
         rules,
         sticky: (!rollout.sticky.is_empty()).then(|| Sticky {
@@ -155,6 +162,7 @@ fn split(
         }),
         tickets: stats.tickets(id),
         rescue: rollout.rescue,
+        armed: stats.arm(id, arming),
     }
 }
 

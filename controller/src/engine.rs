@@ -238,7 +238,10 @@ impl Engine {
         let wanted: BTreeMap<_, _> = self
             .entries
             .iter()
-            .filter_map(|(id, entry)| Some((id.clone(), entry.shares()?)))
+            .filter_map(|(id, entry)| {
+                let spec = self.spec.rollouts.get(id)?;
+                Some((id.clone(), entry.shares(spec)?))
+            })
             .collect();
         if !self.published.stale && wanted == self.published.shares {
             return;

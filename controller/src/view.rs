@@ -97,7 +97,7 @@ pub struct DecisionView {
     /// What, as a word: `started`, `advanced`, `promoted`, `rolled-back`, `aborted`, `paused`, `resumed`, `retried`, `held`,
     /// `undone`, `returned`.
     pub decision: String,
-    /// Who: `guard`, `plan` or `operator`.
+    /// Who: `guard`, `proxy`, `plan` or `operator`.
     pub by: String,
     /// Why, in one line.
     pub why: String,

@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use traffic::{Outcome, Series, stats::EndpointSeries};
+use traffic::{Outcome, Series, Stake, Trip, stats::EndpointSeries};
 
 /// One worker's side of a version: its counters.
 #[derive(Debug)]
@@ -100,6 +100,7 @@ pub(crate) struct Dispatched {
     lane: Rc<Lane>,
     clock: Clock,
     began: Duration,
+    stake: Option<Stake>,
     ended: bool,
     /// Where the first attempt went, once it is known.
     place: Option<Rc<Place>>,
@@ -114,6 +115,7 @@ impl Dispatched {
             lane,
             clock,
             began,
+            stake: None,
             ended: false,
             place: None,
         }
@@ -130,6 +132,12 @@ impl Dispatched {
         self.place = Some(place);
     }
 
+    /// Has a failure of the request count for what may trip the canary that it is sent to.
+    pub(crate) fn with_stake(mut self, stake: Option<Stake>) -> Self {
+        self.stake = stake;
+        self
+    }
+
     /// Counts the request's end. Only the first call counts.
     pub(crate) fn end(&mut self, outcome: Outcome) {
         if std::mem::replace(&mut self.ended, true) {
@@ -140,7 +148,22 @@ impl Dispatched {
         if let Some(place) = &self.place {
             place.series.end(self.lane.worker, outcome);
         }
+        if let Some(stake) = self.stake
+            && let Some(trip) = self.lane.series.ended(stake, outcome)
+        {
+            tell(&self.lane.series, &trip);
+        }
     }
+}
+
+/// The log's line for a trip. Nobody else may be there to tell.
+fn tell(canary: &Series, trip: &Trip) {
+    let counts = &trip.counts;
+    tracing::warn!(
+        rollout = %canary.rollout(),
+        "the proxy gives all requests to stable by itself, as {} of {} canary requests failed at {}",
+        counts.canary_failures, counts.canary_requests, trip.weight
+    );
 }
 
 impl Drop for Dispatched {

@@ -21,6 +21,7 @@ mod shares;
 mod splits;
 mod table;
 mod text;
+mod trips;
 
 pub use shares::{Share, Shares};
 
@@ -43,6 +44,7 @@ use std::{
 };
 use table::Generations;
 use traffic::{RolloutId, RouteTable, Routes, Stats};
+use trips::Trips;
 
 /// Renders the process's metrics for a scraper.
 ///
@@ -69,6 +71,7 @@ impl Exporter {
         );
         registry.register_collector(Box::new(Backends::new(Arc::clone(&stats))));
         registry.register_collector(Box::new(routes::Routes::new(Arc::clone(&stats))));
+        registry.register_collector(Box::new(Trips::new(Arc::clone(&stats))));
         registry.register_collector(Box::new(Requests::new(stats)));
         registry.register_collector(Box::new(Splits::new(Arc::clone(&shares))));
         registry.register_collector(Box::new(Generations::new(routes)));

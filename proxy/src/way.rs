@@ -140,13 +140,11 @@ impl<'a> Way<'a> {
     ) -> Result<Response<ResponseBody>, Refusal> {
         let worker = &self.ask.client.worker;
         let mut backend = self.chosen.backend;
-        let by_weight = self
-            .chosen
-            .choice
-            .as_ref()
-            .is_some_and(|choice| choice.by_weight);
+        let choice = self.chosen.choice.as_ref();
+        let by_weight = choice.is_some_and(|choice| choice.by_weight);
         let lane = worker.lanes.of(&backend.series);
-        let mut sent = Dispatched::begin(lane, worker.clock, by_weight);
+        let mut sent = Dispatched::begin(lane, worker.clock, by_weight)
+            .with_stake(choice.and_then(|choice| choice.stake));
         let mut answered = self
             .deliver(backend, head, &mut body, &mut sent, account)
             .await;

@@ -20,5 +20,6 @@ mod splitting;
 mod start;
 mod support;
 mod takeover;
+mod trips;
 mod verbs;
 mod verdicts;

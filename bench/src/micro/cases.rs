@@ -11,8 +11,8 @@ use std::{
     time::Duration,
 };
 use traffic::{
-    Head, Outcome, Role, Route, RouteState, RouteTable, Routes, Split, Stats, Sticky, StickyKey,
-    Target,
+    Arming, Head, Margins, Outcome, Role, Route, RouteState, RouteTable, Routes, Split, Stats,
+    Sticky, StickyKey, Target,
     action::{RateKey, RateLimit},
     matches::{HostMatch, RequestMatch},
 };
@@ -122,7 +122,21 @@ fn head(request: &Request<()>) -> Head<'_> {
 
 fn split(stats: &Stats) -> Split {
     let endpoint = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-    sluice::split(stats, endpoint, endpoint)
+    let split = sluice::split(stats, endpoint, endpoint);
+    let arming = Arming {
+        trial: 1,
+        weight: split.weight,
+        margins: Margins {
+            relative: 1.1,
+            absolute: 0.001,
+        },
+        least_failures: 3,
+        by_user: false,
+    };
+    Split {
+        armed: stats.arm(&sluice::rollout(), Some(&arming)),
+        ..split
+    }
 }
 
 fn table(rules: usize) -> anyhow::Result<RouteTable> {

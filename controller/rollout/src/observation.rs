@@ -40,6 +40,11 @@ pub enum Judgement {
         /// The evidence in words.
         why: String,
     },
+    /// It was so plainly dead that the proxy took its traffic away by itself.
+    Tripped {
+        /// The evidence in words.
+        why: String,
+    },
     /// Stable is broken and the canary is not: whatever waits for time or evidence is not to be waited for. What waits for
     /// a person is.
     RollForward {

@@ -157,6 +157,11 @@ pub enum Cause {
         /// The evidence in words.
         why: String,
     },
+    /// The proxy took its traffic away by itself, before the guard judged it.
+    Tripped {
+        /// The evidence in words.
+        why: String,
+    },
     /// Somebody aborted it.
     Verb {
         /// Who.
@@ -183,6 +188,7 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Verdict { why } => write!(f, "rolled back: {why}"),
+            Self::Tripped { why } => write!(f, "rolled back by the proxy: {why}"),
             Self::Verb { by } => write!(f, "aborted by {by}"),
             Self::Undone { by } => write!(f, "undone by {by}"),
             Self::Deadline { waited } => write!(f, "no progress in time: {waited}"),

@@ -166,8 +166,8 @@ fn advance(
     now: Timestamp,
 ) -> Settled {
     let canary = canary.observed(seen.canary_endpoints, now);
-    if let Some(Judgement::RollBack { why }) = judgement(plan, &canary, seen) {
-        return Settled::aborted(canary.abort(Cause::Verdict { why: why.clone() }, now));
+    if let Some(cause) = judgement(plan, &canary, seen).and_then(conviction) {
+        return Settled::aborted(canary.abort(cause, now));
     }
     if pause == Some(Pause::Manual) {
         return Settled::paused(canary, Pause::Manual, None);
@@ -378,6 +378,15 @@ fn evidence(
         },
         OnInconclusive::Promote => Look::Pass,
         OnInconclusive::Abort => Look::Abort(Cause::Inconclusive { step: index }),
+    }
+}
+
+/// What `judgement` stops a canary for, if it does.
+fn conviction(judgement: &Judgement) -> Option<Cause> {
+    match judgement {
+        Judgement::RollBack { why } => Some(Cause::Verdict { why: why.clone() }),
+        Judgement::Tripped { why } => Some(Cause::Tripped { why: why.clone() }),
+        Judgement::Undecided | Judgement::RollForward { .. } | Judgement::Hold { .. } => None,
     }
 }
 

@@ -141,6 +141,7 @@ fn users_and_preview_change_places_with_a_promotion() {
             stable,
             canary: Some(Revision::new("v2")),
             weight,
+            arming: None,
             header_routes: Vec::new(),
         };
         let shares = BTreeMap::from([(RolloutId::new("default", "shop"), shares)]);

@@ -62,6 +62,8 @@ impl What {
 pub enum By {
     /// The guard, on evidence.
     Guard,
+    /// The proxy, on overwhelming evidence and before the guard.
+    Proxy,
     /// The plan, as it was written.
     Plan,
     /// A person, by a verb or by what the documents ask for.
@@ -73,6 +75,7 @@ impl By {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Guard => "guard",
+            Self::Proxy => "proxy",
             Self::Plan => "plan",
             Self::Operator => "operator",
         }
@@ -116,15 +119,8 @@ pub(super) fn between(
         }
         (_, State::Progressing(new) | State::Paused { canary: new, .. }) => started(before, new),
         (Some(old), State::Aborted(aborted)) => match &aborted.cause {
-            Cause::Verdict { why } => {
-                let why = if aborted.weight == Weight::FULL {
-                    let back = &aborted.stable.revision;
-                    format!("{why}; the guard gave all traffic back to revision {back}")
-                } else {
-                    why.clone()
-                };
-                decision(What::RolledBack, By::Guard, why, &old.revision)
-            }
+            Cause::Verdict { why } => rolled_back(By::Guard, why, old, aborted),
+            Cause::Tripped { why } => rolled_back(By::Proxy, why, old, aborted),
             Cause::Verb { by } => decision(
                 What::Aborted,
                 By::Operator,
@@ -172,6 +168,17 @@ pub(super) fn between(
         (None, State::Aborted(aborted)) if matches!(before, State::Healthy(_)) => undone(aborted),
         (_, State::Empty | State::Healthy(_) | State::Aborted(_)) => None,
     }
+}
+
+/// Counts convicted the canary.
+fn rolled_back(by: By, why: &str, old: &Canary, aborted: &Aborted) -> Option<Decision> {
+    let why = if aborted.weight == Weight::FULL {
+        let (by, back) = (by.as_str(), &aborted.stable.revision);
+        format!("{why}; the {by} gave all traffic back to revision {back}")
+    } else {
+        why.to_owned()
+    };
+    decision(What::RolledBack, by, why, &old.revision)
 }
 
 /// A person went back to an earlier version.

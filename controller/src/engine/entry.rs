@@ -1,6 +1,7 @@
 //! One rollout of the engine: its state, its judge, and what operators see of it.
 
 mod shown;
+mod trip;
 
 use super::{
     decision::{self, By, Decision, What},
@@ -19,7 +20,7 @@ use rollout::{
     state::{Slot, Trial},
 };
 use std::{collections::BTreeMap, mem, time::Duration};
-use traffic::{Generation, Role, RolloutId, Routes, Stats, Weight};
+use traffic::{Generation, Role, RolloutId, Routes, Stats, Trip, Weight};
 
 /// How many decisions are kept for one rollout.
 const DECISIONS: usize = 20;
@@ -141,8 +142,8 @@ impl Entry {
         now: Timestamp,
     ) -> bool {
         let served = self.note_served(traffic);
-        self.observe(spec, traffic, now);
-        let seen = self.observation(spec, traffic, endpoints);
+        let trip = self.observe(spec, traffic, now);
+        let seen = self.observation(spec, traffic, endpoints, trip);
         let before = self.state.clone();
         let transition = rollout::step(&spec.plan, mem::take(&mut self.state), &seen, now);
         let moved = before != transition.state;
@@ -228,8 +229,13 @@ impl Entry {
             .snapshot(&self.id, generation, traffic.elapsed)
     }
 
-    /// Gives the judge the counts up to now.
-    fn observe(&mut self, spec: &RolloutSpec, traffic: &Traffic<'_>, now: Timestamp) {
+    /// Gives the judge the counts up to now, and tells whether the proxy has tripped a canary.
+    fn observe(
+        &mut self,
+        spec: &RolloutSpec,
+        traffic: &Traffic<'_>,
+        now: Timestamp,
+    ) -> Option<Trip> {
         let target = acceptance_target(&spec.plan, &self.state).map(|target| Target {
             step: target.step,
             from: target.from,
@@ -237,13 +243,15 @@ impl Entry {
             harm_budget: target.evidence.harm_budget,
             beta: target.evidence.beta,
         });
-        self.judge.observe(&self.snapshot(traffic), target, now);
+        let snapshot = self.snapshot(traffic);
+        self.judge.observe(&snapshot, target, now);
         if self.window.due(traffic.elapsed) {
             self.window.push(traffic.sample(&self.id));
         }
         if self.base.is_none() {
             self.base = Some(traffic.sample(&self.id));
         }
+        snapshot.trip
     }
 
     /// Gives the judge the counts up to a change of weights.
@@ -258,14 +266,23 @@ impl Entry {
         spec: &RolloutSpec,
         traffic: &Traffic<'_>,
         endpoints: &dyn Fn(Slot) -> usize,
+        trip: Option<Trip>,
     ) -> Observation {
         let stable = self
             .state
             .stable()
             .map_or(Slot::First, |stable| stable.slot);
+        // An earlier canary's trip is nothing to this one.
+        let trip = trip.filter(|trip| trip::is_of(trip, &self.state));
+        let judgement = match trip {
+            Some(trip) => rollout::Judgement::Tripped {
+                why: trip::words(&trip),
+            },
+            None => shown::judgement(&self.judge, spec.plan.guard),
+        };
         let verdict = self.state.trial().map(|trial| Verdict {
             trial,
-            judgement: shown::judgement(&self.judge, spec.plan.guard),
+            judgement,
             acceptance: Some(match self.judge.is_accepted() {
                 true => rollout::Acceptance::Met,
                 false => rollout::Acceptance::Pending,
@@ -363,7 +380,7 @@ impl Entry {
     }
 
     /// How the rollout's requests are to be shared; nothing before the first turn.
-    pub(super) fn shares(&self) -> Option<Shares> {
+    pub(super) fn shares(&self, spec: &RolloutSpec) -> Option<Shares> {
         let (effects, _) = self.wanted.as_ref()?;
         let stable = effects.stable.as_ref()?;
         let canary = self
@@ -376,6 +393,7 @@ impl Entry {
             canary,
             weight: effects.weight,
             header_routes: effects.header_routes.clone(),
+            arming: trip::arming(spec, &self.state, &self.judge, effects.weight),
         })
     }
 

@@ -1,5 +1,6 @@
 //! The whole loop under virtual time: documents in, requests split and counted as the proxy does it, verdicts out.
 
+mod trips;
 mod ways_back;
 
 use super::*;
@@ -193,6 +194,9 @@ impl World {
                 self.elapsed + Duration::from_millis(version.latency_ms),
                 outcome,
             );
+            if let Some(stake) = choice.stake {
+                backend.series.ended(stake, outcome);
+            }
         }
     }
 }

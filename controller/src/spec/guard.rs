@@ -29,6 +29,7 @@ pub(super) fn guard(written: &Guard, faults: &mut Vec<Fault>) -> Option<Config> 
             fast_path,
             dwell,
             stable_half_life,
+            trip: _,
         } = options.clone();
         set(&mut parameters.alpha, alpha);
         set(&mut parameters.beta, beta);
@@ -76,6 +77,14 @@ pub(super) fn guard(written: &Guard, faults: &mut Vec<Fault>) -> Option<Config> 
             faults.push((options_path().key("guard"), refused.to_string()));
             None
         }
+    }
+}
+
+/// Whether the proxy is to trip canaries by itself.
+pub(super) fn trips(written: &Guard) -> bool {
+    match written {
+        Switch::Off => false,
+        Switch::On(options) => options.trip.unwrap_or(true),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Fault, conditions,
-    guard::guard,
+    guard::{guard, trips},
     path,
     steps::steps,
     terms::{blue_green_steps, terms},
@@ -33,6 +33,8 @@ pub struct RolloutSpec {
     pub rescue: bool,
     /// The guard's parameters. They also pace evidence steps where the guard itself is off.
     pub guard: Config,
+    /// Whether the proxy trips a canary by itself that is plainly dead. Never where the guard is off.
+    pub trips: bool,
 }
 
 /// The two Services of a rollout. Where no pods are run, they are fixed places, and which of them is stable alternates
@@ -107,6 +109,7 @@ impl RolloutSpec {
             rules: rules(&options, faults),
             rescue: options.rescue == Some(Rescue::Stable),
             guard,
+            trips: trips(&options.guard),
         };
         (faults.len() == before).then_some(spec)
     }

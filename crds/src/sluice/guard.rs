@@ -99,6 +99,12 @@ pub struct GuardOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = "5m", "x-min" = "1s", "x-max" = "24h"))]
     pub stable_half_life: Option<GoDuration>,
+    /// Whether the proxy takes the traffic from a canary that plainly never worked by itself, at once
+    /// and without waiting for the guard's next look.
+    #[serde(default, deserialize_with = "lenient::flag")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = true))]
+    pub trip: Option<bool>,
 }
 
 /// What happens when stable itself fails.

@@ -5,7 +5,7 @@ use crate::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 use traffic::{
-    Backend, BackendId, BackendPolicy, Failure, Outcome, Role, Split, Weight,
+    Arming, Backend, BackendId, BackendPolicy, Failure, Margins, Outcome, Role, Split, Weight,
     policy::BackendLimits, state::backend::Limit,
 };
 
@@ -18,6 +18,17 @@ fn exporter(requests: &[(Role, Outcome)]) -> Exporter {
     let stats = Arc::new(Stats::new(2));
     let routes = Arc::new(Routes::default());
     let rollout = RolloutId::new("default", "shop");
+    let weight = Weight::from_percent(25).unwrap();
+    let arming = Arming {
+        trial: 1,
+        weight,
+        margins: Margins {
+            relative: 1.1,
+            absolute: 0.001,
+        },
+        least_failures: 3,
+        by_user: false,
+    };
     let backend = |role: Role| {
         Backend::plain(
             BackendId::new("default", role.as_str()),
@@ -29,11 +40,12 @@ fn exporter(requests: &[(Role, Outcome)]) -> Exporter {
         rollout: rollout.clone(),
         stable: backend(Role::Stable),
         canary: Some(backend(Role::Canary)),
-        weight: Weight::from_percent(25).unwrap(),
+        weight,
         rules: Vec::new(),
         sticky: None,
         tickets: stats.tickets(&rollout),
         rescue: false,
+        armed: stats.arm(&rollout, Some(&arming)),
     };
     let table = RouteTable::new(Vec::new(), vec![split]).unwrap();
     let state = stats.backend(&BackendId::new("default", "shop-blue"));
@@ -118,6 +130,7 @@ fn what_was_counted_is_shown() {
         format!("sluice_split_weight{{{stable}}} 0.75"),
         format!("sluice_split_weight{{{canary}}} 0.25"),
         format!("sluice_split_share{{{canary}}} 0.4"),
+        "sluice_trips_total{namespace=\"default\",rollout=\"shop\"} 0".to_owned(),
         format!("sluice_endpoint_health{{{service},endpoint=\"10.0.0.1:80\"}} 0"),
         format!("sluice_endpoint_health{{{service},endpoint=\"10.0.0.2:80\"}} 1"),
         format!("sluice_backend_requests{{{service}}} 1"),

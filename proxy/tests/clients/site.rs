@@ -85,6 +85,7 @@ fn publish(world: &World, stable: &Origin, canary: &Origin) {
         }),
         tickets: world.stats.tickets(&rollout),
         rescue: false,
+        armed: None,
     };
     let route = |host: &str, path: &str, target| {
         let matches = vec![RequestMatch {

@@ -46,6 +46,7 @@ fn rescue(world: &world::World, stable: &origin::Origin, canary: &origin::Origin
         tickets: world.stats.tickets(&rollout),
         rollout,
         rescue: true,
+        armed: None,
     };
     publish(world, Target::Split(0), vec![split], Actions::default());
 }

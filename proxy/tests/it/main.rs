@@ -30,6 +30,7 @@ mod routing;
 mod shutdown;
 mod support;
 mod traces;
+mod trips;
 mod trust;
 mod tunnels;
 mod versions;

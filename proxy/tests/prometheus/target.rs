@@ -79,6 +79,7 @@ impl Site {
             sticky: None,
             tickets: stats.tickets(&rollout),
             rescue: false,
+            armed: None,
         };
         let table = RouteTable::new(Vec::new(), vec![split]).unwrap();
         routes.publish(table.clone());

@@ -21,6 +21,7 @@ pub mod split;
 pub mod state;
 pub mod stats;
 pub mod sticky;
+pub mod trip;
 pub mod weight;
 
 pub use action::Actions;
@@ -34,6 +35,7 @@ pub use route::{Backend, Found, Route, RouteTable, Target};
 pub use snapshot::{Counts, EndpointCounts, Snapshot};
 pub use split::{Choice, Split, SplitRule};
 pub use state::{BackendState, MirrorCounts, Permit, RouteState};
-pub use stats::{Failure, Outcome, Series, Stats};
+pub use stats::{Armed, Arming, Failure, Outcome, Series, Stake, Stats, Trip};
 pub use sticky::{Sticky, StickyKey};
+pub use trip::{Margins, TripCounts};
 pub use weight::Weight;

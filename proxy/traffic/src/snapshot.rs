@@ -1,6 +1,6 @@
 //! Plain values read out of the counters.
 
-use crate::{Bucket, Generation, Histogram};
+use crate::{Bucket, Generation, Histogram, stats::Trip};
 use std::{net::SocketAddr, time::Duration};
 
 /// What one version's requests came to, since the process began. Every number only grows, except `waiting`.
@@ -69,4 +69,6 @@ pub struct Snapshot {
     pub stable: Counts,
     /// The canary.
     pub canary: Counts,
+    /// That a proxy tripped the canary that was armed last, which need not be the present one.
+    pub trip: Option<Trip>,
 }

@@ -1,7 +1,9 @@
 //! Which version a request goes to.
 
 use crate::{
-    Backend, Head, RolloutId, Sticky, Weight, matches::FieldMatch, stats::Tickets,
+    Backend, Head, RolloutId, Sticky, Weight,
+    matches::FieldMatch,
+    stats::{Armed, Stake, Tickets},
     sticky::NewBucket,
 };
 use std::sync::Arc;
@@ -47,6 +49,9 @@ pub struct Split {
     /// Whether an idempotent request that the canary failed is repeated on stable. It counts as the canary's failure
     /// all the same.
     pub rescue: bool,
+    /// What tells that the proxy tripped the canary. Then all requests go to stable, also those of a rule. Nothing where
+    /// it is left to the controller.
+    pub armed: Option<Armed>,
 }
 
 /// What a split decided for a request.
@@ -58,6 +63,8 @@ pub struct Choice<'a> {
     pub by_weight: bool,
     /// The cookie that the response must set.
     pub new_bucket: Option<NewBucket<'a>>,
+    /// By what the request is counted when the canary fails it.
+    pub stake: Option<Stake>,
 }
 
 impl Split {
@@ -69,11 +76,12 @@ impl Split {
         worker: usize,
         random: impl FnOnce() -> u64,
     ) -> Choice<'_> {
-        if self.canary.is_none() {
+        if self.canary.is_none() || self.has_tripped() {
             return Choice {
                 side: Side::Stable,
                 by_weight: true,
                 new_bucket: None,
+                stake: None,
             };
         }
         if let Some(rule) = self
@@ -85,6 +93,7 @@ impl Split {
                 side: rule.to,
                 by_weight: false,
                 new_bucket: None,
+                stake: None,
             };
         }
         let (point, new_bucket) = self
@@ -92,16 +101,23 @@ impl Split {
             .as_ref()
             .and_then(|sticky| sticky.point(head, random))
             .unwrap_or_else(|| (self.tickets.next(worker), None));
-        let side = if self.weight.admits(point) {
-            Side::Canary
+        let (side, stake) = if self.weight.admits(point) {
+            let stake = self.armed.as_ref().map(|armed| armed.stake(point));
+            (Side::Canary, stake)
         } else {
-            Side::Stable
+            (Side::Stable, None)
         };
         Choice {
             side,
             by_weight: true,
             new_bucket,
+            stake,
         }
+    }
+
+    /// Whether the proxy took the canary's traffic away by itself.
+    pub fn has_tripped(&self) -> bool {
+        self.armed.as_ref().is_some_and(Armed::has_tripped)
     }
 
     /// The version on `side`; stable where there is no canary.

@@ -8,15 +8,19 @@ mod endpoints;
 mod outcome;
 mod shard;
 mod tickets;
+mod trips;
+mod tripwire;
 
 pub use endpoints::EndpointSeries;
 pub use outcome::{CLIENT_CLOSED_REQUEST, Failure, Outcome};
 pub use shard::Shard;
 pub use tickets::Tickets;
+pub use tripwire::{Armed, Arming, Stake, Trip};
 
 use crate::{
     BackendId, BackendState, Counts, Generation, Histogram, Role, RolloutId, RouteState, Snapshot,
 };
+use arc_swap::ArcSwapOption;
 use endpoints::Endpoints;
 use shard::Statuses;
 use std::{
@@ -25,6 +29,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
+use trips::Trips;
+use tripwire::Tripwire;
 
 /// Everything that was counted for one version: what the metrics show.
 #[derive(Clone, Debug, Default)]
@@ -56,6 +62,8 @@ pub struct Series {
     role: Role,
     shards: Box<[Shard]>,
     endpoints: Endpoints,
+    /// What counts the failures of a canary that may be tripped. Looked at only when a request failed.
+    tripwire: ArcSwapOption<Tripwire>,
 }
 
 impl Series {
@@ -65,6 +73,7 @@ impl Series {
             role,
             shards: (0..workers).map(|_| Shard::default()).collect(),
             endpoints: Endpoints::default(),
+            tripwire: ArcSwapOption::empty(),
         }
     }
 
@@ -94,6 +103,30 @@ impl Series {
     /// Requests whose version the weight decided.
     pub fn split(&self) -> u64 {
         self.shards.iter().map(Shard::split).sum()
+    }
+
+    /// Requests that failed.
+    fn failures(&self) -> u64 {
+        self.shards.iter().map(Shard::failures).sum()
+    }
+
+    /// Requests under way.
+    fn under_way(&self) -> u64 {
+        self.shards.iter().map(Shard::under_way).sum()
+    }
+
+    /// Sees that a request which carried `stake` to this version ended with `outcome`, after its shard has counted that.
+    /// Gives the trip, when this failure is the one that convicts the version.
+    pub fn ended(&self, stake: Stake, outcome: Outcome) -> Option<Trip> {
+        if !outcome.is_failure() {
+            return None;
+        }
+        self.tripwire.load().as_ref()?.count(stake, self)
+    }
+
+    /// Has `tripwire` count from now on.
+    fn watch(&self, tripwire: Option<Tripwire>) {
+        self.tripwire.store(tripwire.map(Arc::new));
     }
 
     /// What a verdict needs, read at `now` (from the process's epoch).
@@ -127,6 +160,7 @@ pub struct Stats {
     workers: usize,
     series: Mutex<BTreeMap<(RolloutId, Role), Arc<Series>>>,
     tickets: Mutex<BTreeMap<RolloutId, Arc<Tickets>>>,
+    trips: Mutex<Trips>,
     backends: Mutex<BTreeMap<BackendId, Arc<BackendState>>>,
     routes: Mutex<BTreeMap<Box<str>, Arc<RouteState>>>,
 }
@@ -138,6 +172,7 @@ impl Stats {
             workers: workers.max(1),
             series: Mutex::default(),
             tickets: Mutex::default(),
+            trips: Mutex::default(),
             backends: Mutex::default(),
             routes: Mutex::default(),
         }
@@ -158,6 +193,33 @@ impl Stats {
                 .entry(rollout.clone())
                 .or_insert_with(|| Arc::new(Tickets::new(self.workers))),
         )
+    }
+
+    /// Has the canary of `rollout` tripped on overwhelming evidence as `arming` says, or not at all. Gives what its split
+    /// is to read. The same `arming` again goes on as it was: a canary that was tripped stays so, whatever its weight,
+    /// until another one is armed.
+    pub fn arm(&self, rollout: &RolloutId, arming: Option<&Arming>) -> Option<Armed> {
+        let series = |role| self.series(rollout, role);
+        let mut trips = self.trips.lock().unwrap_or_else(PoisonError::into_inner);
+        match arming {
+            Some(arming) => {
+                let (stable, canary) = (series(Role::Stable), series(Role::Canary));
+                Some(trips.arm(rollout, arming, (&stable, &canary)))
+            }
+            None => {
+                if trips.is_armed(rollout) {
+                    trips.disarm(rollout, &series(Role::Canary));
+                }
+                None
+            }
+        }
+    }
+
+    /// How many canaries of each rollout were tripped since the process began. Rollouts that never had one armed are left
+    /// out.
+    pub fn trips(&self) -> Vec<(RolloutId, u64)> {
+        let trips = self.trips.lock().unwrap_or_else(PoisonError::into_inner);
+        trips.counts()
     }
 
     /// What is known of the Service `id` at run time.
@@ -226,6 +288,10 @@ impl Stats {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .retain(|rollout, _| keep(rollout));
+        self.trips
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(keep);
     }
 
     /// Both sides of a canary rollout at `now` (from the process's epoch). `generation` is the one that gave the rollout
@@ -236,11 +302,15 @@ impl Stats {
         generation: Option<Generation>,
         now: Duration,
     ) -> Snapshot {
+        let trips = self.trips.lock().unwrap_or_else(PoisonError::into_inner);
+        let trip = trips.tripped(rollout);
+        drop(trips);
         Snapshot {
             at: now,
             generation,
             stable: self.series(rollout, Role::Stable).counts(now),
             canary: self.series(rollout, Role::Canary).counts(now),
+            trip,
         }
     }
 }

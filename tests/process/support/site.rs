@@ -8,9 +8,9 @@ use std::{fs, path::PathBuf};
 use tempfile::TempDir;
 
 /// Options of the guard that let evidence come within a second or two instead of minutes. Response times are left out,
-/// as those of a busy machine would decide otherwise.
+/// as those of a busy machine would decide otherwise, and so is the proxy, which may come before the guard.
 pub(crate) const QUICK: &str =
-    "guard: {dwell: 0s, burstWindow: 100ms, harmBudget: 0.1, latency: off}";
+    "guard: {dwell: 0s, burstWindow: 100ms, harmBudget: 0.1, latency: off, trip: false}";
 
 /// The same, with response times from the first request on.
 pub(crate) const QUICK_AND_TIMED: &str =

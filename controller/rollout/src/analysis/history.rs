@@ -41,10 +41,15 @@ impl HistoryWatch {
         above.start_step();
         Self {
             begun,
-            border: errors::margin(config.parameters()).at(upper_bound(history, half)),
+            border: border(history, half, config),
             history,
             above,
         }
+    }
+
+    /// The failure ratio that the stable's history allows, wrong with a chance of at most `alpha`.
+    pub(super) fn limit(&self, alpha: f64, config: &Config) -> f64 {
+        border(self.history, alpha, config)
     }
 
     /// Judges the canary's counts of a tick that began `start` seconds after the canary did.
@@ -88,6 +93,10 @@ impl HistoryWatch {
             limit: Limit::Ratio(errors::margin(config.parameters())),
         }
     }
+}
+
+fn border(history: (f64, f64), alpha: f64, config: &Config) -> f64 {
+    errors::margin(config.parameters()).at(upper_bound(history, alpha))
 }
 
 /// A ratio that `failures` of `requests` came from a higher one than with a chance of at most `alpha`: the least `p`

@@ -213,6 +213,12 @@ impl Judge {
             .map_or(0, |trial| trial.canary().requests())
     }
 
+    /// The share of its requests that a canary with all the traffic may fail by the margins, for what the stable was
+    /// known for when that began. Wrong with a chance of at most `alpha`. Nothing while the canary does not have it.
+    pub fn past_limit(&self, alpha: f64) -> Option<f64> {
+        self.trial.as_ref()?.past_limit(alpha, &self.config)
+    }
+
     /// What the stable is known for.
     pub fn baseline(&self) -> &Baseline {
         &self.baseline

@@ -294,6 +294,11 @@ impl Trial {
             })
     }
 
+    /// The failure ratio that the stable's past allows a canary with all the traffic.
+    pub(super) fn past_limit(&self, alpha: f64, config: &Config) -> Option<f64> {
+        Some(self.history.as_ref()?.limit(alpha, config))
+    }
+
     fn fault(&self, health: &Health, config: &Config) -> Option<Fault> {
         self.ceiling.as_ref()?.fault(health, config.parameters())
     }

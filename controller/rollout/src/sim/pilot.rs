@@ -237,7 +237,7 @@ impl Pilot {
             }
             State::Aborted(aborted) if aborted.canary == self.plan.revision => {
                 match aborted.cause {
-                    Cause::Verdict { .. } => Ending::RolledBack,
+                    Cause::Verdict { .. } | Cause::Tripped { .. } => Ending::RolledBack,
                     Cause::Verb { .. }
                     | Cause::Undone { .. }
                     | Cause::Deadline { .. }

@@ -101,7 +101,7 @@ fn convicted(reading: &Reading, test: Test) -> String {
 }
 
 /// An e-value from its logarithm, short.
-fn e_value(ln_e: f64) -> String {
+pub(super) fn e_value(ln_e: f64) -> String {
     if ln_e < 1e6_f64.ln() {
         format!("{:.0}", ln_e.exp())
     } else {

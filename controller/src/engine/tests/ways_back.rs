@@ -61,7 +61,7 @@ fn check_returned(
     document: impl Fn(&str) -> String,
     after: u64,
     version: Behaviour,
-    within: Duration,
+    (within, by): (Duration, &str),
 ) {
     let mut world = World::new(&document("shop:1"));
     world.run(60, |_| false);
@@ -81,7 +81,7 @@ fn check_returned(
     let last = back.decisions.last().unwrap();
     assert_eq!(
         (last.decision.as_str(), last.by.as_str(), last.weight),
-        ("rolled-back", "guard", (100.0, 0.0))
+        ("rolled-back", by, (100.0, 0.0))
     );
     assert!(last.why.contains("gave all traffic back"), "{}", last.why);
 }
@@ -90,7 +90,8 @@ fn check_returned(
 fn a_version_that_breaks_with_all_the_traffic_is_returned_from() {
     let switched = |image: &str| blue_green(image, "scaleDownDelaySeconds: 60");
     // What breaks later may be a burst, of which a second counts for half of what is needed.
-    let (at_once, burst) = (Duration::from_millis(200), Duration::from_secs(5));
+    let at_once = (Duration::from_millis(200), "proxy");
+    let burst = (Duration::from_secs(5), "guard");
     check_returned(switched, 0, DEAD, at_once);
     check_returned(switched, 10, BAD, burst);
     check_returned(watched, 10, BAD, burst);

@@ -36,6 +36,7 @@ impl Shop {
             sticky: None,
             tickets: self.stats.tickets(&self.rollout),
             rescue: false,
+            armed: None,
         };
         RouteTable::new(Vec::new(), vec![split]).unwrap()
     }

@@ -125,6 +125,7 @@ impl World {
             sticky: None,
             tickets: self.stats.tickets(&rollout()),
             rescue: false,
+            armed: None,
         }
     }
 

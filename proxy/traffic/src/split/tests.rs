@@ -21,6 +21,7 @@ fn split(stats: &Stats, weight: Weight, sticky: Option<Sticky>) -> Split {
         sticky,
         tickets: stats.tickets(&rollout),
         rescue: false,
+        armed: None,
         rollout,
     }
 }

@@ -77,5 +77,16 @@ pub enum Outcome {
     Cancelled,
 }
 
+impl Outcome {
+    /// Whether it counts against the version.
+    pub(crate) const fn is_failure(self) -> bool {
+        match self {
+            Self::Answered(status) => status >= 500,
+            Self::Failed { .. } => true,
+            Self::Cancelled => false,
+        }
+    }
+}
+
 /// The status that a cancelled request is counted under, as nginx made it common.
 pub const CLIENT_CLOSED_REQUEST: u16 = 499;

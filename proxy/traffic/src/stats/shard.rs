@@ -116,6 +116,16 @@ impl Shard {
         self.split.load(Relaxed)
     }
 
+    /// Requests that failed.
+    pub(super) fn failures(&self) -> u64 {
+        self.failed.load(Relaxed)
+    }
+
+    /// Requests under way.
+    pub(super) fn under_way(&self) -> u64 {
+        self.cells.get().map_or(0, |cells| cells.ages.count())
+    }
+
     /// Adds what a verdict needs, read at `now`, to `counts`, and the requests under way by age to `waiting`.
     pub(super) fn add_counts(
         &self,

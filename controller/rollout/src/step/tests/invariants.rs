@@ -22,8 +22,10 @@ pub(super) struct Look<'a> {
 /// Whether the observation convicts the canary under way, if it is still wanted.
 pub(super) fn convicts(plan: &Plan, before: &State, seen: &Observation) -> bool {
     let on_it = |verdict: &Verdict| {
-        matches!(verdict.judgement, Judgement::RollBack { .. })
-            && before.trial().as_ref() == Some(&verdict.trial)
+        matches!(
+            verdict.judgement,
+            Judgement::RollBack { .. } | Judgement::Tripped { .. }
+        ) && before.trial().as_ref() == Some(&verdict.trial)
             && verdict.trial.revision == plan.revision
     };
     plan.guard && seen.verdict.as_ref().is_some_and(on_it)

@@ -93,6 +93,7 @@ fn any_judgement() -> impl Strategy<Value = Judgement> {
     prop_oneof![
         4 => Just(Judgement::Undecided),
         1 => Just(Judgement::RollBack { why: why() }),
+        1 => Just(Judgement::Tripped { why: why() }),
         2 => Just(Judgement::Hold { why: why() }),
         1 => Just(Judgement::RollForward { why: why() }),
     ]

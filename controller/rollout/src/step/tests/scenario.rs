@@ -50,6 +50,7 @@ fn event(line: &'static str) -> Event {
         ("proxies", "follow") => Event::Proxies(true),
         ("verdict", "none") => Event::Judge(Judgement::Undecided),
         ("verdict", why) => Event::Judge(Judgement::RollBack { why: words(why) }),
+        ("trip", why) => Event::Judge(Judgement::Tripped { why: words(why) }),
         ("hold", why) => Event::Judge(Judgement::Hold { why: words(why) }),
         ("forward", why) => Event::Judge(Judgement::RollForward { why: words(why) }),
         ("evidence", "met") => Event::Accept(Acceptance::Met),
