@@ -3,7 +3,7 @@
 use anyhow::{Context as _, ensure};
 use std::net::SocketAddr;
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
 };
 
@@ -12,8 +12,8 @@ const HEAD_BYTES: usize = 16 * 1024;
 
 /// A connection that is kept.
 #[derive(Debug)]
-pub struct Client {
-    stream: TcpStream,
+pub struct Client<S = TcpStream> {
+    stream: S,
     request: Box<[u8]>,
     buffer: Box<[u8]>,
 }
@@ -28,11 +28,18 @@ impl Client {
             .await
             .with_context(|| format!("cannot connect to {address}"))?;
         stream.set_nodelay(true)?;
-        Ok(Self {
+        Ok(Self::over(stream, request))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    /// A client that sends `request` on `stream` again and again.
+    pub fn over(stream: S, request: &str) -> Self {
+        Self {
             stream,
             request: request.as_bytes().into(),
             buffer: vec![0; 64 * 1024].into(),
-        })
+        }
     }
 
     /// Sends the request and reads its response to the end. Allocates nothing.
@@ -52,6 +59,8 @@ impl Client {
     /// When the response has no `Content-Length` or is not whole.
     pub async fn ask(&mut self) -> anyhow::Result<u16> {
         self.stream.write_all(&self.request).await?;
+        // Of use where the stream encrypts and holds back what is not flushed.
+        self.stream.flush().await?;
         let mut read = 0;
         let (head, status, body) = loop {
             let n = self.stream.read(&mut self.buffer[read..]).await?;

@@ -1,17 +1,26 @@
-//! Compares the CPU time of a forwarded request with other proxies. See the crate's README.
+//! Compares what a forwarded request costs with other proxies, and more. See the crate's README.
 
 use anyhow::Context as _;
+use bench::{sluice::Shop, workers};
 use clap::{Parser, Subcommand, ValueEnum};
+use http::HeaderName;
+use proxy::{Certificate, ListenerTls, TlsVersion};
 use std::{
     io::{Read as _, Write as _},
     net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
 };
+use traffic::{Sticky, StickyKey};
 #[cfg(target_os = "linux")]
 use {
     anyhow::ensure,
-    bench::{forward, verdicts},
-    std::{path::PathBuf, time::Duration},
+    bench::{rivals, verdicts},
+    std::time::Duration,
 };
+
+/// As in the program that is shipped.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Measures what the proxy costs.
 #[derive(Debug, Parser)]
@@ -22,39 +31,55 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// CPU time per forwarded request, beside a plain TCP relay and, where installed, nginx and HAProxy.
+    /// What a forwarded request costs, beside a plain TCP relay and, where they are installed, HAProxy, nginx, Envoy and
+    /// Pingora.
     #[cfg(target_os = "linux")]
-    Forward(Forward),
+    Rivals(Rivals),
     /// How long bad canaries live and whether good ones are spared, over real sockets.
     #[cfg(target_os = "linux")]
     Verdicts(Verdicts),
-    /// One of the contenders, for `forward` to start. Prints its address and ends when its input does.
-    Serve {
-        what: Served,
-        /// The endpoint of the stable version.
-        #[arg(long)]
-        stable: SocketAddr,
-        /// The endpoint of the canary. The relay does without.
-        #[arg(long)]
-        canary: SocketAddr,
+    /// How long-lived connections spread over workers.
+    Workers {
+        /// How often a proxy is started and connected to in each case.
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..))]
+        repeats: u16,
     },
+    /// One of the contenders, for `rivals` to start. Prints its address and ends when its input does.
+    Serve(Serve),
 }
 
 #[cfg(target_os = "linux")]
 #[derive(Debug, clap::Args)]
-struct Forward {
-    /// Sizes of the response's body, in bytes; each is measured by itself.
-    #[arg(long, value_delimiter = ',', default_values_t = [64, 65_536])]
-    bodies: Vec<usize>,
-    /// Client connections, each with one request under way at any time.
-    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=2_000))]
-    connections: u16,
-    /// How many times every contender is measured.
-    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..))]
+struct Rivals {
+    /// The cases, by name; all when none is named.
+    #[arg(long, value_delimiter = ',')]
+    cases: Vec<String>,
+    /// Who is compared.
+    #[arg(long, value_delimiter = ',', default_values_t = rivals::Kind::DEFAULT, value_enum)]
+    contenders: Vec<rivals::Kind>,
+    /// How many times every contender is measured in each case.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
-    /// How long each time, in milliseconds.
-    #[arg(long, default_value_t = 1_500, value_parser = clap::value_parser!(u64).range(50..))]
-    span: u64,
+    /// How long each time, in seconds.
+    #[arg(long, default_value_t = 1.0, value_parser = seconds)]
+    seconds: f64,
+    /// CPU time only.
+    #[arg(long)]
+    no_latency: bool,
+    /// A file for a line about each measurement.
+    #[arg(long)]
+    csv: Option<PathBuf>,
+}
+
+/// From 0.05 s, below which nothing can be measured, to an hour.
+#[cfg(target_os = "linux")]
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds: f64 = text.parse().map_err(|_| format!("{text:?} is no number"))?;
+    if (0.05..=3_600.0).contains(&seconds) {
+        Ok(seconds)
+    } else {
+        Err(format!("{text} is not from 0.05 to 3600"))
+    }
 }
 
 #[cfg(target_os = "linux")]
@@ -80,10 +105,30 @@ struct Verdicts {
     csv: Option<PathBuf>,
 }
 
+#[derive(Debug, clap::Args)]
+struct Serve {
+    what: Served,
+    /// The endpoint of the stable version.
+    #[arg(long)]
+    stable: SocketAddr,
+    /// The endpoint of the canary. The relay does without.
+    #[arg(long)]
+    canary: SocketAddr,
+    /// How many rules there are.
+    #[arg(long, default_value_t = 1)]
+    rules: usize,
+    /// The user is whom the header `x-user` names.
+    #[arg(long)]
+    sticky: bool,
+    /// A certificate and its key, as PEM files.
+    #[arg(long, num_args = 2)]
+    tls: Vec<PathBuf>,
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Served {
-    /// This proxy with a canary at 5 %.
-    Sluice,
+    /// This proxy with a canary at 10 %.
+    Proxy,
     /// A TCP relay.
     Relay,
 }
@@ -91,27 +136,42 @@ enum Served {
 fn main() -> anyhow::Result<()> {
     match Args::parse().command {
         #[cfg(target_os = "linux")]
-        Command::Forward(args) => forward::run(&forward::Plan {
-            bodies: args.bodies,
-            connections: args.connections.into(),
-            rounds: args.rounds.into(),
-            span: Duration::from_millis(args.span),
-        }),
+        Command::Rivals(args) => rivals(args),
         #[cfg(target_os = "linux")]
         Command::Verdicts(args) => verdicts(args),
-        Command::Serve {
-            what: Served::Sluice,
-            stable,
-            canary,
-        } => {
-            let sluice = bench::sluice::start(stable, canary, None)?;
-            tell_and_wait(sluice.address().context("the proxy listens nowhere")?)
+        Command::Workers { repeats } => {
+            print!("{}", workers::run(repeats.into())?);
+            Ok(())
         }
-        Command::Serve {
-            what: Served::Relay,
-            stable,
-            ..
-        } => relay(stable),
+        Command::Serve(args) => match args.what {
+            Served::Proxy => proxy(&args),
+            Served::Relay => relay(args.stable),
+        },
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn rivals(args: Rivals) -> anyhow::Result<()> {
+    let cases = match args.cases.as_slice() {
+        [] => rivals::CASES.into(),
+        names => rivals::select(names)?,
+    };
+    let csv = rivals::run(&rivals::Plan {
+        cases,
+        kinds: args.contenders,
+        rounds: args.rounds.into(),
+        span: Duration::from_secs_f64(args.seconds),
+        with_latency: !args.no_latency,
+    })?;
+    write(args.csv, &csv)
+}
+
+/// Writes `text` into `file`, if there is one.
+#[cfg(target_os = "linux")]
+fn write(file: Option<PathBuf>, text: &str) -> anyhow::Result<()> {
+    match file {
+        Some(file) => std::fs::write(&file, text).with_context(|| file.display().to_string()),
+        None => Ok(()),
     }
 }
 
@@ -143,10 +203,34 @@ fn verdicts(args: Verdicts) -> anyhow::Result<()> {
         args.cells
     );
     let csv = verdicts::run(&groups, &plan)?;
-    match args.csv {
-        Some(file) => std::fs::write(&file, csv).with_context(|| file.display().to_string()),
-        None => Ok(()),
-    }
+    write(args.csv, &csv)
+}
+
+fn proxy(args: &Serve) -> anyhow::Result<()> {
+    let tls = match args.tls.as_slice() {
+        [chain, key] => Some(ListenerTls {
+            certificates: vec![Certificate {
+                chain_file: chain.clone(),
+                key_file: key.clone(),
+                ocsp_file: None,
+            }],
+            client: None,
+            min_version: TlsVersion::default(),
+        }),
+        _ => None,
+    };
+    let sticky = args.sticky.then(|| Sticky {
+        keys: vec![StickyKey::Header(HeaderName::from_static("x-user"))],
+        salt: 1,
+    });
+    let shop = Shop {
+        sticky,
+        rules: args.rules.max(1),
+        tls,
+        ..Shop::new(args.stable, args.canary)
+    };
+    let sluice = shop.start()?;
+    tell_and_wait(sluice.address().context("the proxy listens nowhere")?)
 }
 
 fn relay(upstream: SocketAddr) -> anyhow::Result<()> {

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use cases::all;
+pub use cases::{all, named};
 
 /// One operation that can be repeated.
 pub struct Case {

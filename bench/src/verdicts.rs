@@ -7,7 +7,6 @@
 mod cell;
 mod load;
 mod origin;
-mod program;
 mod report;
 mod script;
 mod site;
@@ -15,11 +14,11 @@ mod site;
 pub use cell::{Cell, Outcome, Trial};
 pub use script::{BURST, Behaviour};
 
-use crate::forward::cores::Cores;
+use crate::cores::Cores;
+use crate::shipped::Program;
 use anyhow::{Context as _, ensure};
 use load::Load;
 use origin::Origin;
-use program::Program;
 use site::{Place, Site};
 use std::{
     path::PathBuf,

@@ -8,13 +8,14 @@
 use bench::{
     client::Client,
     origin,
-    sluice::{self, HOST},
+    sluice::{HOST, Shop},
 };
 use http::HeaderName;
 use stats_alloc::{Region, StatsAlloc};
 use std::{
     alloc::System,
     net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
 };
 use tokio::net::TcpListener;
 use traffic::{Sticky, StickyKey};
@@ -80,7 +81,11 @@ async fn a_forwarded_request_allocates_no_more_than_it_did() {
             keys: vec![key],
             salt: 1,
         });
-        let sluice = sluice::start(origin, origin, sticky).unwrap();
+        let shop = Shop {
+            sticky,
+            ..Shop::new(origin, origin)
+        };
+        let sluice = shop.start().unwrap();
         let total = allocations(sluice.address().unwrap(), &case).await;
         let (name, ceiling) = (case.name, case.ceiling);
         let each = total as f64 / COUNTED as f64;
@@ -100,7 +105,7 @@ async fn a_forwarded_request_allocates_no_more_than_it_did() {
 async fn run_origin(body_bytes: usize) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(origin::serve(listener, body_bytes));
+    tokio::spawn(origin::serve(listener, body_bytes, Arc::default()));
     address
 }
 

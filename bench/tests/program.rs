@@ -1,46 +1,76 @@
-//! The comparison itself, shortened until its numbers mean nothing.
+//! The comparison itself, shortened until its numbers mean nothing, with the contenders that need no other program.
 #![cfg(target_os = "linux")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "what goes wrong in a test fails it; clippy knows only #[test] functions as tests"
+)]
 
-use std::process::Command;
+use bench::rivals::CASES;
+use std::{fs, process::Command};
 
-#[test]
-fn every_contender_is_measured_or_named_as_missing() {
+/// A run of `bench rivals` and the lines of its CSV.
+fn run(arguments: &[&str]) -> (String, Vec<String>) {
+    let directory = tempfile::tempdir().unwrap();
+    let csv = directory.path().join("rivals.csv");
     let output = Command::new(env!("CARGO_BIN_EXE_bench"))
-        .args([
-            "forward",
-            "--bodies",
-            "64",
-            "--connections",
-            "2",
-            "--rounds",
-            "1",
-            "--span",
-            "250",
-        ])
+        .arg("rivals")
+        .args(["--rounds", "1", "--seconds", "0.05"])
+        .arg("--csv")
+        .arg(&csv)
+        .args(arguments)
         .output()
         .unwrap();
-    let (told, failed) = (
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-    );
-    assert!(output.status.success(), "{failed}");
-    let row = |name: &str| {
-        let row = told
-            .lines()
-            .find(|line| line.starts_with(&format!("| {name}")));
-        row.unwrap_or_else(|| panic!("no {name} in {told}"))
-    };
-    for name in ["TCP relay", "Sluice"] {
-        let micros: Option<f64> = row(name)
-            .split('|')
-            .nth(2)
-            .and_then(|cell| cell.trim().parse().ok());
-        assert!(micros.is_some_and(|micros| micros > 0.0), "{told}");
+    let told = [output.stdout, output.stderr].concat();
+    let told = String::from_utf8(told).unwrap();
+    assert!(output.status.success(), "{told}");
+    let csv = fs::read_to_string(csv).unwrap();
+    (told, csv.lines().skip(1).map(str::to_owned).collect())
+}
+
+/// The columns `columns` of `lines`.
+fn columns(lines: &[String], columns: std::ops::Range<usize>) -> Vec<Vec<&str>> {
+    let lines = lines.iter().map(|line| line.split(',').collect::<Vec<_>>());
+    lines.map(|cells| cells[columns.clone()].to_vec()).collect()
+}
+
+#[test]
+fn every_case_measures_every_contender() {
+    let (told, lines) = run(&["--contenders", "relay,proxy", "--no-latency"]);
+    let expected: Vec<_> = CASES
+        .iter()
+        .flat_map(|case| {
+            ["TCP relay (floor)", "Sluice's proxy alone"].map(|kind| vec![case.name, kind])
+        })
+        .collect();
+    assert_eq!(columns(&lines, 0..2), expected, "{told}");
+    for requests in columns(&lines, 4..5) {
+        assert!(requests[0].parse::<u64>().unwrap() > 0, "{told}");
     }
-    for name in ["nginx", "HAProxy"] {
+}
+
+#[test]
+fn latency_is_measured_or_said_to_be_too_much() {
+    let (told, lines) = run(&["--contenders", "proxy", "--cases", "plain"]);
+    let found = columns(&lines, 10..16);
+    assert_eq!(found.len(), 1, "{told}");
+    let is_measured = |cells: &[&str]| cells.iter().all(|cell| cell.parse::<f64>().is_ok());
+    for load in found[0].chunks(3) {
         assert!(
-            row(name).contains("not installed") || row(name).contains(" to "),
-            "{told}"
+            is_measured(load) || load == ["", "", ""],
+            "{load:?} in {told}"
         );
     }
+}
+
+#[test]
+fn who_is_missing_is_named() {
+    let (told, lines) = run(&[
+        "--contenders",
+        "pingora",
+        "--cases",
+        "plain",
+        "--no-latency",
+    ]);
+    let is_named = told.contains("| Pingora | not installed, not measured |");
+    assert!(is_named || lines.len() == 1, "{told}");
 }

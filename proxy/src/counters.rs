@@ -86,25 +86,54 @@ impl Counters {
 
     /// Adds up what the workers counted.
     pub fn read(&self) -> CountersRead {
-        let mut sum = CountersRead::default();
-        for worker in &self.0 {
-            // Ends are read before beginnings, so that what is open cannot seem to be below zero.
-            let (closed, tunnels_ended) = (worker.closed.read(), worker.tunnels_ended.read());
-            let accepted = worker.accepted.read();
-            sum.accepted += accepted;
-            sum.open += accepted.saturating_sub(closed);
-            sum.tunnels += worker.tunnels_begun.read().saturating_sub(tunnels_ended);
-            sum.accept_failures += worker.accept_failures.read();
-            sum.no_route += worker.no_route.read();
-            sum.bad_requests += worker.bad_requests.read();
-            sum.refused += worker.refused.read();
-            sum.handshakes_failed += worker.handshakes_failed.read();
-            sum.shed += worker.shed.read();
-            sum.rescued += worker.rescued.read();
-            sum.drained += worker.drained.read();
-            sum.panics += worker.panics.read();
+        self.by_worker()
+            .fold(CountersRead::default(), CountersRead::plus)
+    }
+
+    /// What each worker counted.
+    pub fn by_worker(&self) -> impl Iterator<Item = CountersRead> {
+        self.0.iter().map(WorkerCounters::read)
+    }
+}
+
+impl WorkerCounters {
+    fn read(&self) -> CountersRead {
+        // Ends are read before beginnings, so that what is open cannot seem to be below zero.
+        let (closed, tunnels_ended) = (self.closed.read(), self.tunnels_ended.read());
+        let accepted = self.accepted.read();
+        CountersRead {
+            accepted,
+            open: accepted.saturating_sub(closed),
+            tunnels: self.tunnels_begun.read().saturating_sub(tunnels_ended),
+            accept_failures: self.accept_failures.read(),
+            no_route: self.no_route.read(),
+            bad_requests: self.bad_requests.read(),
+            refused: self.refused.read(),
+            handshakes_failed: self.handshakes_failed.read(),
+            shed: self.shed.read(),
+            rescued: self.rescued.read(),
+            drained: self.drained.read(),
+            panics: self.panics.read(),
         }
-        sum
+    }
+}
+
+impl CountersRead {
+    fn plus(self, other: Self) -> Self {
+        Self {
+            accepted: self.accepted + other.accepted,
+            open: self.open + other.open,
+            tunnels: self.tunnels + other.tunnels,
+            accept_failures: self.accept_failures + other.accept_failures,
+            no_route: self.no_route + other.no_route,
+            bad_requests: self.bad_requests + other.bad_requests,
+            refused: self.refused + other.refused,
+            handshakes_failed: self.handshakes_failed + other.handshakes_failed,
+            shed: self.shed + other.shed,
+            rescued: self.rescued + other.rescued,
+            drained: self.drained + other.drained,
+            panics: self.panics + other.panics,
+        }
     }
 }
 
@@ -126,5 +155,7 @@ mod tests {
             ..CountersRead::default()
         };
         assert_eq!(counters.read(), expected);
+        let accepted: Vec<_> = counters.by_worker().map(|worker| worker.accepted).collect();
+        assert_eq!(accepted, [1, 1]);
     }
 }

@@ -1,8 +1,10 @@
-//! Times the steps of a request's way and counts what they allocate.
+//! Times the steps of a request's way and counts what they allocate; with `--repeat`, does one of them and nothing else.
 //!
 //! A program of its own, because the allocator that counts would slow down the proxy that `bench` measures.
 
+use anyhow::Context as _;
 use bench::micro;
+use clap::Parser;
 use stats_alloc::{Region, StatsAlloc};
 use std::{alloc::System, time::Duration};
 
@@ -15,7 +17,26 @@ const REPETITION: Duration = Duration::from_millis(10);
 /// Operations over which allocations are counted.
 const COUNTED: u64 = 1_000;
 
+/// Times the steps of a request's way.
+#[derive(Debug, Parser)]
+struct Args {
+    /// Does one operation, by its name, so many times, and tells nothing: for a program that counts instructions.
+    #[arg(long, num_args = 2, value_names = ["OPERATION", "TIMES"])]
+    repeat: Vec<String>,
+}
+
 fn main() -> anyhow::Result<()> {
+    match Args::parse().repeat.as_slice() {
+        [name, times] => {
+            let times = times.parse().context("TIMES is no number")?;
+            micro::named(name)?.repeat(times);
+            Ok(())
+        }
+        _ => time(),
+    }
+}
+
+fn time() -> anyhow::Result<()> {
     println!("| operation | ns, median | least to most | allocations |");
     println!("|---|---:|---:|---:|");
     for mut case in micro::all()? {

@@ -2,6 +2,7 @@
 
 use super::Case;
 use crate::sluice::{self, HOST};
+use anyhow::Context as _;
 use http::{HeaderName, Request};
 use std::{
     hint::black_box,
@@ -13,32 +14,59 @@ use traffic::{
     Arming, FailureRule, Head, Margins, Outcome, Role, Route, RouteState, RouteTable, Routes,
     Split, Stats, Sticky, StickyKey, Target,
     action::{RateKey, RateLimit},
-    matches::{HostMatch, PathMatch, RequestMatch},
+    matches::{HostMatch, RequestMatch},
 };
+
+type Make = fn(&'static str) -> anyhow::Result<Case>;
+
+/// All cases by name, in the order in which a request meets them.
+const CASES: &[(&str, Make)] = &[
+    ("read the table", view),
+    ("match, 1 rule", |name| find(name, 1)),
+    ("match, the last of 50 rules", |name| find(name, 50)),
+    ("match, host in capitals", |name| {
+        find_host(name, "WWW.SHOP.EXAMPLE")
+    }),
+    ("match, one of 1,000 wildcards", |name| {
+        find_host(name, "a.b.shop-7.example")
+    }),
+    ("rate limit, by route", |name| limit(name, RateKey::Route)),
+    ("rate limit, by client", |name| {
+        limit(name, RateKey::ClientAddress)
+    }),
+    ("split by weight", |name| choose(name, None)),
+    ("split, sticky by header", |name| {
+        choose(name, Some(StickyKey::Header(USER)))
+    }),
+    ("split, sticky by cookie", |name| {
+        choose(name, Some(bucket("bucket")))
+    }),
+    ("split, sticky by cookie, new user", |name| {
+        Ok(Case {
+            is_allocation_free: false,
+            ..choose(name, Some(bucket("other")))?
+        })
+    }),
+    ("record, begin and end", record),
+    ("snapshot of both sides, 2 workers", snapshot),
+];
 
 /// All cases, in the order in which a request meets them.
 ///
 /// # Errors
 /// When a case's route table or request cannot be built.
 pub fn all() -> anyhow::Result<Vec<Case>> {
-    Ok(vec![
-        view()?,
-        find("match, 1 rule", 1)?,
-        find("match, the last of 50 rules", 50)?,
-        find_host("match, host in capitals", "WWW.SHOP.EXAMPLE")?,
-        find_host("match, one of 1,000 wildcards", "a.b.shop-7.example")?,
-        limit("rate limit, by route", RateKey::Route)?,
-        limit("rate limit, by client", RateKey::ClientAddress)?,
-        choose("split by weight", None)?,
-        choose("split, sticky by header", Some(StickyKey::Header(USER)))?,
-        choose("split, sticky by cookie", Some(bucket("bucket")))?,
-        Case {
-            is_allocation_free: false,
-            ..choose("split, sticky by cookie, new user", Some(bucket("other")))?
-        },
-        record(),
-        snapshot(),
-    ])
+    CASES.iter().map(|(name, make)| make(name)).collect()
+}
+
+/// The case of this name, and no other.
+///
+/// # Errors
+/// As [`all`], and when there is no such case.
+pub fn named(name: &str) -> anyhow::Result<Case> {
+    let found = CASES.iter().find(|(known, _)| *known == name);
+    let (name, make) = found.with_context(|| format!("there is no operation {name:?}"))?;
+    make(name)
 }
 
 const USER: HeaderName = HeaderName::from_static("x-user");
@@ -112,34 +140,16 @@ fn split(stats: &Stats) -> Split {
     }
 }
 
-/// A table of `rules` rules for one host, of which the request meets the last to be tried.
 fn table(rules: usize) -> anyhow::Result<RouteTable> {
-    let prefix = |rule: usize| match rule {
-        0 => "/".into(),
-        _ => format!("/area-{rule}").into(),
-    };
-    let route = |rule| {
-        Route::plain(
-            vec![HostMatch::parse(HOST)],
-            vec![RequestMatch {
-                path: PathMatch::Prefix(prefix(rule)),
-                ..RequestMatch::any()
-            }],
-            Target::Split(0),
-        )
-    };
     let split = split(&Stats::new(1));
-    Ok(RouteTable::new(
-        (0..rules).map(route).collect(),
-        vec![split],
-    )?)
+    Ok(RouteTable::new(sluice::routes(rules), vec![split])?)
 }
 
-fn view() -> anyhow::Result<Case> {
+fn view(name: &'static str) -> anyhow::Result<Case> {
     let routes = Routes::default();
     routes.publish(table(1)?);
     let mut reader = routes.reader();
-    Ok(case("read the table", move || {
+    Ok(case(name, move || {
         black_box(reader.view().table());
     }))
 }
@@ -196,12 +206,12 @@ fn choose(name: &'static str, key: Option<StickyKey>) -> anyhow::Result<Case> {
     }))
 }
 
-fn record() -> Case {
+fn record(name: &'static str) -> anyhow::Result<Case> {
     let series = Stats::new(1).series(&sluice::rollout(), Role::Stable);
     // The first request of a version allocates its counters.
     series.shard(0).begin(Duration::ZERO, true);
     let mut began = Duration::ZERO;
-    case("record, begin and end", move || {
+    Ok(case(name, move || {
         began += Duration::from_micros(40);
         let shard = series.shard(0);
         shard.begin(began, true);
@@ -210,11 +220,11 @@ fn record() -> Case {
             began + Duration::from_micros(900),
             Outcome::Answered(200),
         );
-    })
+    }))
 }
 
 /// What the controller reads, ten times a second for each rollout.
-fn snapshot() -> Case {
+fn snapshot(name: &'static str) -> anyhow::Result<Case> {
     let stats = Stats::new(2);
     let mut now = Duration::ZERO;
     for (request, role) in (0..1_000u64).flat_map(|n| [(n, Role::Stable), (n, Role::Canary)]) {
@@ -228,10 +238,10 @@ fn snapshot() -> Case {
             Outcome::Answered(200),
         );
     }
-    Case {
+    Ok(Case {
         is_allocation_free: false,
-        ..case("snapshot of both sides, 2 workers", move || {
+        ..case(name, move || {
             black_box(stats.snapshot(&sluice::rollout(), None, now, &FailureRule::DEFAULT));
         })
-    }
+    })
 }

@@ -1,7 +1,7 @@
 //! Users: requests that come at random moments and wait for nobody.
 
-use super::script::Random;
 use crate::client::Client;
+use crate::random::Random;
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},

@@ -1,7 +1,7 @@
 //! The servers behind: each does what its script says, and remembers what came.
 
 use super::script::{Behaviour, Script};
-use crate::origin::HeadEnds;
+use crate::requests::RequestEnds;
 use std::{
     net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -80,7 +80,7 @@ async fn accept(listener: TcpListener, shared: Arc<Mutex<Shared>>) {
 async fn serve(mut stream: TcpStream, shared: Arc<Mutex<Shared>>) {
     let _ = stream.set_nodelay(true);
     let mut buffer = vec![0; 4 * 1024];
-    let mut ends = HeadEnds::default();
+    let mut ends = RequestEnds::default();
     while let Ok(read @ 1..) = stream.read(&mut buffer).await {
         for _ in 0..ends.count(&buffer[..read]) {
             let answer = lock(&shared).take();

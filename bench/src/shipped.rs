@@ -1,6 +1,6 @@
-//! The program under test, as a process of its own, and its admin API.
+//! The program as it is shipped, as a process of its own, and its admin API.
 
-use crate::forward::cores::Cores;
+use crate::cores::Cores;
 use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 use std::{
@@ -58,6 +58,11 @@ impl Program {
         Ok(program)
     }
 
+    /// The process's id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The rollout as operators see it.
     pub(crate) async fn view(&self, rollout: &str) -> anyhow::Result<Value> {
         let path = format!("/api/v1/rollouts/default/{rollout}");
@@ -88,9 +93,12 @@ fn addresses(stderr: ChildStderr) -> anyhow::Result<(SocketAddr, SocketAddr)> {
             bail!("it ended before it served:\n{log}");
         };
         let line = line?;
-        let found = |what: &str| line.split_once(what)?.1.trim().parse().ok();
-        listener = listener.or_else(|| found("requests come in at http://"));
-        admin = admin.or_else(|| found("admin server at http://"));
+        let found = |what: &str| {
+            let (_, address) = line.split_once(what)?.1.split_once("://")?;
+            address.trim().parse().ok()
+        };
+        listener = listener.or_else(|| found("requests come in at"));
+        admin = admin.or_else(|| found("admin server at"));
         log += &line;
         log.push('\n');
     }

@@ -1,0 +1,103 @@
+//! Gate: how many instructions the steps of a request's way take, as valgrind counts them.
+//!
+//! Runs only when it is asked for, since it needs valgrind (a package of Debian) and a release build:
+//! `SLUICE_CALLGRIND_TESTS=1 cargo test --release -p bench --test instructions`.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "what goes wrong in a test fails it; clippy knows only #[test] functions as tests"
+)]
+
+mod asked;
+
+use std::{fs, path::Path, process::Command};
+
+/// What each operation takes at most. It is what was measured with the compiler that the workspace names, and may only
+/// be lowered, or raised with a new compiler.
+const CEILINGS: &[(&str, f64)] = &[
+    ("read the table", 33.0),
+    ("match, 1 rule", 1_123.0),
+    ("match, the last of 50 rules", 5_933.0),
+    ("split by weight", 69.0),
+    ("split, sticky by header", 357.0),
+    ("split, sticky by cookie", 1_867.0),
+    ("record, begin and end", 224.0),
+];
+
+/// What a ceiling may be passed by: compilers and the processor's features that libraries look for change a little.
+const SLACK: f64 = 0.03;
+/// When less than this share of a ceiling is taken, it is to be lowered.
+const LOWER: f64 = 0.9;
+
+const FEW: u64 = 1_000;
+const MANY: u64 = 11_000;
+
+#[test]
+fn an_operation_takes_no_more_instructions_than_it_did() {
+    let command = "cargo test --release -p bench --test instructions";
+    if !asked::is_asked_for("SLUICE_CALLGRIND_TESTS", command, "valgrind") {
+        return;
+    }
+    assert!(
+        is_release(),
+        "instructions are those of a release build: {command}"
+    );
+    let directory = tempfile::tempdir().unwrap();
+    let (mut faults, mut table) = (Vec::new(), String::new());
+    for &(name, ceiling) in CEILINGS {
+        // What the program does besides, to begin with, is the same in both.
+        let [few, many] = [FEW, MANY].map(|times| count(name, times, directory.path()));
+        let each = (many - few) as f64 / (MANY - FEW) as f64;
+        table += &format!("| {name} | {each:.1} |\n");
+        if each > ceiling * (1.0 + SLACK) {
+            faults.push(format!(
+                "{name}: {each:.1} instructions, {ceiling} are allowed"
+            ));
+        } else if each < ceiling * LOWER {
+            faults.push(format!(
+                "{name}: {each:.1} instructions, lower the ceiling of {ceiling}"
+            ));
+        }
+    }
+    println!("{table}");
+    assert!(faults.is_empty(), "{faults:#?}\n{table}");
+}
+
+fn is_release() -> bool {
+    !cfg!(debug_assertions)
+}
+
+/// The instructions of the program that repeats `name` so many times.
+fn count(name: &str, times: u64, directory: &Path) -> u64 {
+    let profile = directory.join("profile");
+    let output = Command::new("valgrind")
+        .arg("--tool=callgrind")
+        .arg(format!("--callgrind-out-file={}", profile.display()))
+        .arg(env!("CARGO_BIN_EXE_micro"))
+        .args(["--repeat", name, &times.to_string()])
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{name}: {told}");
+    total(&fs::read_to_string(profile).unwrap()).unwrap()
+}
+
+/// The sum in a profile of callgrind's.
+fn total(profile: &str) -> Option<u64> {
+    let line = profile.lines().find_map(|line| {
+        let rest = line.strip_prefix("totals:");
+        rest.or_else(|| line.strip_prefix("summary:"))
+    });
+    line?.trim().parse().ok()
+}
+
+#[test]
+fn a_profile_ends_with_its_sum() {
+    for (profile, expected) in [
+        ("events: Ir\nsummary: 123\n\nfn=main\n1 2\n", Some(123)),
+        ("events: Ir\nfn=main\n1 2\ntotals: 45\n", Some(45)),
+        ("events: Ir\n", None),
+    ] {
+        assert_eq!(total(profile), expected, "{profile}");
+    }
+}
