@@ -2,8 +2,7 @@
 
 use std::{env, io::Write as _, process::Command};
 
-/// Whether the suite was asked for, by `variable`. Otherwise says how to, and whether `program` is there; past the test
-/// harness, which would keep the line to itself.
+/// Whether the suite was asked for, by `variable`. Otherwise says how to, and whether `program` is there.
 pub(crate) fn is_asked_for(variable: &str, command: &str, program: &str) -> bool {
     let is_asked = env::var_os(variable).is_some_and(|value| value == "1");
     if !is_asked {
@@ -14,8 +13,13 @@ pub(crate) fn is_asked_for(variable: &str, command: &str, program: &str) -> bool
             format!(" (needs {program}, which is not installed)")
         };
         let line = format!("SKIPPED: not asked for; run it with {variable}=1 {command}{missing}\n");
-        // Where nobody reads what is said, nothing is lost.
-        let _ = std::io::stderr().write_all(line.as_bytes());
+        tell(&line);
     }
     is_asked
+}
+
+/// Says `line` past the test harness, which would keep it to itself.
+pub(crate) fn tell(line: &str) {
+    // Where nobody reads what is said, nothing is lost.
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }
