@@ -34,7 +34,7 @@ pub struct Case {
     pub upload: Option<usize>,
     /// The size of the response's body in bytes.
     pub body: usize,
-    /// Whether the header [`USER`] decides which version a request goes to.
+    /// Whether the header `x-user` decides which version a request goes to.
     pub is_sticky: bool,
     /// How many rules on the path there are. The request meets the one with the shortest path.
     pub rules: usize,
