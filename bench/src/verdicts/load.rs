@@ -12,6 +12,9 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
+/// A connection is not used again after this, well before the proxy closes it (75 s by default).
+const LONGEST_IDLE: Duration = Duration::from_secs(20);
+
 /// An open-loop load under way, of one host. Ends when dropped.
 #[derive(Debug)]
 pub(crate) struct Load {
@@ -34,7 +37,8 @@ pub(crate) struct Totals {
 struct Shared {
     address: SocketAddr,
     request: String,
-    idle: Mutex<Vec<Client>>,
+    /// Connections without a request, and since when.
+    idle: Mutex<Vec<(Instant, Client)>>,
     totals: Mutex<Totals>,
 }
 
@@ -85,9 +89,21 @@ async fn send(shared: Arc<Shared>, rps: f64, mut random: Random) {
     }
 }
 
+/// The connection that was used last, unless it was idle for so long that the proxy may be about to close it: whoever
+/// sends a request on such a one fails it himself. Those below it are older still.
+fn pooled(shared: &Shared) -> Option<Client> {
+    let mut idle = lock(&shared.idle);
+    let (since, client) = idle.pop()?;
+    if since.elapsed() < LONGEST_IDLE {
+        return Some(client);
+    }
+    idle.clear();
+    None
+}
+
 async fn ask(shared: Arc<Shared>) {
     lock(&shared.totals).sent += 1;
-    let idle = lock(&shared.idle).pop();
+    let idle = pooled(&shared);
     let answered = async {
         let mut client = match idle {
             Some(client) => client,
@@ -98,7 +114,7 @@ async fn ask(shared: Arc<Shared>) {
     };
     match answered.await {
         Ok((client, status)) => {
-            lock(&shared.idle).push(client);
+            lock(&shared.idle).push((Instant::now(), client));
             let mut totals = lock(&shared.totals);
             if status < 500 {
                 totals.good += 1;
