@@ -319,15 +319,7 @@ fn endpoints_that_fail_their_checks_are_left_out() {
 
 #[test]
 fn what_is_beyond_a_services_limits_waits_or_is_turned_away() {
-    let (go, wait) = mpsc::channel::<()>();
-    let wait = Arc::new(std::sync::Mutex::new(wait));
-    let held = origin::raw(move |stream| {
-        let mut wire = wire::Client::from(stream);
-        while wire.try_message(false).is_some() {
-            let _ = wait.lock().unwrap().recv();
-            wire.send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
-        }
-    });
+    let (held, go) = origin::held();
     let world = world::start();
     let limited = |limits: BackendLimits| BackendPolicy {
         limits,

@@ -4,12 +4,11 @@ use super::{name, to};
 use crate::support::{
     eventually, origin, run,
     speak::{Client, Message},
-    wire, world,
+    world,
 };
 use http::Version;
 use std::{
     num::NonZeroU32,
-    sync::{Arc, mpsc},
     time::{Duration, Instant},
 };
 use traffic::{
@@ -54,15 +53,7 @@ fn requests_beyond_a_rate_are_turned_away() {
 
 #[test]
 fn no_more_requests_are_under_way_than_a_route_lets_be() {
-    let (go, wait) = mpsc::channel::<()>();
-    let wait = Arc::new(std::sync::Mutex::new(wait));
-    let held = origin::raw(move |stream| {
-        let mut wire = wire::Client::from(stream);
-        while wire.try_message(false).is_some() {
-            let _ = wait.lock().unwrap().recv();
-            wire.send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
-        }
-    });
+    let (held, go) = origin::held();
     let world = world::start();
     let actions = Actions {
         max_concurrent: NonZeroU32::new(1),

@@ -8,6 +8,7 @@ use std::{
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering::SeqCst},
+        mpsc,
     },
     thread,
 };
@@ -81,6 +82,20 @@ pub(crate) fn answering(response: &'static [u8]) -> Origin {
             wire.send(response);
         }
     })
+}
+
+/// A server that answers a request whenever the channel gives the word for one, and keeps the connection.
+pub(crate) fn held() -> (Origin, mpsc::Sender<()>) {
+    let (go, wait) = mpsc::channel::<()>();
+    let wait = Mutex::new(wait);
+    let origin = raw(move |stream| {
+        let mut wire = wire::Client::from(stream);
+        while wire.try_message(false).is_some() {
+            let _ = wait.lock().unwrap().recv();
+            wire.send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+        }
+    });
+    (origin, go)
 }
 
 /// A well-behaved HTTP server.
