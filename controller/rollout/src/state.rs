@@ -289,6 +289,12 @@ impl State {
         }
     }
 
+    /// The weight that the canary is to have by its place in the plan; 0 without a canary.
+    pub fn canary_weight(&self) -> Weight {
+        self.canary()
+            .map_or(Weight::ZERO, |canary| canary.share.weight)
+    }
+
     /// The trial under way, if there is one. A change of it is when judging begins anew or ends.
     pub fn trial(&self) -> Option<Trial> {
         self.canary().map(Canary::trial)

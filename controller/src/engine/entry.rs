@@ -171,7 +171,7 @@ impl Entry {
         traffic: &Traffic<'_>,
         now: Timestamp,
     ) {
-        let (mut weight_before, weight) = (weight(before), weight(&self.state));
+        let (mut weight_before, weight) = (before.canary_weight(), self.state.canary_weight());
         if matches!(
             (before, &self.state),
             (State::Healthy(_), State::Aborted(_))
@@ -185,11 +185,7 @@ impl Entry {
         if before.trial() != self.state.trial() {
             self.change_trial(spec, traffic, now);
         } else if weight_before != weight {
-            if weight == Weight::FULL {
-                self.judge.start_watch();
-            } else {
-                self.judge.start_step(weight);
-            }
+            self.judge.start_step(weight);
         }
     }
 
@@ -355,7 +351,7 @@ impl Entry {
         let after = if is_first || decision.what == What::Promoted {
             Weight::FULL
         } else {
-            weight(&self.state)
+            self.state.canary_weight()
         };
         let (what, by) = (decision.what.as_str(), decision.by.as_str());
         let rule = self.judge.failure_rule();
@@ -442,10 +438,4 @@ impl Entry {
     fn reading(&self) -> analysis::Reading {
         self.judge.reading()
     }
-}
-
-/// The canary's weight as `state` wants it.
-fn weight(state: &State) -> Weight {
-    let canary = state.canary();
-    canary.map_or(Weight::ZERO, |canary| canary.share.weight)
 }

@@ -84,22 +84,17 @@ impl Judge {
     }
 
     /// A step without a [`Target`] begins to send `weight` of the traffic to the canary. A changed `Target::step` tells
-    /// it by itself. A canary that was convicted is not judged any more: its trial stays as it was then.
+    /// it by itself. With all the traffic it is compared with the stable's history too, until the next step. A canary
+    /// that was convicted is not judged any more: its trial stays as it was then.
     pub fn start_step(&mut self, weight: Weight) {
         if self.conviction.is_none()
             && let Some(trial) = &mut self.trial
         {
-            trial.start_step(weight, &self.config);
-        }
-    }
-
-    /// The canary gets all the traffic: from now on it is compared with the stable's history too, until the next
-    /// [`Judge::start_step`].
-    pub fn start_watch(&mut self) {
-        if self.conviction.is_none()
-            && let Some(trial) = &mut self.trial
-        {
-            trial.start_watch(&self.baseline, &self.config, self.at);
+            if weight == Weight::FULL {
+                trial.start_watch(&self.baseline, &self.config, self.at);
+            } else {
+                trial.start_step(weight, &self.config);
+            }
         }
     }
 

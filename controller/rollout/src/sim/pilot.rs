@@ -273,12 +273,8 @@ impl Pilot {
         self.reason = Some(transition.reason);
         if before.trial() != self.state.trial() {
             self.change_trial();
-        } else if canary_weight(&before) != canary_weight(&self.state) {
-            if canary_weight(&self.state) == Weight::FULL {
-                self.judge.start_watch();
-            } else {
-                self.judge.start_step(canary_weight(&self.state));
-            }
+        } else if before.canary_weight() != self.state.canary_weight() {
+            self.judge.start_step(self.state.canary_weight());
         }
         self.publish(transition.effects);
         self.keep(before != self.state);
@@ -402,12 +398,6 @@ impl Pilot {
         let (requests, failures) = self.counted();
         (earlier.0 + requests - base.0, earlier.1 + failures - base.1)
     }
-}
-
-fn canary_weight(state: &State) -> Weight {
-    state
-        .canary()
-        .map_or(Weight::ZERO, |canary| canary.share.weight)
 }
 
 /// The judgement as the machine is told it.

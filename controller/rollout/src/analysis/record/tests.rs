@@ -173,7 +173,7 @@ fn all_traffic_is_judged_the_same_again() {
     let mut flight = Flight::new(Parameters::default(), 4, 0.001);
     flight.run(50);
     flight.traffic.set_weight(Weight::FULL);
-    flight.judge.start_watch();
+    flight.judge.start_step(Weight::FULL);
     flight.run(50);
     flight.traffic.canary.failure_ratio = 0.2;
     let flight = flight.until(is_convicted);
@@ -186,7 +186,7 @@ fn a_conviction_keeps_its_record_whatever_happens_next() {
     let mut flight = Flight::new(Parameters::default(), 5, 0.3).until(is_convicted);
     let then = flight.stored();
     flight.judge.start_step(Weight::from_percent(10).unwrap());
-    flight.judge.start_watch();
+    flight.judge.start_step(Weight::FULL);
     flight.run(300);
     assert_eq!(flight.stored(), then);
     agrees(&then);
