@@ -53,11 +53,8 @@ impl Weight {
     /// The sets are nested: a point inside a weight is inside every larger weight. That is what keeps a sticky user
     /// on the canary while its weight rises.
     pub const fn admits(self, point: u64) -> bool {
-        if self.0 == Self::FULL.0 {
-            return true;
-        }
-        let threshold = ((self.0 as u128) << 64) / Self::FULL.0 as u128;
-        (point as u128) < threshold
+        // `point < floor(weight * 2^64 / 10,000)` without the division, which is a call of its own for 128 bits.
+        (point as u128 + 1) * Self::FULL.0 as u128 <= (self.0 as u128) << 64
     }
 }
 
@@ -81,6 +78,16 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_weight_admits_its_share_of_all_points(bp in 0u16..=10_000, near in -2i128..=2, point: u64) {
+            let share = (i128::from(bp) << 64) / 10_000;
+            for point in [i128::from(point), share + near] {
+                if let Ok(admitted) = u64::try_from(point) {
+                    prop_assert_eq!(Weight(bp).admits(admitted), point < share);
+                }
+            }
+        }
+
         #[test]
         fn both_sides_sum_to_all_traffic(bp in 0u16..=10_000) {
             let weight = Weight::from_basis_points(bp).unwrap();
