@@ -16,16 +16,19 @@ use std::{fs, path::Path, process::Command};
 /// be lowered, or raised with a new compiler.
 const CEILINGS: &[(&str, f64)] = &[
     ("read the table", 31.0),
-    ("match, 1 rule", 1_102.0),
-    ("match, the last of 50 rules", 5_904.0),
-    ("split by weight", 84.0),
-    ("split, sticky by header", 372.0),
-    ("split, sticky by cookie", 1_882.0),
-    ("record, begin and end", 224.0),
+    ("match, 1 rule", 1_099.0),
+    ("match, the last of 50 rules", 5_901.0),
+    ("split by weight", 87.0),
+    ("split, sticky by header", 340.0),
+    ("split, sticky by cookie", 1_850.0),
+    ("record, begin and end", 220.0),
 ];
 
 /// What a ceiling may be passed by: compilers, and the processor's features that libraries look for, change some.
 const SLACK: f64 = 0.08;
+/// The same, in instructions: what the compiler decides about one call more or less, anywhere in the program, is more
+/// than the share for the shortest operations.
+const SLACK_OF_A_CALL: f64 = 20.0;
 /// When less than this share of a ceiling is taken, it is to be lowered.
 const LOWER: f64 = 0.9;
 
@@ -49,11 +52,11 @@ fn an_operation_takes_no_more_instructions_than_it_did() {
         let [few, many] = [FEW, MANY].map(|times| count(name, times, directory.path()));
         let each = (many - few) as f64 / (MANY - FEW) as f64;
         table += &format!("| {name} | {each:.1} |\n");
-        if each > ceiling * (1.0 + SLACK) {
+        if each > ceiling + (ceiling * SLACK).max(SLACK_OF_A_CALL) {
             faults.push(format!(
                 "{name}: {each:.1} instructions, {ceiling} are allowed"
             ));
-        } else if each < ceiling * LOWER {
+        } else if each < ceiling * LOWER - SLACK_OF_A_CALL {
             faults.push(format!(
                 "{name}: {each:.1} instructions, lower the ceiling of {ceiling}"
             ));
