@@ -144,13 +144,11 @@ impl RequestMatch {
         }
     }
 
-    /// Whether `head` meets all conditions.
-    pub fn admits(&self, head: &Head<'_>) -> bool {
-        self.path.admits(head.path())
-            && self
-                .method
-                .as_ref()
-                .is_none_or(|method| method == head.method)
+    /// Whether `head` meets all conditions but that on the path.
+    pub(crate) fn admits_beside_path(&self, head: &Head<'_>) -> bool {
+        self.method
+            .as_ref()
+            .is_none_or(|method| method == head.method)
             && self.fields.admits(head)
     }
 

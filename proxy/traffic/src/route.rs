@@ -2,6 +2,7 @@
 
 mod conflicts;
 mod hosts;
+mod paths;
 
 pub use conflicts::{Conditions, Conflict, conflicts};
 
@@ -15,8 +16,8 @@ use crate::{
     weight::Weight,
 };
 use hosts::Hosts;
+use paths::Paths;
 use std::{
-    cmp::Reverse,
     collections::{HashMap, HashSet},
     net::SocketAddr,
     sync::Arc,
@@ -126,7 +127,7 @@ pub struct Found<'a> {
 pub struct RouteTable {
     targets: Vec<Leads>,
     splits: Vec<Split>,
-    hosts: Hosts<Entry>,
+    hosts: Hosts<Paths>,
 }
 
 /// Where a route leads, and for whom.
@@ -140,8 +141,7 @@ struct Leads {
     state: Arc<RouteState>,
 }
 
-/// Conditions and the target of a request that meets them. The entries of a host are in the order in which they are
-/// tried.
+/// Conditions and the target of a request that meets them.
 #[derive(Clone, Debug)]
 struct Entry {
     condition: RequestMatch,
@@ -195,28 +195,27 @@ impl RouteTable {
         {
             fields.keep_first_of_each_name();
         }
-        for entries in hosts.values_mut() {
-            // A stable sort keeps the order of the routes among equals.
-            entries.sort_by_cached_key(|entry| Reverse(entry.condition.rank()));
-        }
         Ok(Self {
             targets,
             splits,
-            hosts: hosts.into_iter().collect(),
+            hosts: hosts
+                .into_iter()
+                .map(|(host, entries)| (host, Paths::new(entries)))
+                .collect(),
         })
     }
 
     /// Where `head` goes, or nothing when no route is for it. A host none of whose routes fits leaves the request to
     /// the less specific hosts.
     pub fn find(&self, head: &Head<'_>) -> Option<Found<'_>> {
-        self.hosts.find_map(head.host(), |entries| {
-            entries.iter().find_map(|entry| self.take(entry, head))
+        self.hosts.find_map(head.host(), |paths| {
+            paths.find_map(head.path(), |entry| self.take(entry, head))
         })
     }
 
-    /// Where `entry` leads `head`, if it is for it.
+    /// Where `entry`, whose condition on the path is met, leads `head`, if it is for it.
     fn take<'a>(&'a self, entry: &'a Entry, head: &Head<'_>) -> Option<Found<'a>> {
-        if !entry.condition.admits(head) {
+        if !entry.condition.admits_beside_path(head) {
             return None;
         }
         let leads = self.targets.get(entry.target)?;

@@ -1,36 +1,37 @@
 //! What is kept for hosts, found by the host that a request asks for.
 
 use crate::matches::HostMatch;
-use std::{borrow::Cow, collections::HashMap};
+use foldhash::HashMap;
+use std::borrow::Cow;
 
-/// Lists by host. Finding one costs a look-up for each label of the host, however many hosts there are.
+/// Something for each host. Finding one costs a look-up for each label of the host, however many hosts there are.
 #[derive(Clone, Debug)]
 pub(super) struct Hosts<T> {
     /// By the whole name, in lower case.
-    exact: HashMap<Box<str>, Vec<T>>,
+    exact: HashMap<Box<str>, T>,
     /// By the suffix with its leading dot, in lower case.
-    wildcards: HashMap<Box<str>, Vec<T>>,
-    any: Vec<T>,
+    wildcards: HashMap<Box<str>, T>,
+    any: Option<T>,
 }
 
 impl<T> Default for Hosts<T> {
     fn default() -> Self {
         Self {
-            exact: HashMap::new(),
-            wildcards: HashMap::new(),
-            any: Vec::new(),
+            exact: HashMap::default(),
+            wildcards: HashMap::default(),
+            any: None,
         }
     }
 }
 
-impl<T> FromIterator<(HostMatch, Vec<T>)> for Hosts<T> {
-    fn from_iter<I: IntoIterator<Item = (HostMatch, Vec<T>)>>(lists: I) -> Self {
+impl<T> FromIterator<(HostMatch, T)> for Hosts<T> {
+    fn from_iter<I: IntoIterator<Item = (HostMatch, T)>>(all: I) -> Self {
         let mut hosts = Self::default();
-        for (host, list) in lists {
+        for (host, kept) in all {
             match host {
-                HostMatch::Exact(name) => drop(hosts.exact.insert(name, list)),
-                HostMatch::Wildcard(suffix) => drop(hosts.wildcards.insert(suffix, list)),
-                HostMatch::Any => hosts.any = list,
+                HostMatch::Exact(name) => drop(hosts.exact.insert(name, kept)),
+                HostMatch::Wildcard(suffix) => drop(hosts.wildcards.insert(suffix, kept)),
+                HostMatch::Any => hosts.any = Some(kept),
             }
         }
         hosts
@@ -38,16 +39,16 @@ impl<T> FromIterator<(HostMatch, Vec<T>)> for Hosts<T> {
 }
 
 impl<T> Hosts<T> {
-    /// The first thing that `look` finds in the lists for `host`, the more specific list first: that of the host
-    /// itself, then those of wildcards from the longest, then that of every host.
+    /// The first thing that `look` finds in what is kept for `host`, the more specific first: for the host itself, then for
+    /// wildcards from the longest, then for every host.
     pub(super) fn find_map<'a, R>(
         &'a self,
         host: &str,
-        mut look: impl FnMut(&'a [T]) -> Option<R>,
+        mut look: impl FnMut(&'a T) -> Option<R>,
     ) -> Option<R> {
         let mut buffer = [0; LONGEST_NAME];
         let host = lower_case(host, &mut buffer);
-        let found = self.exact.get(&*host).and_then(|list| look(list));
+        let found = self.exact.get(&*host).and_then(&mut look);
         if found.is_some() {
             return found;
         }
@@ -56,12 +57,12 @@ impl<T> Hosts<T> {
             let found = dots
                 .filter(|at| *at > 0)
                 .filter_map(|at| self.wildcards.get(&host[at..]))
-                .find_map(|list| look(list));
+                .find_map(&mut look);
             if found.is_some() {
                 return found;
             }
         }
-        look(&self.any)
+        self.any.as_ref().and_then(look)
     }
 }
 
@@ -92,7 +93,7 @@ mod tests {
     fn lists_are_looked_at_from_the_most_specific_host_on() {
         let hosts: Hosts<&str> = ["*", "*.example", "*.shop.example", "a.shop.example"]
             .into_iter()
-            .map(|host| (HostMatch::parse(host), vec![host]))
+            .map(|host| (HostMatch::parse(host), host))
             .collect();
         for (host, expected) in [
             (
@@ -106,8 +107,8 @@ mod tests {
             ("", &["*"]),
         ] {
             let mut seen: Vec<&str> = Vec::new();
-            let none: Option<()> = hosts.find_map(host, |list| {
-                seen.extend(list);
+            let none: Option<()> = hosts.find_map(host, |kept| {
+                seen.push(kept);
                 None
             });
             assert_eq!(none, None);
@@ -122,8 +123,8 @@ mod tests {
             host in "[abAB.]{0,8}",
         ) {
             let pattern = HostMatch::parse(&pattern);
-            let hosts = Hosts::from_iter([(pattern.clone(), vec![()])]);
-            let is_found = hosts.find_map(&host, |list| list.first()).is_some();
+            let hosts = Hosts::from_iter([(pattern.clone(), ())]);
+            let is_found = hosts.find_map(&host, Some).is_some();
             prop_assert_eq!(is_found, pattern.admits(&host));
         }
 
