@@ -22,9 +22,10 @@ pub(crate) use pick::{Pick, Seen};
 pub(crate) use service::{Service, Unavailable};
 
 use choose::mix;
+use foldhash::HashMap;
 use std::{
     cell::{Cell, RefCell},
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     rc::Rc,
     sync::Arc,
     time::Duration,

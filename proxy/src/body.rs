@@ -46,7 +46,8 @@ pub(crate) struct RequestBody {
     waits_for_client: bool,
     kept: Option<Kept>,
     pace: Pace,
-    tee: Option<Tee>,
+    /// Seldom there, and large.
+    tee: Option<Box<Tee>>,
 }
 
 /// Where the pieces come from.
@@ -131,6 +132,12 @@ impl RequestBody {
         Self::new(source, framing, watch)
     }
 
+    /// Moves it out, to whoever drives the rest of the exchange, and leaves none.
+    pub(crate) fn take(&mut self) -> Self {
+        let none = Self::none(&self.watch);
+        std::mem::replace(self, none)
+    }
+
     /// How an endpoint that speaks HTTP/1 gets it.
     pub(crate) fn framing(&self) -> Framing {
         self.framing
@@ -167,7 +174,7 @@ impl RequestBody {
         if self.has_ended {
             tee.end();
         } else {
-            self.tee = Some(tee);
+            self.tee = Some(Box::new(tee));
         }
     }
 

@@ -278,6 +278,7 @@ pub(crate) fn poll_watched<T>(
     context: &mut Context<'_>,
     work: impl FnOnce(&mut Context<'_>) -> Poll<T>,
 ) -> Poll<Option<T>> {
+    watch.begin_turn();
     watch.ring(alarm.as_mut(), context);
     if let Poll::Ready(done) = work(context) {
         return Poll::Ready(Some(done));

@@ -21,4 +21,9 @@ impl Clock {
     pub fn elapsed(&self) -> Duration {
         self.epoch.elapsed()
     }
+
+    /// The time from the epoch to `instant`; none when that was before.
+    pub(crate) fn at(&self, instant: Instant) -> Duration {
+        instant.saturating_duration_since(self.epoch)
+    }
 }

@@ -120,6 +120,11 @@ impl Passage<'_> {
         edits::apply(&actions.request_headers, &mut head.headers);
     }
 
+    /// Whether the route does something about the headers of answers.
+    pub(crate) fn edits_response(&self) -> bool {
+        self.actions.is_some()
+    }
+
     /// Gives the `headers` of an answer, a version's or the proxy's own, what the route says.
     pub(crate) fn edit_response(&self, headers: &mut HeaderMap) {
         let Some(actions) = self.actions else { return };

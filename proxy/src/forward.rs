@@ -15,11 +15,17 @@ use std::net::IpAddr;
 use traffic::{Found, Head};
 
 /// Answers a request, with a version's answer or with the proxy's own.
-pub(crate) async fn forward(ask: &Ask, head: Parts, body: RequestBody) -> Response<ResponseBody> {
+///
+/// Head and body are the connection's: what is passed on by value is copied at every step.
+pub(crate) async fn forward(
+    ask: &Ask,
+    head: &mut Parts,
+    body: &mut RequestBody,
+) -> Response<ResponseBody> {
     let client = client_address(&ask.client.peer, &head.headers);
-    let mut account = Account::begin(&ask.client, client, &head);
+    let mut account = Account::begin(&ask.client, client, head);
     let is_grpc = grpc::is_grpc(&head.headers);
-    let answered = route(ask, client, head, body, &mut account).await;
+    let answered = route(ask, client, is_grpc, head, body, &mut account).await;
     let mut response = match answered {
         Ok(response) => response,
         Err(refusal) => refusal.answer(ask, is_grpc, &mut account),
@@ -38,8 +44,9 @@ pub(crate) async fn forward(ask: &Ask, head: Parts, body: RequestBody) -> Respon
 async fn route(
     ask: &Ask,
     client: IpAddr,
-    mut head: Parts,
-    mut body: RequestBody,
+    is_grpc: bool,
+    head: &mut Parts,
+    body: &mut RequestBody,
     account: &mut Option<Box<Account>>,
 ) -> Result<Response<ResponseBody>, Refusal> {
     let worker = &ask.client.worker;
@@ -58,21 +65,21 @@ async fn route(
     if worker.is_short_of_memory() {
         return Err(Refusal::Shed);
     }
-    let now = worker.clock.elapsed();
+    let now = worker.turn.elapsed();
     let mut passage =
         filter::arrive(&seen, &found, &ask.client.peer, now).map_err(Refusal::Route)?;
-    limit(ask, &found, &mut body)?;
+    limit(ask, &found, body)?;
     let chosen = Chosen::of(&view, &found, &seen, || worker.random())?;
     if let Some(account) = account {
         account.version(chosen.backend);
     }
     let way = Way::begin(ask, &view, &chosen, &seen);
-    let prepared = Prepared::new(ask, &mut head, &body, &mut passage);
+    let prepared = Prepared::new(ask, head, body, &mut passage, is_grpc);
     if !prepared.asks_to_upgrade() {
-        mirror::copy(ask, &view, &found, &head, &mut body);
+        mirror::copy(ask, &view, &found, head, body);
     }
-    let answered = way.go(&prepared, &mut head, body, account).await;
-    worker.spares.put_map(head.headers);
+    let answered = way.go(&prepared, head, body, account).await;
+    worker.spares.put_map(std::mem::take(&mut head.headers));
     let mut response = answered.map_err(|refusal| refusal.edited(&passage))?;
     passage.edit_response(response.headers_mut());
     chosen.remember(response.headers_mut());

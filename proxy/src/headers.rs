@@ -33,6 +33,10 @@ pub(crate) fn upgrade(headers: &HeaderMap) -> Option<Upgrade> {
 /// Removes the headers that concern the connection that they came on only. How the body is framed on the next
 /// connection is decided there, so `Transfer-Encoding` goes too.
 pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    // Most answers have none of them: one look at the names is cheaper than a look-up for each.
+    if !headers.keys().any(|name| is_hop_by_hop(name.as_str())) {
+        return;
+    }
     if headers.contains_key(CONNECTION) {
         for name in named_by_connection(headers) {
             headers.remove(name);
@@ -42,6 +46,13 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     for name in [KEEP_ALIVE, PROXY_CONNECTION, TE, TRANSFER_ENCODING, UPGRADE] {
         headers.remove(name);
     }
+}
+
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection" | "keep-alive" | "proxy-connection" | "te" | "transfer-encoding" | "upgrade"
+    )
 }
 
 /// Removes from trailers what must not come in them (RFC 9110 section 6.5.1): what frames a message, says where it goes,

@@ -17,6 +17,7 @@ mod fields;
 mod framing;
 mod head;
 mod host;
+mod lines;
 mod preface;
 mod request;
 mod response;
@@ -32,6 +33,7 @@ use encode::{Overrun, Short};
 pub(crate) use framing::{Framing, FramingFault};
 pub(crate) use head::{HeadFault, HeadLimits, HeadReader};
 pub(crate) use host::is_host;
+pub(crate) use lines::Lines;
 pub(crate) use preface::{Preface, is_http2_preface};
 pub(crate) use request::{RequestFault, RequestHead};
 #[cfg(test)]

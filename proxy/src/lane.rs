@@ -1,9 +1,9 @@
 //! What one worker keeps for each version it sends requests to, and the record of a request that was sent.
 
-use crate::Clock;
+use crate::turn::Turn;
+use foldhash::HashMap;
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
     net::SocketAddr,
     rc::Rc,
     sync::Arc,
@@ -16,6 +16,7 @@ use traffic::{Outcome, Series, Stake, Trip, stats::EndpointSeries};
 pub(crate) struct Lane {
     series: Arc<Series>,
     worker: usize,
+    turn: Rc<Turn>,
     /// Whether a request took it since unused lanes were last forgotten.
     is_used: Cell<bool>,
     places: RefCell<HashMap<SocketAddr, Rc<Place>>>,
@@ -56,14 +57,16 @@ impl Lane {
 #[derive(Debug)]
 pub(crate) struct Lanes {
     worker: usize,
+    turn: Rc<Turn>,
     /// By the address of the series, which the lane keeps from being freed and used again.
     lanes: RefCell<HashMap<*const Series, Rc<Lane>>>,
 }
 
 impl Lanes {
-    pub(crate) fn new(worker: usize) -> Self {
+    pub(crate) fn new(worker: usize, turn: Rc<Turn>) -> Self {
         Self {
             worker,
+            turn,
             lanes: RefCell::default(),
         }
     }
@@ -74,6 +77,7 @@ impl Lanes {
             Rc::new(Lane {
                 series: Arc::clone(series),
                 worker: self.worker,
+                turn: Rc::clone(&self.turn),
                 is_used: Cell::new(true),
                 places: RefCell::default(),
             })
@@ -98,7 +102,6 @@ impl Lanes {
 #[derive(Debug)]
 pub(crate) struct Dispatched {
     lane: Rc<Lane>,
-    clock: Clock,
     began: Duration,
     stake: Option<Stake>,
     ended: bool,
@@ -108,12 +111,11 @@ pub(crate) struct Dispatched {
 
 impl Dispatched {
     /// Counts a request that leaves for the version of `lane` now.
-    pub(crate) fn begin(lane: Rc<Lane>, clock: Clock, by_weight: bool) -> Self {
-        let began = clock.elapsed();
+    pub(crate) fn begin(lane: Rc<Lane>, by_weight: bool) -> Self {
+        let began = lane.turn.elapsed();
         lane.series.shard(lane.worker).begin(began, by_weight);
         Self {
             lane,
-            clock,
             began,
             stake: None,
             ended: false,
@@ -144,7 +146,7 @@ impl Dispatched {
             return;
         }
         let shard = self.lane.series.shard(self.lane.worker);
-        shard.end(self.began, self.clock.elapsed(), outcome);
+        shard.end(self.began, self.lane.turn.elapsed(), outcome);
         if let Some(place) = &self.place {
             place.series.end(self.lane.worker, outcome);
         }
@@ -175,21 +177,26 @@ impl Drop for Dispatched {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Clock;
     use traffic::{FailureRule, Role, RolloutId, Stats};
+
+    fn lanes() -> Lanes {
+        Lanes::new(0, Rc::new(Turn::new(Clock::start())))
+    }
 
     fn lane(stats: &Stats) -> Rc<Lane> {
         let series = stats.series(&RolloutId::new("default", "shop"), Role::Canary);
-        Lanes::new(0).of(&series)
+        lanes().of(&series)
     }
 
     #[test]
     fn a_request_ends_exactly_once() {
         let stats = Stats::new(1);
         let lane = lane(&stats);
-        let mut answered = Dispatched::begin(Rc::clone(&lane), Clock::start(), true);
+        let mut answered = Dispatched::begin(Rc::clone(&lane), true);
         answered.end(Outcome::Answered(200));
         drop(answered);
-        drop(Dispatched::begin(Rc::clone(&lane), Clock::start(), false));
+        drop(Dispatched::begin(Rc::clone(&lane), false));
         let totals = lane.series.totals();
         assert_eq!((totals.dispatched, totals.split), (2, 1));
         assert_eq!((totals.cancelled, totals.in_flight), (1, 0));
@@ -201,14 +208,14 @@ mod tests {
         let stats = Stats::new(1);
         let lane = lane(&stats);
         let address = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
-        let mut sent = Dispatched::begin(Rc::clone(&lane), Clock::start(), true);
+        let mut sent = Dispatched::begin(Rc::clone(&lane), true);
         sent.goes_to(address(1));
         sent.goes_to(address(2));
         sent.end(Outcome::Answered(503));
         sent.goes_to(address(3));
         drop(sent);
         // It found no endpoint, and is sent to another version.
-        let mut sent = Dispatched::begin(Rc::clone(&lane), Clock::start(), true);
+        let mut sent = Dispatched::begin(Rc::clone(&lane), true);
         sent.end(Outcome::Answered(503));
         sent.goes_to(address(4));
         drop(sent);
@@ -223,9 +230,9 @@ mod tests {
     fn an_endpoint_that_comes_back_goes_on_counting_while_another_is_new() {
         let stats = Stats::new(1);
         let series = stats.series(&RolloutId::new("default", "shop"), Role::Stable);
-        let lanes = Lanes::new(0);
+        let lanes = lanes();
         let send = |port: u16| {
-            let mut sent = Dispatched::begin(lanes.of(&series), Clock::start(), true);
+            let mut sent = Dispatched::begin(lanes.of(&series), true);
             sent.goes_to(SocketAddr::from(([127, 0, 0, 1], port)));
             sent.end(Outcome::Answered(200));
         };
@@ -251,7 +258,7 @@ mod tests {
     #[test]
     fn lanes_that_nobody_takes_are_forgotten() {
         let stats = Stats::new(1);
-        let lanes = Lanes::new(0);
+        let lanes = lanes();
         let series = stats.series(&RolloutId::new("default", "shop"), Role::Stable);
         let first = lanes.of(&series);
         lanes.sweep();

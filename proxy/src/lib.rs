@@ -54,6 +54,7 @@ mod stream;
 mod tls;
 mod trace;
 mod tunnel;
+mod turn;
 mod upstream;
 mod watch;
 mod way;

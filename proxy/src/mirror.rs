@@ -109,7 +109,7 @@ impl Tee {
     /// The body has come whole: the copies leave.
     pub(crate) fn end(mut self) {
         for copy in self.copies {
-            let watch = Rc::new(Watch::new(self.ask.client.worker.timeouts));
+            let watch = Rc::new(Watch::of(&self.ask.client.worker));
             let body = RequestBody::of(self.pieces.sealed(), self.framing, &watch);
             let ask = Ask {
                 client: Rc::clone(&self.ask.client),
@@ -147,14 +147,14 @@ async fn exchange(
     mut body: RequestBody,
 ) {
     let worker = &ask.client.worker;
-    let now = worker.clock.elapsed();
+    let now = worker.turn.elapsed();
     let service = worker.balancer.service(backend, generation, now);
     let Ok(_permit) = service.admit(Limit::Requests) else {
         return;
     };
     let is_grpc = grpc::is_grpc(&head.headers);
     let lane = worker.lanes.of(&backend.series);
-    let mut sent = Dispatched::begin(lane, worker.clock, false);
+    let mut sent = Dispatched::begin(lane, false);
     let mut delivery = Delivery {
         ask,
         backend,
@@ -162,6 +162,7 @@ async fn exchange(
         key: None,
         head: &mut head,
         body: &mut body,
+        is_looked_at: true,
         sent: &mut sent,
         account: None,
     };
@@ -197,7 +198,7 @@ async fn exchange(
     } else {
         Seen::Failure
     };
-    answered.attempt.end(seen, worker.clock.elapsed());
+    answered.attempt.end(seen, worker.turn.elapsed());
     if is_whole {
         sent.end(grpc::outcome(verdict, status));
         answered.exchange.finish(&worker.pool);

@@ -3,12 +3,13 @@
 use crate::{
     PoolLimits,
     balance::{Permit, Service},
+    turn::Turn,
     upstream::{NoConnection, http1, http2},
     worker::Worker,
 };
+use foldhash::HashMap;
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
     net::SocketAddr,
     rc::Rc,
     sync::Arc,
@@ -91,6 +92,7 @@ impl Drop for Slot {
 #[derive(Debug)]
 pub(crate) struct Pool {
     limits: PoolLimits,
+    turn: Rc<Turn>,
     idle: RefCell<HashMap<Key, Vec<Idle>>>,
     shared: RefCell<HashMap<Key, Vec<Shared>>>,
     connecting: RefCell<HashMap<Key, Rc<Connecting>>>,
@@ -137,9 +139,10 @@ impl Connecting {
 }
 
 impl Pool {
-    pub(crate) fn new(limits: PoolLimits) -> Self {
+    pub(crate) fn new(limits: PoolLimits, turn: Rc<Turn>) -> Self {
         Self {
             limits,
+            turn,
             idle: RefCell::default(),
             shared: RefCell::default(),
             connecting: RefCell::default(),
@@ -202,7 +205,8 @@ impl Pool {
     pub(crate) fn take(&self, key: &Key) -> Option<Box<http1::Connection>> {
         loop {
             let mut idle = self.idle.borrow_mut().get_mut(key)?.pop()?;
-            if idle.since.elapsed() < self.limits.idle_time && idle.connection.is_idle() {
+            let age = self.turn.now().duration_since(idle.since);
+            if age < self.limits.idle_time && idle.connection.is_quiet() {
                 return Some(idle.connection);
             }
         }
@@ -232,11 +236,11 @@ impl Pool {
 
     /// Keeps `connection` for the next request if it can carry one and there is room.
     pub(crate) fn put(&self, mut connection: Box<http1::Connection>) {
-        if self.limits.idle_per_endpoint == 0 || !connection.is_idle() {
+        if self.limits.idle_per_endpoint == 0 || !connection.rest() {
             return;
         }
         let mut idle = self.idle.borrow_mut();
-        let since = Instant::now();
+        let since = self.turn.now();
         self.free();
         if let Some(endpoint) = idle.get_mut(connection.key()) {
             if endpoint.len() < self.limits.idle_per_endpoint {
@@ -254,7 +258,7 @@ impl Pool {
         let least = open
             .filter(|shared| shared.connection.has_room())
             .min_by_key(|shared| shared.connection.streams())?;
-        least.used.set(Instant::now());
+        least.used.set(self.turn.now());
         Some(Rc::clone(&least.connection))
     }
 
@@ -287,7 +291,7 @@ impl Pool {
         let now = Instant::now();
         self.idle.borrow_mut().retain(|_, endpoint| {
             endpoint.retain_mut(|idle| {
-                now.duration_since(idle.since) < self.limits.idle_time && idle.connection.is_idle()
+                now.duration_since(idle.since) < self.limits.idle_time && idle.connection.is_quiet()
             });
             !endpoint.is_empty()
         });

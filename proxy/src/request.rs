@@ -7,6 +7,7 @@ mod forwarded;
 mod http2;
 mod origin;
 mod peer;
+mod present;
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub use fit::fuzz_head;
@@ -14,6 +15,7 @@ pub(crate) use forwarded::add_via;
 pub(crate) use http2::check_http2;
 pub(crate) use origin::{client_address, scheme};
 pub(crate) use peer::{Peer, Scheme};
+use present::Present;
 
 use crate::{
     headers::{self, Upgrade},
@@ -116,16 +118,25 @@ pub(crate) fn rewrite(
     may_upgrade: bool,
     random: impl FnMut() -> u64,
 ) -> Option<Upgrade> {
-    let upgrade = headers::upgrade(&head.headers).filter(|_| may_upgrade);
-    let takes_trailers = headers::has_token(&head.headers, &TE, "trailers");
-    headers::remove_hop_by_hop(&mut head.headers);
-    head.headers.remove(EXPECT);
-    forwarded::remove_false(&mut head.headers, peer);
+    let present = Present::of(&head.headers, peer);
+    let upgrade = (present.upgrade && may_upgrade)
+        .then(|| headers::upgrade(&head.headers))
+        .flatten();
+    let takes_trailers = present.te && headers::has_token(&head.headers, &TE, "trailers");
+    if present.hop_by_hop {
+        headers::remove_hop_by_hop(&mut head.headers);
+    }
+    if present.expect {
+        head.headers.remove(EXPECT);
+    }
+    if present.is_false {
+        forwarded::remove_false(&mut head.headers, peer);
+    }
     origin_form(head);
     if head.version == Version::HTTP_2 {
         headers::join_cookies(&mut head.headers);
     }
-    forwarded::tell(&mut head.headers, peer);
+    forwarded::tell(&mut head.headers, peer, present.x_forwarded);
     add_via(&mut head.headers, peer, head.version);
     forwarded::identify(&mut head.headers, peer, random);
     if takes_trailers {
@@ -134,7 +145,7 @@ pub(crate) fn rewrite(
     if let Some(upgrade) = &upgrade {
         upgrade.set(&mut head.headers);
     }
-    if !head.headers.contains_key(HOST) {
+    if !present.host && !head.headers.contains_key(HOST) {
         // HTTP/1.0 knows no Host, and HTTP/1.1 demands one, empty if need be (RFC 9112 section 3.2).
         let _ = head.headers.try_insert(HOST, HeaderValue::from_static(""));
     }

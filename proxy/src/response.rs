@@ -7,7 +7,7 @@ use crate::{
     drains::Draining,
     grpc::{self, Verdict},
     headers,
-    http1::{Framing, Piece},
+    http1::{Framing, Lines, Piece},
     lane::Dispatched,
     send::Attempt,
     tunnel::Tunnel,
@@ -30,6 +30,8 @@ const SWITCHED: u16 = 101;
 #[derive(Debug)]
 pub(crate) struct ResponseBody {
     kind: Kind,
+    /// Headers of the answer, as they came.
+    lines: Option<Lines>,
     account: Option<Box<Account>>,
     /// The request's place among those that its route lets be under way.
     permit: Option<traffic::Permit>,
@@ -49,6 +51,7 @@ impl ResponseBody {
     fn of(kind: Kind) -> Self {
         Self {
             kind,
+            lines: None,
             account: None,
             permit: None,
         }
@@ -89,9 +92,17 @@ impl ResponseBody {
         })
     }
 
-    /// What an endpoint sends.
-    pub(crate) fn passing(passing: Passing) -> Self {
-        Self::of(Kind::Passing(Box::new(passing)))
+    /// What an endpoint sends, with those of its headers that are not in the head.
+    pub(crate) fn passing(passing: Passing, lines: Option<Lines>) -> Self {
+        Self {
+            lines,
+            ..Self::of(Kind::Passing(Box::new(passing)))
+        }
+    }
+
+    /// The answer's headers that are not in its head.
+    pub(crate) fn lines(&self) -> Option<&Lines> {
+        self.lines.as_ref()
     }
 
     /// No body: the connection becomes `tunnel` after the head.
@@ -290,7 +301,7 @@ impl Passing {
 
     fn end_attempt(&mut self, seen: Seen) {
         if let Some(attempt) = self.attempt.take() {
-            attempt.end(seen, self.worker.clock.elapsed());
+            attempt.end(seen, self.worker.turn.elapsed());
         }
     }
 

@@ -44,6 +44,8 @@ pub(crate) struct Delivery<'a> {
     pub(crate) key: Option<u64>,
     pub(crate) head: &'a mut request::Parts,
     pub(crate) body: &'a mut RequestBody,
+    /// Whether the headers of the answer are looked at on their way to the client.
+    pub(crate) is_looked_at: bool,
     /// Counts how the first attempt ends. When that was not the last, it has ended before there is an answer.
     pub(crate) sent: &'a mut Dispatched,
     pub(crate) account: Option<&'a mut Account>,
@@ -101,7 +103,7 @@ impl Delivery<'_> {
             let address = pick.address();
             self.sent.goes_to(address);
             self.begin_attempt(address, attempts);
-            exchange.begin(self.head, self.body);
+            exchange.begin(self.head, self.body, self.is_looked_at);
             let (ask, body) = (self.ask, &mut *self.body);
             let answer =
                 poll_fn(|context| exchange.poll_head(body, &ask.early, &ask.watch, context)).await;
@@ -154,7 +156,7 @@ impl Delivery<'_> {
     }
 
     fn now(&self) -> Duration {
-        self.ask.client.worker.clock.elapsed()
+        self.ask.client.worker.turn.elapsed()
     }
 
     /// Notes that the request leaves for `endpoint`, with `left` attempts after it.

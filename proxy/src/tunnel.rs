@@ -50,7 +50,7 @@ pub(crate) fn prepare(
     ask.watch.enter(Phase::Transfer);
     headers::remove_hop_by_hop(&mut head.headers);
     protocol.set(&mut head.headers);
-    attempt.succeeded(ask.client.worker.clock.elapsed());
+    attempt.succeeded(ask.client.worker.turn.elapsed());
     let tunnel = Tunnel {
         stream,
         read,

@@ -11,7 +11,7 @@ pub(crate) mod http2;
 use crate::{
     body::{BodyError, RequestBody},
     client::Early,
-    http1::{Framing, Piece},
+    http1::{Framing, Lines, Piece},
     pool::Pool,
     watch::{Phase, Watch},
 };
@@ -61,6 +61,8 @@ impl From<Failure> for NoConnection {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) parts: response::Parts,
+    /// The headers, if they are not in `parts`.
+    pub(crate) lines: Option<Lines>,
     pub(crate) framing: Framing,
 }
 
@@ -77,10 +79,11 @@ impl Exchange {
         Self::Http2(Box::new(http2::Call::new(connection)))
     }
 
-    /// Begins to send. `body` says how what follows is framed.
-    pub(crate) fn begin(&mut self, head: &request::Parts, body: &RequestBody) {
+    /// Begins to send. `body` says how what follows is framed. Headers of an answer that are not `looked_at` may come as
+    /// lines.
+    pub(crate) fn begin(&mut self, head: &request::Parts, body: &RequestBody, looked_at: bool) {
         match self {
-            Self::Http1(connection) => connection.begin(head, body.framing()),
+            Self::Http1(connection) => connection.begin(head, body.framing(), looked_at),
             Self::Http2(call) => call.begin(head, body),
         }
     }

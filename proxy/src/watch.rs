@@ -4,13 +4,8 @@
 //! looks at the deadline when it rings; entering a phase or making progress only writes two cells. So a request on a
 //! busy connection costs no timer operation, however many timeouts apply to it.
 
-use crate::Timeouts;
-use std::{
-    cell::Cell,
-    pin::Pin,
-    task::{Context, Poll},
-    time::Duration,
-};
+use crate::{Timeouts, turn::Turn, worker::Worker};
+use std::{cell::Cell, pin::Pin, rc::Rc, task::Context, time::Duration};
 use tokio::time::{Instant, Sleep};
 
 /// What the connection waits for.
@@ -35,10 +30,13 @@ pub(crate) enum Phase {
 /// The phase, since when, and how long it may last.
 #[derive(Debug)]
 pub(crate) struct Watch {
+    turn: Rc<Turn>,
     phase: Cell<Phase>,
     since: Cell<Instant>,
     /// The timer rang for the phase as it is.
     is_over: Cell<bool>,
+    /// The timer is set and will wake the task.
+    is_set: Cell<bool>,
     limits: Cell<Timeouts>,
     /// When the request must have ended, whatever its phase is.
     until: Cell<Option<Instant>>,
@@ -51,12 +49,19 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// A connection that begins now, and that nothing has come on.
-    pub(crate) fn new(limits: Timeouts) -> Self {
+    /// A connection of `worker` that begins now, and that nothing has come on.
+    pub(crate) fn of(worker: &Worker) -> Self {
+        Self::new(worker.timeouts, Rc::clone(&worker.turn))
+    }
+
+    fn new(limits: Timeouts, turn: Rc<Turn>) -> Self {
+        turn.begin();
         Self {
             phase: Cell::new(Phase::Fresh),
-            since: Cell::new(Instant::now()),
+            since: Cell::new(turn.now()),
+            turn,
             is_over: Cell::new(false),
+            is_set: Cell::new(false),
             limits: Cell::new(limits),
             until: Cell::new(None),
             attempt: Cell::new(None),
@@ -65,12 +70,17 @@ impl Watch {
         }
     }
 
+    /// The connection's task, or its request's, begins to run.
+    pub(crate) fn begin_turn(&self) {
+        self.turn.begin();
+    }
+
     /// `limits` are for the present request, which may take `whole` altogether.
     pub(crate) fn limit(&self, limits: Timeouts, whole: Option<Duration>) {
         self.limits.set(limits);
         self.attempt.set(None);
         self.pace.set(None);
-        self.until.set(whole.map(|whole| Instant::now() + whole));
+        self.until.set(whole.map(|whole| self.turn.now() + whole));
     }
 
     /// The answer to the present attempt is waited for no longer than `attempt`.
@@ -87,7 +97,7 @@ impl Watch {
     pub(crate) fn must_end(&self) -> bool {
         self.until
             .get()
-            .is_some_and(|until| until <= Instant::now())
+            .is_some_and(|until| until <= self.turn.now())
     }
 
     /// The limits of the present request.
@@ -122,7 +132,7 @@ impl Watch {
     /// Begins `phase` now.
     pub(crate) fn enter(&self, phase: Phase) {
         self.phase.set(phase);
-        self.since.set(Instant::now());
+        self.since.set(self.turn.now());
         self.is_over.set(false);
     }
 
@@ -139,7 +149,7 @@ impl Watch {
     pub(crate) fn moved(&self) {
         match self.phase.get() {
             Phase::Upload | Phase::Transfer | Phase::Idle => {
-                self.since.set(Instant::now());
+                self.since.set(self.turn.now());
                 self.is_over.set(false);
             }
             Phase::Fresh | Phase::Head | Phase::Connect | Phase::Answer => {}
@@ -182,9 +192,14 @@ impl Watch {
         self.is_over.get()
     }
 
-    /// Looks at the timer, before the connection is driven.
+    /// Looks at the timer, before the connection is driven. One that is set and cannot have rung is left alone.
     pub(crate) fn ring(&self, alarm: Pin<&mut Sleep>, context: &mut Context<'_>) {
-        if alarm.poll(context).is_ready() && self.deadline() <= Instant::now() {
+        if self.is_set.get() && self.turn.now() < alarm.deadline() {
+            return;
+        }
+        let has_rung = alarm.poll(context).is_ready();
+        self.is_set.set(!has_rung);
+        if has_rung && self.deadline() <= self.turn.now() {
             self.is_over.set(true);
         }
     }
@@ -192,9 +207,11 @@ impl Watch {
     /// Sets the timer, after the connection was driven. A timer that rings too early is set again when it rings.
     pub(crate) fn arm(&self, mut alarm: Pin<&mut Sleep>, context: &mut Context<'_>) {
         let deadline = self.deadline();
-        if deadline < alarm.deadline() || alarm.is_elapsed() {
+        if deadline < alarm.deadline() || !self.is_set.get() {
             alarm.as_mut().reset(deadline);
-            if let Poll::Ready(()) = alarm.poll(context) {
+            let has_rung = alarm.poll(context).is_ready();
+            self.is_set.set(!has_rung);
+            if has_rung {
                 context.waker().wake_by_ref();
             }
         }
@@ -204,6 +221,11 @@ impl Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Clock;
+
+    fn turn() -> Rc<Turn> {
+        Rc::new(Turn::new(Clock::start()))
+    }
 
     #[test]
     fn every_phase_has_its_limit_and_only_bodies_and_idleness_are_extended() {
@@ -215,7 +237,7 @@ mod tests {
             keep_alive: 4 * second,
             request_header: 5 * second,
         };
-        let watch = Watch::new(limits);
+        let watch = Watch::new(limits, turn());
         for (phase, limit, is_extended) in [
             (Phase::Head, limits.request_header, false),
             (Phase::Upload, limits.idle, true),
@@ -234,7 +256,7 @@ mod tests {
 
     #[test]
     fn the_first_byte_after_a_response_begins_a_head() {
-        let watch = Watch::new(Timeouts::default());
+        let watch = Watch::new(Timeouts::default(), turn());
         for (phase, then) in [
             (Phase::Idle, Phase::Head),
             (Phase::Head, Phase::Head),

@@ -3,7 +3,7 @@
 use crate::{
     account::Account,
     answer::{self, Refusal},
-    balance::Permit,
+    balance::{Permit, Service},
     body::RequestBody,
     client::Ask,
     drains,
@@ -18,6 +18,7 @@ use crate::{
 use http::{
     HeaderMap, HeaderValue, Response, StatusCode, Version, header::SET_COOKIE, request::Parts,
 };
+use std::rc::Rc;
 use traffic::{
     Backend, Choice, Failure, Found, Head, Outcome, Split, Target, View, action::is_idempotent,
     split::Side, state::backend::Limit,
@@ -75,6 +76,8 @@ impl<'a> Chosen<'a> {
 pub(crate) struct Prepared {
     upgrade: Option<headers::Upgrade>,
     is_grpc: bool,
+    /// Whether somebody looks at the answer's headers on their way to the client, or turns them into another form.
+    looks_at_answer: bool,
 }
 
 impl Prepared {
@@ -84,13 +87,19 @@ impl Prepared {
         head: &mut Parts,
         body: &RequestBody,
         passage: &mut Passage<'_>,
+        is_grpc: bool,
     ) -> Self {
         let client = &ask.client;
         let may_upgrade = head.version == Version::HTTP_11 && body.has_ended();
-        let is_grpc = grpc::is_grpc(&head.headers);
+        let looks_at_answer =
+            is_grpc || passage.edits_response() || head.version > Version::HTTP_11;
         let upgrade = request::rewrite(head, &client.peer, may_upgrade, || client.worker.random());
         passage.edit_request(head);
-        Self { upgrade, is_grpc }
+        Self {
+            upgrade,
+            is_grpc,
+            looks_at_answer,
+        }
     }
 
     /// Whether the client asks to speak another protocol than HTTP from then on.
@@ -99,11 +108,21 @@ impl Prepared {
     }
 }
 
+/// A version that is to answer.
+struct Destination<'a> {
+    backend: &'a Backend,
+    service: &'a Rc<Service>,
+    /// Whether the headers of its answer are looked at on their way to the client.
+    is_looked_at: bool,
+}
+
 /// The way to a version, and back.
 pub(crate) struct Way<'a> {
     ask: &'a Ask,
     view: &'a View,
     chosen: &'a Chosen<'a>,
+    /// The Service of the version that was chosen.
+    service: Rc<Service>,
     /// What ties the request to an endpoint, where the Service is balanced by consistent hash.
     key: Option<u64>,
 }
@@ -117,7 +136,7 @@ impl<'a> Way<'a> {
         head: &Head<'_>,
     ) -> Self {
         let worker = &ask.client.worker;
-        let now = worker.clock.elapsed();
+        let now = worker.turn.elapsed();
         let service = worker
             .balancer
             .service(chosen.backend, view.generation(), now);
@@ -126,6 +145,7 @@ impl<'a> Way<'a> {
             view,
             chosen,
             key: service.key(head),
+            service,
         }
     }
 
@@ -135,7 +155,7 @@ impl<'a> Way<'a> {
         self,
         prepared: &Prepared,
         head: &mut Parts,
-        mut body: RequestBody,
+        body: &mut RequestBody,
         account: &mut Option<Box<Account>>,
     ) -> Result<Response<ResponseBody>, Refusal> {
         let worker = &self.ask.client.worker;
@@ -143,11 +163,15 @@ impl<'a> Way<'a> {
         let choice = self.chosen.choice.as_ref();
         let by_weight = choice.is_some_and(|choice| choice.by_weight);
         let lane = worker.lanes.of(&backend.series);
-        let mut sent = Dispatched::begin(lane, worker.clock, by_weight)
-            .with_stake(choice.and_then(|choice| choice.stake));
-        let mut answered = self
-            .deliver(backend, head, &mut body, &mut sent, account)
-            .await;
+        let is_looked_at = prepared.looks_at_answer || account.is_some();
+        let mut sent =
+            Dispatched::begin(lane, by_weight).with_stake(choice.and_then(|choice| choice.stake));
+        let chosen = Destination {
+            backend,
+            service: &self.service,
+            is_looked_at,
+        };
+        let mut answered = self.deliver(chosen, head, body, &mut sent, account).await;
         if let Some(stable) = self.rescuer(&answered, head)
             && body.rewind()
         {
@@ -155,12 +179,16 @@ impl<'a> Way<'a> {
             worker.counters().rescued.count();
             if let Ok((answered, _)) = answered {
                 let status = answered.answer.parts.status;
-                answered.attempt.end(judged(status), worker.clock.elapsed());
+                answered.attempt.end(judged(status), worker.turn.elapsed());
             }
             backend = stable;
-            answered = self
-                .deliver(stable, head, &mut body, &mut sent, account)
-                .await;
+            let service = self.service_of(stable);
+            let rescuer = Destination {
+                backend: stable,
+                service: &service,
+                is_looked_at,
+            };
+            answered = self.deliver(rescuer, head, body, &mut sent, account).await;
         }
         self.take(prepared, backend, answered, body, sent)
             .map_err(|no_answer| match no_answer {
@@ -169,21 +197,25 @@ impl<'a> Way<'a> {
             })
     }
 
-    /// Has `backend` answer.
+    /// The Service of `backend`.
+    fn service_of(&self, backend: &Backend) -> Rc<Service> {
+        let worker = &self.ask.client.worker;
+        let now = worker.turn.elapsed();
+        let generation = self.view.generation();
+        worker.balancer.service(backend, generation, now)
+    }
+
+    /// Has the version `to` answer.
     async fn deliver(
         &self,
-        backend: &Backend,
+        to: Destination<'_>,
         head: &mut Parts,
         body: &mut RequestBody,
         sent: &mut Dispatched,
         account: &mut Option<Box<Account>>,
     ) -> Result<(Answered, Permit), NoAnswer> {
-        let worker = &self.ask.client.worker;
-        let now = worker.clock.elapsed();
-        let service = worker
-            .balancer
-            .service(backend, self.view.generation(), now);
-        let permit = service
+        let permit = to
+            .service
             .admit(Limit::Requests)
             .map_err(|_| NoAnswer::Version(Failure::Overload))?;
         if let Some(account) = account {
@@ -191,11 +223,12 @@ impl<'a> Way<'a> {
         }
         let mut delivery = Delivery {
             ask: self.ask,
-            backend,
-            service: &service,
+            backend: to.backend,
+            service: to.service,
             key: self.key,
             head,
             body,
+            is_looked_at: to.is_looked_at,
             sent,
             account: account.as_deref_mut(),
         };
@@ -224,7 +257,7 @@ impl<'a> Way<'a> {
         prepared: &Prepared,
         backend: &Backend,
         answered: Result<(Answered, Permit), NoAnswer>,
-        body: RequestBody,
+        body: &mut RequestBody,
         mut sent: Dispatched,
     ) -> Result<Response<ResponseBody>, NoAnswer> {
         let outcome = outcome(&answered);
@@ -260,24 +293,26 @@ impl<'a> Way<'a> {
         prepared: &Prepared,
         backend: &Backend,
         (answered, permit): (Answered, Permit),
-        request: RequestBody,
+        request: &mut RequestBody,
         sent: Dispatched,
     ) -> Response<ResponseBody> {
         let mut head = answered.answer.parts;
-        headers::remove_hop_by_hop(&mut head.headers);
+        if answered.answer.lines.is_none() {
+            headers::remove_hop_by_hop(&mut head.headers);
+        }
         let begun = Begun {
             exchange: answered.exchange,
             attempt: answered.attempt,
             permit,
             framing: answered.answer.framing,
-            request,
+            request: request.take(),
             sent,
             status: head.status.as_u16(),
             grpc: prepared.is_grpc.then(|| grpc::Verdict::of(&head.headers)),
             drain: drains::enter(self.ask, backend),
         };
         let passing = Passing::new(begun, &self.ask.watch, &self.ask.client.worker);
-        Response::from_parts(head, ResponseBody::passing(passing))
+        Response::from_parts(head, ResponseBody::passing(passing, answered.answer.lines))
     }
 }
 

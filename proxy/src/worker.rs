@@ -16,6 +16,7 @@ use crate::{
     spares::Spares,
     tls::Tls,
     trace::WorkerTracer,
+    turn::Turn,
     upstream::http2,
 };
 use std::{
@@ -85,6 +86,8 @@ pub(crate) struct Place {
 pub(crate) struct Worker {
     /// The clock that outcomes are timed by.
     pub(crate) clock: Clock,
+    /// The same clock, as a request's task reads it.
+    pub(crate) turn: Rc<Turn>,
     /// The limits of every exchange.
     pub(crate) timeouts: Timeouts,
     /// Whom clients are believed, and what endpoints are told.
@@ -150,6 +153,7 @@ impl Worker {
             headers: limits.headers,
             uri_bytes: limits.uri_bytes,
         };
+        let turn = Rc::new(Turn::new(clock));
         let random = || RandomState::new().build_hasher().finish();
         Self {
             forwarding: Rc::new(config.forwarding.clone()),
@@ -163,8 +167,9 @@ impl Worker {
             workers: config.workers.get(),
             clock,
             timeouts: config.timeouts,
-            pool: Pool::new(config.pool),
-            lanes: Lanes::new(reader.view().worker()),
+            pool: Pool::new(config.pool, Rc::clone(&turn)),
+            lanes: Lanes::new(reader.view().worker(), Rc::clone(&turn)),
+            turn,
             http2_client: http2_client(&limits),
             http2_server: client::http2::builder(&limits),
             limits,

@@ -9,7 +9,6 @@ use crate::{
     answer::Refusal,
     body::RequestBody,
     forward::forward,
-    headers,
     http1::{
         Decoder, Framing, HeadReader, Piece, Reason, RequestFault, RequestHead, StatusLine,
         write_response,
@@ -22,7 +21,7 @@ use crate::{
     watch::{Phase, Watch},
 };
 use bytes::BytesMut;
-use http::{Method, Response, StatusCode, Version, header::TE};
+use http::{Method, Response, StatusCode, Version};
 use std::{
     future::{Future, poll_fn},
     pin::pin,
@@ -46,7 +45,7 @@ enum Ended {
 /// Serves the connection to its end. `input` is what has been read of it.
 pub(crate) async fn serve(client: Rc<Client>, stream: Stream, input: BytesMut) {
     let worker = Rc::clone(&client.worker);
-    let watch = Rc::new(Watch::new(worker.timeouts));
+    let watch = Rc::new(Watch::of(&worker));
     if !input.is_empty() {
         watch.received();
     }
@@ -55,9 +54,12 @@ pub(crate) async fn serve(client: Rc<Client>, stream: Stream, input: BytesMut) {
         let mut session = pin!(session(&client, &io, &watch));
         let mut alarm = pin!(sleep_until(watch.deadline()));
         let mut drain = pin!(worker.drain.notified());
+        let mut waits = false;
         poll_fn(|context| {
-            // Polled for its waker; what it is woken for is looked up.
-            let _ = drain.as_mut().poll(context);
+            // Polled once, for its waker, which stays this task's; what it is woken for is looked up.
+            if !std::mem::replace(&mut waits, true) {
+                let _ = drain.as_mut().poll(context);
+            }
             poll_watched(&watch, alarm.as_mut(), context, |context| {
                 session.as_mut().poll(context)
             })
@@ -90,7 +92,7 @@ pub(crate) async fn serve(client: Rc<Client>, stream: Stream, input: BytesMut) {
 async fn session(client: &Rc<Client>, io: &Rc<Io>, watch: &Rc<Watch>) -> Ended {
     let mut served = 0;
     loop {
-        let head = match read_head(client, io).await {
+        let mut head = match read_head(client, io).await {
             Ok(Some(head)) => head,
             Ok(None) => return Ended::Done,
             Err(fault) => return reject(client, io, fault).await,
@@ -101,7 +103,7 @@ async fn session(client: &Rc<Client>, io: &Rc<Io>, watch: &Rc<Watch>) -> Ended {
             .limits
             .requests_per_connection
             .is_some_and(|most| served >= most);
-        match answer(client, io, watch, head, is_last).await {
+        match answer(client, io, watch, &mut head, is_last).await {
             Next::Request => {}
             Next::End(ended) => return ended,
         }
@@ -177,26 +179,21 @@ async fn answer(
     client: &Rc<Client>,
     io: &Rc<Io>,
     watch: &Rc<Watch>,
-    head: RequestHead,
+    head: &mut RequestHead,
     is_last: bool,
 ) -> Next {
-    let RequestHead {
-        parts,
-        framing,
-        keep_alive,
-        expects_continue,
-    } = head;
+    let (parts, framing) = (&mut head.parts, head.framing);
     let reader = Reader {
         version: parts.version,
         method: parts.method.clone(),
-        takes_trailers: headers::has_token(&parts.headers, &TE, "trailers"),
+        takes_trailers: head.takes_trailers,
     };
     // What the route of an earlier request allowed is over.
     watch.limit(client.worker.timeouts, None);
     *io.decoder.borrow_mut() = Decoder::new(framing, &client.worker.head_limits);
     io.waits_to_continue
-        .set(expects_continue && !matches!(framing, Framing::None));
-    let body = RequestBody::http1(io, framing, watch);
+        .set(head.expects_continue && !matches!(framing, Framing::None));
+    let mut body = RequestBody::http1(io, framing, watch);
     let ask = Ask {
         client: Rc::clone(client),
         watch: Rc::clone(watch),
@@ -207,7 +204,7 @@ async fn answer(
         },
     };
     let response = {
-        let mut forwarding = pin!(forward(&ask, parts, body));
+        let mut forwarding = pin!(forward(&ask, parts, &mut body));
         poll_fn(|context| {
             if let Poll::Ready(response) = forwarding.as_mut().poll(context) {
                 return Poll::Ready(Some(response));
@@ -224,7 +221,7 @@ async fn answer(
     };
     // Nobody asks the client to go on with a body that it holds back.
     let holds_back = io.waits_to_continue.take();
-    let keep_alive = keep_alive
+    let keep_alive = head.keep_alive
         && !is_last
         && !holds_back
         && !client.worker.is_draining()
@@ -284,6 +281,7 @@ async fn write(
         let mut outbox = io.outbox.borrow_mut();
         let keep_alive = keep_alive || is_tunnel;
         let (status, headers) = (response.status(), response.headers());
+        let lines = response.body().lines();
         outbox.lend(&io.spares);
         let reason = response.extensions().get::<Reason>();
         let out = outbox.buffer();
@@ -292,7 +290,7 @@ async fn write(
             status,
             reason,
         };
-        write_response(out, &line, headers, &framing, keep_alive)
+        write_response(out, &line, headers, lines, &framing, keep_alive)
     };
     let mut trailers = None;
     let body = response.body_mut();

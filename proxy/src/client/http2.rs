@@ -191,7 +191,7 @@ async fn answer(
     respond: SendResponse<Bytes>,
     _open: OpenStream,
 ) {
-    let watch = Rc::new(Watch::new(client.worker.timeouts));
+    let watch = Rc::new(Watch::of(&client.worker));
     watch.enter(Phase::Upload);
     let respond = Rc::new(RefCell::new(respond));
     let mut alarm = pin!(sleep_until(watch.deadline()));
@@ -213,7 +213,7 @@ async fn exchange(
     request: Request<RecvStream>,
     respond: &Rc<RefCell<SendResponse<Bytes>>>,
 ) {
-    let (parts, stream) = request.into_parts();
+    let (mut parts, stream) = request.into_parts();
     let is_head = parts.method == Method::HEAD;
     let response = match check(&parts, &client.worker.head_limits) {
         Err(refusal) => Some(refusal.unrouted(client, Some(&parts))),
@@ -227,8 +227,8 @@ async fn exchange(
             };
             let waits = headers::has_token(&parts.headers, &EXPECT, "100-continue");
             let waiting = waits.then(|| ask.early.clone());
-            let body = RequestBody::http2(stream, length, waiting, watch);
-            let mut forwarding = pin!(forward(&ask, parts, body));
+            let mut body = RequestBody::http2(stream, length, waiting, watch);
+            let mut forwarding = pin!(forward(&ask, &mut parts, &mut body));
             poll_fn(|context| {
                 if let Poll::Ready(response) = forwarding.as_mut().poll(context) {
                     return Poll::Ready(Some(response));

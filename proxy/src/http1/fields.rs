@@ -5,10 +5,7 @@ use super::{
     head::HeadFault,
 };
 use bytes::Bytes;
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Version,
-    header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING},
-};
+use http::{HeaderMap, HeaderName, HeaderValue, Version};
 
 /// What the header lines of a head say that the codec must know.
 #[derive(Debug, Default)]
@@ -19,6 +16,10 @@ pub(super) struct Fields<'a> {
     pub(super) hosts: usize,
     /// Whether the client waits for a 100 before it sends the body.
     pub(super) expects_continue: bool,
+    /// Whether `TE` has `trailers`, in any case. Parameters after a semicolon do not count.
+    pub(super) takes_trailers: bool,
+    /// Which lines the next connection says in its own way, or not at all: a bit for each of the first 128.
+    pub(super) left_out: u128,
     body: Announced,
     connection: Connection,
 }
@@ -28,42 +29,87 @@ pub(super) struct Fields<'a> {
 struct Connection {
     close: bool,
     keep_alive: bool,
+    others: bool,
+}
+
+/// The headers that the codec, or a proxy, must know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Host,
+    ContentLength,
+    TransferEncoding,
+    Connection,
+    Expect,
+    Te,
+    /// Another one that concerns one connection only.
+    HopByHop,
+    Other,
+}
+
+impl Kind {
+    /// What `name`, in any case, is.
+    fn of(name: &str) -> Self {
+        let is = |known: &str| name.eq_ignore_ascii_case(known);
+        match name.len() {
+            2 if is("te") => Self::Te,
+            4 if is("host") => Self::Host,
+            6 if is("expect") => Self::Expect,
+            7 if is("upgrade") => Self::HopByHop,
+            10 if is("connection") => Self::Connection,
+            10 if is("keep-alive") => Self::HopByHop,
+            14 if is("content-length") => Self::ContentLength,
+            16 if is("proxy-connection") => Self::HopByHop,
+            17 if is("transfer-encoding") => Self::TransferEncoding,
+            _ => Self::Other,
+        }
+    }
+
+    /// Whether the next connection says this in its own way, or not at all.
+    fn is_left_out(self) -> bool {
+        !matches!(self, Self::Host | Self::Expect | Self::Other)
+    }
 }
 
 impl<'a> Fields<'a> {
-    /// Moves `lines`, which are slices of `head`, into `map`.
-    pub(super) fn collect(
-        head: &Bytes,
-        lines: &[httparse::Header<'a>],
-        map: &mut HeaderMap,
-    ) -> Result<Self, HeadFault> {
+    /// What `lines` say.
+    pub(super) fn of(lines: &[httparse::Header<'a>]) -> Self {
         let mut fields = Self::default();
-        for line in lines {
-            let name =
-                HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| HeadFault::HeaderName)?;
-            let value = HeaderValue::from_maybe_shared(head.slice_ref(line.value))
-                .map_err(|_| HeadFault::HeaderValue)?;
-            fields.note(&name, line.value);
-            map.try_append(name, value)
-                .map_err(|_| HeadFault::TooManyHeaders)?;
+        for (at, line) in lines.iter().enumerate() {
+            let kind = Kind::of(line.name);
+            if kind.is_left_out() {
+                fields.left_out |= 1_u128.checked_shl(at as u32).unwrap_or_default();
+            }
+            fields.note(kind, line.value);
         }
-        Ok(fields)
+        fields
     }
 
-    fn note(&mut self, name: &HeaderName, value: &'a [u8]) {
-        if *name == HOST {
-            self.host = Some(value);
-            self.hosts += 1;
-        } else if *name == CONTENT_LENGTH {
-            self.body.length.add(value);
-        } else if *name == TRANSFER_ENCODING {
-            self.body.codings.add(value);
-        } else if *name == CONNECTION {
-            self.connection.add(value);
-        } else if *name == EXPECT {
-            self.expects_continue |=
-                tokens(value).any(|it| it.eq_ignore_ascii_case(b"100-continue"));
+    fn note(&mut self, kind: Kind, value: &'a [u8]) {
+        match kind {
+            Kind::Host => {
+                self.host = Some(value);
+                self.hosts += 1;
+            }
+            Kind::ContentLength => self.body.length.add(value),
+            Kind::TransferEncoding => self.body.codings.add(value),
+            Kind::Connection => self.connection.add(value),
+            Kind::Expect => {
+                self.expects_continue |=
+                    tokens(value).any(|it| it.eq_ignore_ascii_case(b"100-continue"));
+            }
+            Kind::Te => {
+                self.takes_trailers |= tokens(value).any(|it| {
+                    let bare = it.split(|byte| *byte == b';').next().unwrap_or_default();
+                    bare.trim_ascii().eq_ignore_ascii_case(b"trailers")
+                });
+            }
+            Kind::HopByHop | Kind::Other => {}
         }
+    }
+
+    /// Whether `Connection` names a header, which concerns that connection only.
+    pub(super) fn names_others(&self) -> bool {
+        self.connection.others
     }
 
     /// Whether the connection stays open after the message, as far as its sender says.
@@ -80,10 +126,32 @@ impl<'a> Fields<'a> {
 impl Connection {
     fn add(&mut self, value: &[u8]) {
         for option in tokens(value) {
-            self.close |= option.eq_ignore_ascii_case(b"close");
-            self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+            if option.eq_ignore_ascii_case(b"close") {
+                self.close = true;
+            } else if option.eq_ignore_ascii_case(b"keep-alive") {
+                self.keep_alive = true;
+            } else {
+                self.others |= !option.is_empty();
+            }
         }
     }
+}
+
+/// Moves `lines`, which are slices of `head`, into `map`.
+pub(super) fn collect(
+    head: &Bytes,
+    lines: &[httparse::Header<'_>],
+    map: &mut HeaderMap,
+) -> Result<(), HeadFault> {
+    for line in lines {
+        let name =
+            HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| HeadFault::HeaderName)?;
+        let value = HeaderValue::from_maybe_shared(head.slice_ref(line.value))
+            .map_err(|_| HeadFault::HeaderValue)?;
+        map.try_append(name, value)
+            .map_err(|_| HeadFault::TooManyHeaders)?;
+    }
+    Ok(())
 }
 
 /// The elements of a comma-separated list.

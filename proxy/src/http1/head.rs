@@ -99,13 +99,15 @@ impl HeadReader {
     }
 
     /// Takes the head of the response to a request of `request_method` off `buffer`, or nothing when it is not whole.
-    /// Interim responses (1xx) are given as any other.
+    /// Interim responses (1xx) are given as any other. Of an answer whose headers are not `looked_at`, they stay lines where
+    /// they can.
     pub(crate) fn response(
         &mut self,
         buffer: &mut BytesMut,
         limits: &HeadLimits,
         request_method: &Method,
-        recycled: HeaderMap,
+        looked_at: bool,
+        recycled: impl FnOnce() -> HeaderMap,
     ) -> Result<Option<ResponseHead>, ResponseFault> {
         let begun = buffer.len().min(5);
         if buffer[..begun] != b"HTTP/"[..begun] {
@@ -116,7 +118,7 @@ impl HeadReader {
             return Ok(None);
         };
         let head = buffer.split_to(length).freeze();
-        response::parse(&head, limits, request_method, recycled).map(Some)
+        response::parse(&head, limits, request_method, looked_at, recycled).map(Some)
     }
 
     fn skip_empty_lines(&mut self, buffer: &mut BytesMut) -> Result<(), RequestFault> {

@@ -52,6 +52,23 @@ fn is_ipv6(address: &[u8]) -> bool {
     str::from_utf8(address).is_ok_and(|address| address.parse::<Ipv6Addr>().is_ok())
 }
 
+/// The bytes that a `reg-name` has as they are (RFC 3986 section 3.2.2: unreserved and sub-delims).
+const IS_OF_NAMES: [bool; 256] = {
+    let others = b"-._~!$&'()*+,;=";
+    let mut is = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        is[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let mut i = 0;
+    while i < others.len() {
+        is[others[i] as usize] = true;
+        i += 1;
+    }
+    is
+};
+
 /// Whether `name` is a `reg-name` that is not empty. An IPv4 address is one, too.
 fn is_name(name: &[u8]) -> bool {
     let mut rest = name;
@@ -63,7 +80,7 @@ fn is_name(name: &[u8]) -> bool {
                 after
             }
             (b'%', _) => return false,
-            _ if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(byte) => after,
+            _ if IS_OF_NAMES[usize::from(*byte)] => after,
             _ => return false,
         };
     }

@@ -1,8 +1,11 @@
 //! A request's head.
 
 use super::{
-    Framing, FramingFault, HeadFault, HeadLimits, fields::Fields, head::Room,
-    section::SectionFault, target,
+    Framing, FramingFault, HeadFault, HeadLimits,
+    fields::{Fields, collect},
+    head::Room,
+    section::SectionFault,
+    target,
 };
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, Version, request::Parts};
@@ -19,6 +22,8 @@ pub(crate) struct RequestHead {
     pub(crate) keep_alive: bool,
     /// Whether the client waits for a 100 before it sends the body.
     pub(crate) expects_continue: bool,
+    /// Whether the client says that it takes trailers.
+    pub(crate) takes_trailers: bool,
 }
 
 /// Why a request is refused. The connection is to be closed after the answer.
@@ -125,8 +130,8 @@ pub(super) fn parse(
         _ => return Err(RequestFault::Version),
     };
     let uri = target::parse(head.slice_ref(target.as_bytes()), &method, limits)?;
-    let fields =
-        Fields::collect(head, request.headers, &mut headers).map_err(RequestFault::Head)?;
+    collect(head, request.headers, &mut headers).map_err(RequestFault::Head)?;
+    let fields = Fields::of(request.headers);
     target::check_host(&uri, version, &fields)?;
     let framing = fields.framing(version).map_err(RequestFault::Framing)?;
 
@@ -141,6 +146,7 @@ pub(super) fn parse(
         framing,
         keep_alive: fields.keep_alive(version),
         // RFC 9110 section 10.1.1: to be ignored in HTTP/1.0.
+        takes_trailers: fields.takes_trailers,
         expects_continue: fields.expects_continue && has_body && version == Version::HTTP_11,
     })
 }

@@ -1,6 +1,11 @@
 //! A response's head.
 
-use super::{Framing, FramingFault, HeadFault, HeadLimits, fields::Fields, head::Room};
+use super::{
+    Framing, FramingFault, HeadFault, HeadLimits, Lines,
+    fields::{Fields, collect},
+    head::Room,
+    lines::is_plain,
+};
 use bytes::Bytes;
 use http::{
     HeaderMap, Method, StatusCode, Version,
@@ -14,6 +19,8 @@ use httparse::{ParserConfig, Status};
 pub(crate) struct ResponseHead {
     /// Status, version (1.0 or 1.1) and headers, as they came.
     pub(crate) parts: Parts,
+    /// The headers, if they are not in `parts`.
+    pub(crate) lines: Option<Lines>,
     /// How the body is framed.
     pub(crate) framing: Framing,
     /// Whether the connection can be used again after the body. When an interim response says no, the final one cannot
@@ -52,9 +59,9 @@ pub(super) fn parse(
     head: &Bytes,
     limits: &HeadLimits,
     request_method: &Method,
-    mut headers: HeaderMap,
+    looked_at: bool,
+    recycled: impl FnOnce() -> HeaderMap,
 ) -> Result<ResponseHead, ResponseFault> {
-    headers.clear();
     let mut room = Room::new();
     let mut response = httparse::Response::new(&mut []);
     let parsed = ParserConfig::default().parse_response_with_uninit_headers(
@@ -73,8 +80,18 @@ pub(super) fn parse(
         Some(0) => Version::HTTP_10,
         _ => return Err(ResponseFault::StatusLine),
     };
-    let fields =
-        Fields::collect(head, response.headers, &mut headers).map_err(ResponseFault::Head)?;
+    let fields = Fields::of(response.headers);
+    let are_plain =
+        !looked_at && is_plain(status) && *request_method != Method::HEAD && !fields.names_others();
+    let lines = are_plain
+        .then(|| Lines::of(head, response.headers, fields.left_out))
+        .flatten();
+    let mut headers = HeaderMap::new();
+    if lines.is_none() {
+        headers = recycled();
+        headers.clear();
+        collect(head, response.headers, &mut headers).map_err(ResponseFault::Head)?;
+    }
     let announced = fields.framing(version).map_err(ResponseFault::Framing)?;
     let framing = framing(announced, status, request_method);
     if has_never_a_body(status) {
@@ -100,6 +117,7 @@ pub(super) fn parse(
     }
     Ok(ResponseHead {
         parts,
+        lines,
         framing,
         keep_alive: fields.keep_alive(version) && framing != Framing::UntilClose && !is_doubtful,
     })

@@ -22,8 +22,10 @@ fn request(bytes: &[u8]) -> Result<Option<(RequestHead, BytesMut)>, RequestFault
     Ok(head.map(|head| (head, buffer)))
 }
 
-/// The head of the response to a request of `method` at the beginning of `bytes`.
+/// The head of the response to a request of `method` at the beginning of `bytes`. Whether it is looked at makes no
+/// difference to what it says.
 fn response(bytes: &[u8], method: &Method) -> Result<Option<ResponseHead>, ResponseFault> {
+    transcript::check_lines(bytes, method, &LIMITS);
     let mut buffer = BytesMut::from(bytes);
-    HeadReader::default().response(&mut buffer, &LIMITS, method, HeaderMap::new())
+    HeadReader::default().response(&mut buffer, &LIMITS, method, true, HeaderMap::new)
 }

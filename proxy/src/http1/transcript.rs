@@ -1,9 +1,10 @@
 //! What the codec makes of all the bytes of a connection, for tests and fuzzing.
 
 use super::*;
+use crate::headers::remove_hop_by_hop;
 use bytes::BytesMut;
 use http::{
-    HeaderMap, Method, StatusCode,
+    HeaderMap, Method, StatusCode, Version,
     header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING},
     request,
 };
@@ -182,7 +183,7 @@ pub(crate) fn responses<'a>(
         buffer.extend_from_slice(part);
         while end.is_none() {
             let Some((message, decoder, keep_alive)) = &mut current else {
-                match heads.response(&mut buffer, limits, method, HeaderMap::new()) {
+                match heads.response(&mut buffer, limits, method, true, HeaderMap::new) {
                     Ok(None) => break,
                     Ok(Some(head)) => {
                         let message = Message::new(head.parts.status, head.framing);
@@ -258,6 +259,50 @@ pub(crate) fn check_responses(
     let whole = responses([bytes].into_iter(), method, limits);
     let split = responses(bytes.chunks(at_a_time.max(1)), method, limits);
     assert_eq!(format!("{whole:?}"), format!("{split:?}"));
+    check_lines(bytes, method, limits);
+}
+
+/// Checks that the head at the beginning of `bytes` is refused, or says the same, whether it is looked at or not, and that
+/// a client gets the same headers then.
+pub(crate) fn check_lines(bytes: &[u8], method: &Method, limits: &HeadLimits) {
+    let read = |looked_at| {
+        let mut buffer = BytesMut::from(bytes);
+        let mut heads = HeadReader::default();
+        heads.response(&mut buffer, limits, method, looked_at, HeaderMap::new)
+    };
+    let (map, lines) = match (read(true), read(false)) {
+        (Ok(Some(map)), Ok(Some(lines))) => (map, lines),
+        (Ok(None), Ok(None)) => return,
+        (Err(of_map), Err(of_lines)) => return assert_eq!(of_map, of_lines),
+        (of_map, of_lines) => unreachable!("{of_map:?} {of_lines:?}"),
+    };
+    let said = |head: &ResponseHead| (head.parts.status, head.framing, head.keep_alive);
+    assert_eq!(said(&map), said(&lines));
+    assert!(map.lines.is_none());
+    let got = |mut head: ResponseHead| {
+        if head.lines.is_none() {
+            remove_hop_by_hop(&mut head.parts.headers);
+        }
+        let line = StatusLine {
+            version_of_client: Version::HTTP_11,
+            status: head.parts.status,
+            reason: None,
+        };
+        let (headers, lines) = (&head.parts.headers, head.lines.as_ref());
+        let mut out = BytesMut::new();
+        write_response(&mut out, &line, headers, lines, &head.framing, true);
+        let roomy = HeadLimits {
+            head_bytes: limits.head_bytes + 1024,
+            headers: limits.headers + 1,
+            ..*limits
+        };
+        let mut heads = HeadReader::default();
+        let read = heads.response(&mut out, &roomy, method, true, HeaderMap::new);
+        assert!(out.is_empty(), "nothing but one head was written");
+        let read = read.expect("it was written here").expect("it is whole");
+        read.parts.headers
+    };
+    assert_eq!(got(map), got(lines));
 }
 
 /// Checks what holds of any bytes of a chunked body: it does not matter how they were split, and a body that was

@@ -1,6 +1,6 @@
 //! Heads as they are written.
 
-use super::{Encoder, Framing, Reason, fields::tokens, response::has_never_a_body};
+use super::{Encoder, Framing, Lines, Reason, fields::tokens, response::has_never_a_body};
 use bytes::{BufMut, BytesMut};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version,
@@ -25,7 +25,7 @@ pub(crate) fn write_request(out: &mut BytesMut, parts: &Parts, framing: &Framing
     }
     out.put_slice(target.as_bytes());
     out.put_slice(b" HTTP/1.1\r\n");
-    write_fields(out, &parts.headers, false);
+    let has_options = write_fields(out, &parts.headers, false);
     match framing {
         // RFC 9110 section 8.6: these are expected to have a body, and some servers answer 411 when nothing is said.
         Framing::None if [Method::POST, Method::PUT, Method::PATCH].contains(&parts.method) => {
@@ -33,7 +33,9 @@ pub(crate) fn write_request(out: &mut BytesMut, parts: &Parts, framing: &Framing
         }
         framing => write_framing(out, framing),
     }
-    write_connection(out, &parts.headers, None);
+    if has_options {
+        write_connection(out, &parts.headers, None);
+    }
     out.put_slice(b"\r\n");
     Encoder::new(framing)
 }
@@ -51,13 +53,14 @@ pub(crate) struct StatusLine<'a> {
 
 /// Writes the head of a response and gives the encoder of its body. `Content-Length` and `Transfer-Encoding` are those of
 /// `framing`; with [`Framing::None`] (the response to a HEAD, a 304) the `Content-Length` in `headers` stays. What they
-/// say in `Connection` stays, and whether it stays open is added.
+/// say in `Connection` stays, and whether it stays open is added. `lines` are headers, too.
 ///
 /// To a client of HTTP/1.0, chunks become a body until the connection closes, see [`Encoder::is_until_close`].
 pub(crate) fn write_response(
     out: &mut BytesMut,
     line: &StatusLine<'_>,
     headers: &HeaderMap,
+    lines: Option<&Lines>,
     framing: &Framing,
     keep_alive: bool,
 ) -> Encoder {
@@ -71,7 +74,7 @@ pub(crate) fn write_response(
         Framing::Chunked if version_of_client < Version::HTTP_11 => Framing::UntilClose,
         framing => *framing,
     };
-    out.reserve(room(headers));
+    out.reserve(room(headers) + lines.map_or(0, Lines::len));
     out.put_slice(b"HTTP/1.1 ");
     out.put_slice(status.as_str().as_bytes());
     out.put_u8(b' ');
@@ -81,7 +84,10 @@ pub(crate) fn write_response(
     }
     out.put_slice(b"\r\n");
     let keeps_length = framing == Framing::None && !has_never_a_body(status);
-    write_fields(out, headers, keeps_length);
+    if let Some(lines) = lines {
+        lines.write(out);
+    }
+    let has_options = write_fields(out, headers, keeps_length);
     write_framing(out, framing);
     let option = if status.is_informational() {
         // It says nothing about the response that follows.
@@ -93,28 +99,32 @@ pub(crate) fn write_response(
     } else {
         None
     };
-    write_connection(out, headers, option);
+    if has_options || option.is_some() {
+        write_connection(out, headers, option);
+    }
     out.put_slice(b"\r\n");
     Encoder::new(framing)
 }
 
-/// About the bytes of a head with `headers`.
+/// About the bytes of a head with `headers`, as they usually are.
 fn room(headers: &HeaderMap) -> usize {
-    256 + headers.iter().fold(0, |sum, (name, value)| {
-        sum + name.as_str().len() + value.len() + 4
-    })
+    256 + 64 * headers.len()
 }
 
-/// Writes all headers but those that are written from elsewhere.
-fn write_fields(out: &mut BytesMut, headers: &HeaderMap, keeps_length: bool) {
+/// Writes all headers but those that are written from elsewhere. Whether there is a `Connection` among these.
+fn write_fields(out: &mut BytesMut, headers: &HeaderMap, keeps_length: bool) -> bool {
+    let mut has_options = false;
     for (name, value) in headers {
-        let is_own = *name == CONNECTION
+        let is_connection = *name == CONNECTION;
+        let is_own = is_connection
             || *name == TRANSFER_ENCODING
             || (*name == CONTENT_LENGTH && !keeps_length);
         if !is_own {
             write_field(out, name, value);
         }
+        has_options |= is_connection;
     }
+    has_options
 }
 
 /// Writes one header line.

@@ -35,7 +35,8 @@ pub(super) fn remove_false(headers: &mut HeaderMap, peer: &Peer) {
     }
 }
 
-fn is_false(name: &str, peer: &Peer) -> bool {
+/// Whether `name` is one of these.
+pub(super) fn is_false(name: &str, peer: &Peer) -> bool {
     let written = peer.forwarding.headers;
     if let Some(what) = name.strip_prefix("x-forwarded-") {
         let is_set = matches!(what, "for" | "host" | "proto");
@@ -58,11 +59,11 @@ fn is_false(name: &str, peer: &Peer) -> bool {
 }
 
 /// Tells the endpoint who asked, as `peer`'s policy says. Nothing is told twice: what was there is taken up or
-/// replaced.
-pub(super) fn tell(headers: &mut HeaderMap, peer: &Peer) {
+/// replaced. Whether there is any `X-Forwarded-*` is known already.
+pub(super) fn tell(headers: &mut HeaderMap, peer: &Peer, has_x_forwarded: bool) {
     let written = peer.forwarding.headers;
     if writes_x_forwarded(written) {
-        x_forwarded(headers, peer);
+        x_forwarded(headers, peer, has_x_forwarded);
     }
     if let Some(element) = &peer.element {
         let element = forwarded(headers, peer, element);
@@ -72,8 +73,11 @@ pub(super) fn tell(headers: &mut HeaderMap, peer: &Peer) {
 
 /// The peer's address goes to the end of the chain, where it is the only one that is certain. What a peer says of host
 /// and protocol stays if it is trusted, and can be one.
-fn x_forwarded(headers: &mut HeaderMap, peer: &Peer) {
-    let chain = joined(headers, &FORWARDED_FOR, &peer.text);
+fn x_forwarded(headers: &mut HeaderMap, peer: &Peer, has_some: bool) {
+    let chain = match has_some {
+        true => joined(headers, &FORWARDED_FOR, &peer.text),
+        false => Some(peer.text.clone()),
+    };
     let keeps_host = peer.is_trusted
         && sole(headers, &FORWARDED_HOST)
             .is_some_and(|host| !host.is_empty() && is_host(host.as_bytes()));

@@ -37,6 +37,8 @@ pub(crate) struct Connection {
     decoder: Decoder,
     encoder: Encoder,
     method: Method,
+    /// Whether the headers of the present answer are looked at on their way.
+    is_looked_at: bool,
     upload: Upload,
     /// Whether the present request is not the first.
     is_reused: bool,
@@ -76,6 +78,7 @@ impl Connection {
             decoder: Decoder::new(Framing::None, &limits),
             encoder: Encoder::new(Framing::None),
             method: Method::GET,
+            is_looked_at: true,
             upload: Upload::Done,
             is_reused: false,
             has_answered: false,
@@ -96,16 +99,23 @@ impl Connection {
         &self.slot
     }
 
-    /// Whether it is open and has nothing more to do for the last request.
-    pub(crate) fn is_idle(&mut self) -> bool {
-        if !self.may_stay || self.upload != Upload::Done || !self.decoder.is_ended() {
-            return false;
+    /// Gives up what memory it holds, if it has nothing more to do for the last request; whether that is so.
+    pub(crate) fn rest(&mut self) -> bool {
+        let is_done = self.may_stay
+            && self.upload == Upload::Done
+            && self.decoder.is_ended()
+            && self.input.is_empty()
+            && self.outbox.is_empty();
+        if is_done {
+            self.spares.reclaim(&mut self.input);
+            self.outbox.release(&self.spares);
         }
-        if !self.input.is_empty() || !self.outbox.is_empty() {
-            return false;
-        }
+        is_done
+    }
+
+    /// Whether it, which rests, is still open, and nothing has come that nobody asked for.
+    pub(crate) fn is_quiet(&mut self) -> bool {
         let mut unwoken = Context::from_waker(Waker::noop());
-        // Bytes that nobody asked for, or an end.
         let is_quiet = poll_read(
             &mut self.stream,
             &mut self.input,
@@ -115,11 +125,11 @@ impl Connection {
         )
         .is_pending();
         self.spares.reclaim(&mut self.input);
-        self.outbox.release(&self.spares);
         is_quiet
     }
 
-    pub(super) fn begin(&mut self, head: &request::Parts, framing: Framing) {
+    pub(super) fn begin(&mut self, head: &request::Parts, framing: Framing, is_looked_at: bool) {
+        self.is_looked_at = is_looked_at;
         self.is_reused = self.outbox.has_written();
         self.outbox.begin_counting();
         self.outbox.lend(&self.spares);
@@ -196,7 +206,8 @@ impl Connection {
                     &mut self.input,
                     &self.limits,
                     &self.method,
-                    self.spares.take_map(),
+                    self.is_looked_at,
+                    || self.spares.take_map(),
                 ),
             };
             match read {
@@ -238,6 +249,7 @@ impl Connection {
         self.decoder = Decoder::new(head.framing, &self.limits);
         Answer {
             parts: head.parts,
+            lines: head.lines,
             framing: head.framing,
         }
     }

@@ -226,7 +226,11 @@ impl Call {
         };
         self.response = None;
         self.incoming = Some((stream, false));
-        Poll::Ready(Ok(Answer { parts, framing }))
+        Poll::Ready(Ok(Answer {
+            parts,
+            lines: None,
+            framing,
+        }))
     }
 
     pub(super) fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Result<Piece, Failure>> {

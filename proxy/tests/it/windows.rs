@@ -81,6 +81,7 @@ fn room_that_is_made_without_reading_costs_nobody_anything() {
     let (world, _origin, left) = giving(Duration::from_millis(150));
     let mut client = Peer::with_settings(world.address(), NO_WINDOW);
     client.get(1, "/");
+    eventually("the request is sent", || world.stable_now().dispatched > 0);
     let many = one_more(1).repeat(1000);
     // What it gets piles up in its socket, until the proxy can neither write nor read on.
     client.stream.set_nonblocking(true).unwrap();

@@ -99,7 +99,7 @@ impl Io {
                 status,
                 reason: None,
             };
-            write_response(outbox.buffer(), &line, headers, &framing, true);
+            write_response(outbox.buffer(), &line, headers, None, &framing, true);
         }
     }
 

@@ -137,7 +137,7 @@ proptest! {
         };
         let mut out = BytesMut::new();
         let mut encoder =
-            write_response(&mut out, &line, &HeaderMap::new(), &framing, keep_alive);
+            write_response(&mut out, &line, &HeaderMap::new(), None, &framing, keep_alive);
         encoder.data(&data, &mut out).unwrap();
         encoder.end(None, &mut out).unwrap();
         let stays = keep_alive && !is_until_close;

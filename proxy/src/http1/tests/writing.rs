@@ -107,6 +107,7 @@ fn check_response(
             reason: None,
         },
         &map(headers),
+        None,
         &framing,
         keep_alive,
     );

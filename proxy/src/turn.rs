@@ -1,0 +1,46 @@
+//! What time it is for a task that runs.
+
+use crate::Clock;
+use std::{cell::Cell, time::Duration};
+use tokio::time::Instant;
+
+/// The time at which the task that runs now began to: one look at the clock each time that a worker turns to a request, in
+/// place of one for each thing that wants to know. What a task does until it waits again takes microseconds.
+///
+/// Only what is called from such a task may ask: what is woken otherwise reads a [`Clock`], as this time is over there.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    clock: Clock,
+    now: Cell<Instant>,
+    elapsed: Cell<Duration>,
+}
+
+impl Turn {
+    /// A turn that begins now, by `clock`.
+    pub(crate) fn new(clock: Clock) -> Self {
+        let turn = Self {
+            clock,
+            now: Cell::new(Instant::now()),
+            elapsed: Cell::default(),
+        };
+        turn.begin();
+        turn
+    }
+
+    /// A task begins to run.
+    pub(crate) fn begin(&self) {
+        let now = Instant::now();
+        self.now.set(now);
+        self.elapsed.set(self.clock.at(now.into_std()));
+    }
+
+    /// When the task began to run.
+    pub(crate) fn now(&self) -> Instant {
+        self.now.get()
+    }
+
+    /// The same, as the time since the clock's epoch.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.elapsed.get()
+    }
+}
