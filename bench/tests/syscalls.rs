@@ -9,15 +9,14 @@
 )]
 
 mod asked;
+mod observed;
 
-use bench::{client::Client, origin, sluice::HOST};
+use bench::origin;
 use std::{
     collections::BTreeMap,
     fs,
-    io::{BufRead as _, BufReader},
     net::{Ipv4Addr, SocketAddr},
-    path::Path,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     sync::Arc,
 };
 use tokio::net::TcpListener;
@@ -84,35 +83,10 @@ fn per_request(few: &Calls, many: &Calls, requests: u64) -> Calls {
 async fn calls(endpoint: SocketAddr, requests: u64) -> Calls {
     let directory = tempfile::tempdir().unwrap();
     let counts = directory.path().join("counts");
-    let (mut proxy, address) = start(endpoint, &counts);
-    let request = format!("GET /cart HTTP/1.1\r\nhost: {HOST}\r\naccept: */*\r\n\r\n");
-    let mut client = Client::connect(address, &request).await.unwrap();
-    for _ in 0..requests {
-        client.exchange().await.unwrap();
-    }
-    // The proxy ends with its input.
-    drop(proxy.stdin.take());
-    assert!(proxy.wait().unwrap().success());
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-c", "-o"]).arg(&counts);
+    observed::forward(strace, endpoint, requests).await;
     parse(&fs::read_to_string(counts).unwrap())
-}
-
-fn start(endpoint: SocketAddr, counts: &Path) -> (Child, SocketAddr) {
-    let endpoint = endpoint.to_string();
-    let mut proxy = Command::new("strace")
-        .args(["-f", "-c", "-o"])
-        .arg(counts)
-        .arg(env!("CARGO_BIN_EXE_bench"))
-        .args([
-            "serve", "proxy", "--stable", &endpoint, "--canary", &endpoint,
-        ])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    let output = proxy.stdout.take().unwrap();
-    BufReader::new(output).read_line(&mut line).unwrap();
-    (proxy, line.trim().parse().unwrap())
 }
 
 /// The table that strace writes: a line for each call, with its name last and how often it was made fourth. The kernel has
