@@ -256,6 +256,7 @@ fn http2_client(limits: &Limits) -> h2::client::Builder {
         .initial_window_size(window)
         .initial_connection_window_size(all)
         .data_frame_budget(small_frames(all))
+        .initial_max_send_streams(http2::UNSAID)
         .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
         .enable_push(false);
     builder
