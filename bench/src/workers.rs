@@ -1,5 +1,5 @@
-//! How long-lived connections spread over workers. Each stays with the worker that accepted it, so a worker that gets
-//! none has nothing to do, and one that gets many is where requests wait.
+//! How long-lived connections spread over workers. Each stays with the worker that it began on, so a worker that gets none
+//! has nothing to do, and one that gets many is where requests wait.
 
 use crate::{
     client::Client,
