@@ -53,14 +53,14 @@ pub(crate) async fn accept(worker: Rc<Worker>, gate: Rc<Gate>, listener: TcpList
 pub(crate) async fn receive(worker: Rc<Worker>, mut inbox: Inbox) {
     while !worker.is_draining() {
         tokio::select! {
-            Some(passed) = inbox.next() => take(&worker, passed, None),
+            Some(passed) = inbox.next() => take(&worker, passed),
             () = worker.drain.notified() => break,
         }
     }
     // Whoever would pass one on from now on serves it itself.
     inbox.close();
     while let Some(passed) = inbox.next().await {
-        take(&worker, passed, None);
+        take(&worker, passed);
     }
 }
 
@@ -82,18 +82,20 @@ fn place(worker: &Rc<Worker>, gate: &Rc<Gate>, stream: TcpStream, peer: SocketAd
     };
     match worker.spread.pass(passed) {
         Ok(()) => worker.counters().passed.count(),
-        Err(back) => take(worker, back, Some(worker.keep())),
+        Err(back) => {
+            let load = worker.keep();
+            take(worker, Passed { load, ..back });
+        }
     }
 }
 
-/// Serves a connection that came from another worker, or came back from it and counts here by `load`.
-fn take(worker: &Rc<Worker>, passed: Passed, load: Option<Load>) {
-    let load = load.unwrap_or(passed.load);
+/// Serves a connection that was passed on to this worker, or that came back from one which takes none.
+fn take(worker: &Rc<Worker>, passed: Passed) {
     match (
         worker.gate(passed.listener),
         TcpStream::from_std(passed.stream),
     ) {
-        (Some(gate), Ok(stream)) => begin(worker, gate, stream, passed.peer, load),
+        (Some(gate), Ok(stream)) => begin(worker, gate, stream, passed.peer, passed.load),
         _ => worker.counters().accept_failures.count(),
     }
 }

@@ -40,7 +40,7 @@ pub(crate) async fn http2(
         if let Some(connection) = worker.pool.shared(&key) {
             return Ok(connection);
         }
-        // In its place there would be one connection for each request of a burst.
+        // Or each request of a burst would make a connection of its own.
         if let Some(unsettled) = worker.pool.unsettled(&key) {
             let settled = timeout(worker.timeouts.connect, unsettled.settled()).await;
             settled.map_err(|_| Failure::ConnectTimeout)?;

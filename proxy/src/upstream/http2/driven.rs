@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use h2::client::Connection;
-use std::{cell::Cell, future::poll_fn, pin::pin, rc::Rc};
+use std::{cell::Cell, future::poll_fn, pin::Pin, rc::Rc};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::Notify,
@@ -22,15 +22,14 @@ pub(crate) struct Driven {
 
 impl Driven {
     /// Drives `connection` to its end.
-    pub(crate) async fn drive<T>(self: Rc<Self>, connection: Connection<T, Bytes>)
+    pub(crate) async fn drive<T>(self: Rc<Self>, mut connection: Connection<T, Bytes>)
     where
         T: AsyncRead + AsyncWrite + Unpin,
     {
         let closing = CloseAtEnd(self);
         let driven = &closing.0;
-        let mut connection = pin!(connection);
         let ended = poll_fn(|context| {
-            let polled = connection.as_mut().poll(context);
+            let polled = Pin::new(&mut connection).poll(context);
             if !driven.is_settled() && connection.max_concurrent_send_streams() != UNSAID {
                 driven.settle();
             }
