@@ -13,7 +13,7 @@ use crate::{
     stream::Stream,
     tls,
     watch::Watch,
-    worker::{Gate, Worker},
+    worker::{Gate, Open, Worker},
 };
 use bytes::{Bytes, BytesMut};
 use h2::server::SendResponse;
@@ -131,10 +131,10 @@ impl std::fmt::Debug for Early {
 }
 
 /// Serves a client's connection to its end.
-pub(crate) async fn serve(worker: Rc<Worker>, gate: Rc<Gate>, stream: TcpStream, peer: SocketAddr) {
+pub(crate) async fn serve(open: Open, gate: Rc<Gate>, stream: TcpStream, peer: SocketAddr) {
     // An error shows at the next use.
     let _ = stream.set_nodelay(true);
-    let _open = worker.open();
+    let worker = Rc::clone(&open.worker);
     if worker.is_draining() {
         // It waited to be accepted: the runtime has yet to see whether a request waits on it.
         yield_now().await;

@@ -198,8 +198,8 @@ impl Default for PoolLimits {
     }
 }
 
-/// What clients may ask of the proxy. Numbers of connections are those of the whole process, and each worker keeps to
-/// its share of them.
+/// What clients may ask of the proxy. Numbers of connections are those of the whole process. Each worker keeps to
+/// its share of them, and passes on what is more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Client connections; more are accepted and closed at once. Default 100,000.

@@ -14,6 +14,8 @@ pub struct Counters(Box<[WorkerCounters]>);
 pub struct CountersRead {
     /// Client connections that were accepted.
     pub accepted: u64,
+    /// Client connections that the worker which accepted them passed on to one with fewer.
+    pub passed: u64,
     /// Client connections that are open now, tunnels included.
     pub open: u64,
     /// Tunnels (upgraded connections) that are open now.
@@ -44,6 +46,8 @@ pub struct CountersRead {
 #[repr(align(128))]
 pub(crate) struct WorkerCounters {
     pub(crate) accepted: Cell,
+    /// Connections that it accepted and another worker serves.
+    pub(crate) passed: Cell,
     /// Connections that ended.
     pub(crate) closed: Cell,
     pub(crate) tunnels_begun: Cell,
@@ -103,6 +107,7 @@ impl WorkerCounters {
         let accepted = self.accepted.read();
         CountersRead {
             accepted,
+            passed: self.passed.read(),
             open: accepted.saturating_sub(closed),
             tunnels: self.tunnels_begun.read().saturating_sub(tunnels_ended),
             accept_failures: self.accept_failures.read(),
@@ -122,6 +127,7 @@ impl CountersRead {
     fn plus(self, other: Self) -> Self {
         Self {
             accepted: self.accepted + other.accepted,
+            passed: self.passed + other.passed,
             open: self.open + other.open,
             tunnels: self.tunnels + other.tunnels,
             accept_failures: self.accept_failures + other.accept_failures,

@@ -14,6 +14,7 @@
 //! - Unless the configuration trusts a peer, what it says of host and protocol in `X-Forwarded-*` or `Forwarded` is
 //!   replaced; to `X-Forwarded-For` its address is appended.
 
+mod accept;
 mod account;
 mod answer;
 mod balance;
@@ -49,6 +50,7 @@ mod send;
 mod shared;
 mod spares;
 mod spool;
+mod spread;
 mod start;
 mod stream;
 mod tls;

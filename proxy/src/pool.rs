@@ -262,6 +262,22 @@ impl Pool {
         Some(Rc::clone(&least.connection))
     }
 
+    /// A connection that others wait for, since its endpoint has yet to say how many requests it takes.
+    pub(crate) fn unsettled(&self, key: &Key) -> Option<Rc<http2::Connection>> {
+        let shared = self.shared.borrow();
+        let mut connections = shared.get(key)?.iter().map(|shared| &shared.connection);
+        connections
+            .find(|connection| connection.is_unsettled())
+            .cloned()
+    }
+
+    /// Forgets the connections that carry no more requests: they would keep the places of others until they are swept.
+    pub(crate) fn forget_closed(&self, key: &Key) {
+        if let Some(shared) = self.shared.borrow_mut().get_mut(key) {
+            shared.retain(|shared| !shared.connection.is_closed());
+        }
+    }
+
     /// Lets others use `connection`, too.
     pub(crate) fn share(&self, key: Key, connection: Rc<http2::Connection>) {
         let used = Cell::new(Instant::now());

@@ -7,10 +7,11 @@ use crate::{
     listener::{Seated, Spare},
     log::{Log, WorkerLog},
     shared::Shared,
+    spread::{Inbox, Spread},
     tls,
     trace::{Tracer, WorkerTracer},
     upstream::connect::Secured,
-    worker::{self, Gate, Place, Stop, Worker},
+    worker::{self, Place, Stop, Worker},
 };
 use std::{
     io,
@@ -161,7 +162,8 @@ pub fn start_on(
         workers: Vec::with_capacity(workers),
         panicked,
     };
-    for (worker, sockets) in seats.into_iter().enumerate() {
+    let (spread, inboxes) = Spread::new(workers);
+    for (worker, (sockets, inbox)) in seats.into_iter().zip(inboxes).enumerate() {
         let seat = Seat {
             worker,
             config: config.clone(),
@@ -169,13 +171,14 @@ pub fn start_on(
             clock,
             counters: Arc::clone(&proxy.counters),
             shared: Arc::clone(&proxy.shared),
+            spread: Arc::clone(&spread),
             log: proxy.log.as_ref().map(|log| log.worker(worker)),
             tracer: proxy.tracer.as_ref().map(|tracer| tracer.worker(worker)),
             spare: Arc::clone(&proxy.spare),
             alarm: alarm.clone(),
         };
         // Workers start one after the other, so that each has the number that its counters have.
-        let running = seat.start(sockets);
+        let running = seat.start(sockets, inbox);
         let running = running.map_err(|source| StartError::Worker { worker, source })?;
         proxy.workers.push(running);
     }
@@ -290,6 +293,7 @@ struct Seat {
     clock: Clock,
     counters: Arc<Counters>,
     shared: Arc<Shared>,
+    spread: Arc<Spread>,
     log: Option<WorkerLog>,
     tracer: Option<WorkerTracer>,
     spare: Arc<Spare>,
@@ -298,12 +302,12 @@ struct Seat {
 
 impl Seat {
     /// Starts the thread and waits until it serves.
-    fn start(self, sockets: Vec<Seated>) -> io::Result<Running> {
+    fn start(self, sockets: Vec<Seated>, inbox: Inbox) -> io::Result<Running> {
         let (stop, stopped) = oneshot::channel();
         let (ready, is_ready) = mpsc::channel();
         let thread = thread::Builder::new()
             .name(format!("worker-{}", self.worker))
-            .spawn(move || self.run(sockets, stopped, &ready))?;
+            .spawn(move || self.run(sockets, inbox, stopped, &ready))?;
         // A thread that hung up without a word has panicked.
         let panicked = |_| Err(io::Error::other("the thread panicked"));
         is_ready.recv().unwrap_or_else(panicked)?;
@@ -313,6 +317,7 @@ impl Seat {
     fn run(
         mut self,
         sockets: Vec<Seated>,
+        inbox: Inbox,
         stop: oneshot::Receiver<Stop>,
         ready: &mpsc::Sender<io::Result<()>>,
     ) -> usize {
@@ -323,25 +328,27 @@ impl Seat {
             .build_local(LocalOptions::default());
         let served = runtime.and_then(|runtime| {
             runtime.block_on(async {
-                let listeners = sockets
-                    .into_iter()
-                    .filter_map(|seated| {
-                        let gate = Gate::new(&self.config, seated.listener)?;
-                        let socket = tokio::net::TcpListener::from_std(seated.socket);
-                        Some(socket.map(|socket| (Rc::new(gate), socket)))
-                    })
-                    .collect::<io::Result<Vec<_>>>()?;
                 let place = Place {
                     index: self.worker,
                     clock: self.clock,
                     counters: Arc::clone(&self.counters),
                     shared: Arc::clone(&self.shared),
+                    spread: Arc::clone(&self.spread),
                     log: self.log.take(),
                     tracer: self.tracer.take(),
                 };
                 let worker = Worker::new(place, &self.config, &self.routes);
+                let listeners = sockets
+                    .into_iter()
+                    .filter_map(|seated| {
+                        let gate = Rc::clone(worker.gate(seated.listener)?);
+                        let socket = tokio::net::TcpListener::from_std(seated.socket);
+                        Some(socket.map(|socket| (gate, socket)))
+                    })
+                    .collect::<io::Result<Vec<_>>>()?;
+                inbox.open();
                 let _ = ready.send(Ok(()));
-                Ok(worker::run(Rc::new(worker), listeners, stop).await)
+                Ok(worker::run(Rc::new(worker), listeners, inbox, stop).await)
             })
         });
         served.unwrap_or_else(|error| {

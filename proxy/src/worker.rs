@@ -2,9 +2,9 @@
 
 use crate::{
     Clock, Config, Counters, Forwarding, Limits, Network, Timeouts,
+    accept::{accept, receive},
     balance::Balancer,
-    client::{self, serve},
-    contain,
+    client,
     counters::WorkerCounters,
     drains::Drains,
     filter::mirror::Points,
@@ -14,6 +14,7 @@ use crate::{
     pool::Pool,
     shared::Shared,
     spares::Spares,
+    spread::{Allowance, Inbox, Load, Spread},
     tls::Tls,
     trace::WorkerTracer,
     turn::Turn,
@@ -23,26 +24,18 @@ use std::{
     cell::{Cell, RefCell},
     convert::Infallible,
     fmt,
-    future::poll_fn,
     hash::{BuildHasher, Hasher, RandomState},
-    io,
-    net::SocketAddr,
     rc::Rc,
     sync::Arc,
-    task::Poll,
     time::Duration,
 };
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     sync::{Notify, oneshot},
-    task::{JoinError, JoinSet, yield_now},
+    task::{JoinError, JoinSet},
     time::{Instant, sleep, timeout_at},
 };
 use traffic::{Reader, Routes, View};
-
-/// How long accepting rests when the process has no file descriptor left, or another resource. Trying again at once
-/// would keep the core busy with failing.
-const ACCEPT_REST: Duration = Duration::from_millis(50);
 
 /// A listener, as the connections that came in at it know it.
 #[derive(Debug)]
@@ -78,6 +71,7 @@ pub(crate) struct Place {
     pub(crate) clock: Clock,
     pub(crate) counters: Arc<Counters>,
     pub(crate) shared: Arc<Shared>,
+    pub(crate) spread: Arc<Spread>,
     pub(crate) log: Option<WorkerLog>,
     pub(crate) tracer: Option<WorkerTracer>,
 }
@@ -96,6 +90,8 @@ pub(crate) struct Worker {
     pub(crate) tls: Arc<Tls>,
     /// What all workers share.
     pub(crate) shared: Arc<Shared>,
+    /// How connections spread over the workers.
+    pub(crate) spread: Arc<Spread>,
     /// Its side of the access log.
     pub(crate) log: Option<WorkerLog>,
     /// Its side of the traces.
@@ -132,7 +128,12 @@ pub(crate) struct Worker {
     random: Cell<u64>,
     counters: Arc<Counters>,
     index: usize,
-    workers: usize,
+    /// How many clients may connect to it.
+    most: usize,
+    /// How many connections it may pass on.
+    allowance: Cell<Allowance>,
+    /// The listeners, in the order of [`Config::listeners`].
+    gates: Vec<Rc<Gate>>,
 }
 
 impl Worker {
@@ -143,6 +144,7 @@ impl Worker {
             clock,
             counters,
             shared,
+            spread,
             log,
             tracer,
         } = place;
@@ -155,16 +157,20 @@ impl Worker {
         };
         let turn = Rc::new(Turn::new(clock));
         let random = || RandomState::new().build_hasher().finish();
+        let gates = (0..config.listeners.len()).filter_map(|listener| Gate::new(config, listener));
         Self {
             forwarding: Rc::new(config.forwarding.clone()),
             tls: Arc::clone(&shared.tls),
             log,
             tracer,
             shared,
+            spread,
+            gates: gates.map(Rc::new).collect(),
+            most: (limits.connections as usize).div_ceil(config.workers.get()),
+            allowance: Cell::default(),
             balancer: Balancer::new(index, config.workers.get(), random()),
             mirror_points: Points::new(random()),
             drains: Drains::default(),
-            workers: config.workers.get(),
             clock,
             timeouts: config.timeouts,
             pool: Pool::new(config.pool, Rc::clone(&turn)),
@@ -220,17 +226,46 @@ impl Worker {
         self.shared.is_short_of_memory()
     }
 
-    /// Whether one more client may connect: each worker keeps to its share of the limit.
-    pub(crate) fn has_room(&self) -> bool {
-        let most = (self.limits.connections as usize).div_ceil(self.workers);
-        self.open.get() < most
+    /// Whether this is the worker with this number.
+    pub(crate) fn is(&self, worker: usize) -> bool {
+        self.index == worker
     }
 
-    /// Counts a client's connection until the value is dropped.
-    pub(crate) fn open(self: &Rc<Self>) -> Open {
+    /// The listener at place `listener`.
+    pub(crate) fn gate(&self, listener: usize) -> Option<&Rc<Gate>> {
+        self.gates.get(listener)
+    }
+
+    /// Whether one more client may connect: each worker keeps to its share of the limit.
+    pub(crate) fn has_room(&self) -> bool {
+        self.open.get() < self.most
+    }
+
+    /// Finds the worker that is to serve a connection which this one has accepted.
+    pub(crate) fn place(&self) -> Load {
+        let (now, allowance) = (self.clock.elapsed(), self.allowance.get());
+        let load = self
+            .spread
+            .place(self.index, self.most, allowance.is_left(now));
+        if !self.is(load.worker()) {
+            self.allowance.set(allowance.taken(now));
+        }
+        load
+    }
+
+    /// Counts a connection as one of this worker.
+    pub(crate) fn keep(&self) -> Load {
+        self.spread.keep(self.index)
+    }
+
+    /// Counts a client's connection, which has its part of the worker's `load`, until the value is dropped.
+    pub(crate) fn open(self: &Rc<Self>, load: Load) -> Open {
         self.counters().accepted.count();
         self.open.set(self.open.get() + 1);
-        Open(Rc::clone(self))
+        Open {
+            worker: Rc::clone(self),
+            _load: load,
+        }
     }
 
     /// Counts a tunnel until the value is dropped.
@@ -261,6 +296,7 @@ fn http2_client(limits: &Limits) -> h2::client::Builder {
         .initial_window_size(window)
         .initial_connection_window_size(all)
         .data_frame_budget(small_frames(all))
+        .initial_max_send_streams(http2::UNSAID)
         .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
         .enable_push(false);
     builder
@@ -275,11 +311,15 @@ pub(crate) fn small_frames(connection_window: u32) -> usize {
 }
 
 /// A client's connection that is open.
-pub(crate) struct Open(Rc<Worker>);
+pub(crate) struct Open {
+    /// The worker that serves it.
+    pub(crate) worker: Rc<Worker>,
+    _load: Load,
+}
 
 impl Drop for Open {
     fn drop(&mut self) {
-        let worker = &self.0;
+        let worker = &self.worker;
         worker.counters().closed.count();
         worker.open.set(worker.open.get() - 1);
         if worker.open.get() == 0 {
@@ -322,10 +362,11 @@ impl Stop {
 pub(crate) async fn run(
     worker: Rc<Worker>,
     listeners: Vec<(Rc<Gate>, TcpListener)>,
+    inbox: Inbox,
     stop: oneshot::Receiver<Stop>,
 ) -> usize {
     let cut = tokio::select! {
-        cut = accept_and_drain(&worker, listeners, stop) => cut,
+        cut = accept_and_drain(&worker, listeners, inbox, stop) => cut,
         never = acknowledge(&worker) => match never {},
         never = sweep(&worker) => match never {},
         never = worker.shared.watch_memory(worker.index) => match never {},
@@ -338,9 +379,11 @@ pub(crate) async fn run(
 async fn accept_and_drain(
     worker: &Rc<Worker>,
     listeners: Vec<(Rc<Gate>, TcpListener)>,
+    inbox: Inbox,
     stop: oneshot::Receiver<Stop>,
 ) -> usize {
     let mut accepting = JoinSet::new();
+    accepting.spawn_local(receive(Rc::clone(worker), inbox));
     for (gate, listener) in listeners {
         accepting.spawn_local(accept(Rc::clone(worker), gate, listener));
     }
@@ -372,63 +415,6 @@ fn pass_on_panic(ended: Result<(), JoinError>) {
     {
         std::panic::resume_unwind(panic);
     }
-}
-
-/// Accepts connections until draining begins, and then those that wait already.
-async fn accept(worker: Rc<Worker>, gate: Rc<Gate>, listener: TcpListener) {
-    let mut is_failing = false;
-    while !worker.is_draining() {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = worker.drain.notified() => break,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                is_failing = false;
-                begin(&worker, &gate, stream, peer);
-            }
-            Err(error) if is_the_connections(&error) => {}
-            Err(error) => {
-                worker.counters().accept_failures.count();
-                if !std::mem::replace(&mut is_failing, true) {
-                    tracing::warn!(%error, "cannot accept connections; trying again until it works");
-                }
-                sleep(ACCEPT_REST).await;
-            }
-        }
-    }
-    // Lets the runtime look for connections that have arrived meanwhile.
-    yield_now().await;
-    while let Poll::Ready(Ok((stream, peer))) =
-        poll_fn(|context| Poll::Ready(listener.poll_accept(context))).await
-    {
-        begin(&worker, &gate, stream, peer);
-    }
-}
-
-/// Begins to serve a connection, if there is room for it.
-fn begin(worker: &Rc<Worker>, gate: &Rc<Gate>, stream: TcpStream, peer: SocketAddr) {
-    if worker.has_room() {
-        let (serving, gate) = (Rc::clone(worker), Rc::clone(gate));
-        contain::spawn(worker, "a connection", move || {
-            serve(serving, gate, stream, peer)
-        });
-    } else {
-        worker.counters().accepted.count();
-        worker.counters().closed.count();
-        worker.counters().refused.count();
-    }
-}
-
-/// Whether only the connection that was to be accepted is lost.
-fn is_the_connections(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::Interrupted
-    )
 }
 
 /// Takes up every table as soon as it is published, requests or none.

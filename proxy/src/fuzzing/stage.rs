@@ -11,6 +11,7 @@ use crate::{
     Clock, Config, Counters,
     client::serve,
     shared::Shared,
+    spread::Spread,
     worker::{Gate, Place, Worker},
 };
 use std::{
@@ -167,6 +168,7 @@ impl Theater {
             clock: Clock::start(),
             counters: Arc::new(Counters::new(1)),
             shared: Arc::new(Shared::new(&config).expect("no certificates are needed")),
+            spread: Spread::new(1).0,
             log: None,
             tracer: None,
         };
@@ -186,8 +188,8 @@ impl Theater {
         let address = self.listener.local_addr().expect("an address");
         let client = TcpStream::connect(address).await.expect("a connection");
         let (accepted, peer) = self.listener.accept().await.expect("the same");
-        let (worker, gate) = (Rc::clone(&self.worker), Rc::clone(&self.gate));
-        let session = spawn_local(serve(worker, gate, accepted, peer));
+        let open = self.worker.open(self.worker.keep());
+        let session = spawn_local(serve(open, Rc::clone(&self.gate), accepted, peer));
         let (mut reading, mut writing) = client.into_split();
         let actor = Rc::clone(stage);
         let reads = spawn_local(async move {

@@ -2,7 +2,7 @@
 
 use super::encode::{About, counter, gauge};
 use crate::Counters;
-use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
+use prometheus_client::{collector::Collector, encoding::DescriptorEncoder, metrics::MetricType};
 use std::{fmt, sync::Arc};
 
 /// Shows what the workers count besides requests.
@@ -28,6 +28,10 @@ const fn about(name: &'static str, help: &'static str) -> About {
 const ACCEPTED: About = about(
     "sluice_connections_accepted",
     "Client connections that were accepted",
+);
+const PASSED: About = about(
+    "sluice_connections_passed",
+    "Client connections that the worker which accepted them passed on to one with fewer",
 );
 const OPEN: About = about(
     "sluice_connections_open",
@@ -72,11 +76,30 @@ const PANICS: About = about(
     "Connections, and requests by HTTP/2, that were given up because the proxy panicked",
 );
 
+impl Connections {
+    fn encode_workers(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let mut family = encoder.encode_descriptor(
+            "sluice_worker_connections",
+            "Client connections that a worker has open, tunnels included",
+            None,
+            MetricType::Gauge,
+        )?;
+        for (worker, read) in self.counters.by_worker().enumerate() {
+            family
+                .encode_family(&[("worker", worker)])?
+                .encode_gauge(&read.open)?;
+        }
+        Ok(())
+    }
+}
+
 impl Collector for Connections {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let read = self.counters.read();
         counter(&mut encoder, &ACCEPTED, &read.accepted)?;
+        counter(&mut encoder, &PASSED, &read.passed)?;
         gauge(&mut encoder, &OPEN, &read.open)?;
+        self.encode_workers(&mut encoder)?;
         gauge(&mut encoder, &TUNNELS, &read.tunnels)?;
         counter(&mut encoder, &ACCEPT_FAILURES, &read.accept_failures)?;
         counter(&mut encoder, &UNROUTED, &read.no_route)?;

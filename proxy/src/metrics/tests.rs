@@ -139,6 +139,8 @@ fn what_was_counted_is_shown() {
         format!("sluice_fail_open_attempts_total{{{service}}} 0"),
         "sluice_table_generation{worker=\"0\"} 1".to_owned(),
         "sluice_table_published_generation 2".to_owned(),
+        "sluice_worker_connections{worker=\"1\"} 0".to_owned(),
+        "sluice_connections_passed_total 0".to_owned(),
         "sluice_certificate_expiry_seconds{listener=\"https\",name=\"shop.example\"} 2208988800"
             .to_owned(),
         "sluice_certificate_reloads_total{result=\"failure\"} 0".to_owned(),
@@ -152,7 +154,7 @@ fn what_was_counted_is_shown() {
         );
     }
     assert!(
-        !text.contains("worker=\"1\""),
+        !text.contains("sluice_table_generation{worker=\"1\""),
         "a worker that has stopped serves no table"
     );
     let le = format!("sluice_request_duration_seconds_bucket{{{stable},le=\"0.125\"}} 2");

@@ -14,7 +14,7 @@ use crate::{
     worker::Worker,
 };
 use http::uri::Scheme;
-use std::{cell::Cell, io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
 use traffic::{BackendPolicy, Failure, policy::Protocol, state::backend::Limit};
 
@@ -40,6 +40,12 @@ pub(crate) async fn http2(
         if let Some(connection) = worker.pool.shared(&key) {
             return Ok(connection);
         }
+        // Or each request of a burst would make a connection of its own.
+        if let Some(unsettled) = worker.pool.unsettled(&key) {
+            let settled = timeout(worker.timeouts.connect, unsettled.settled()).await;
+            settled.map_err(|_| Failure::ConnectTimeout)?;
+            continue;
+        }
         let making = match worker.pool.connecting(&key) {
             Ok(connecting) => {
                 connecting.wait().await?;
@@ -47,6 +53,7 @@ pub(crate) async fn http2(
             }
             Err(making) => making,
         };
+        worker.pool.forget_closed(&key);
         let made = match admit() {
             Ok(permit) => {
                 let slot = Slot::new(permit, worker);
@@ -178,25 +185,13 @@ async fn handshake(
             .as_ref()
             .is_some_and(|flavor| flavor.protocol == Protocol::Http2)
     );
-    let is_closed = Rc::new(Cell::new(false));
-    let closed = SetAtEnd(Rc::clone(&is_closed));
-    contain::spawn(worker, "a connection to an endpoint", async move || {
-        let _closed = closed;
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "an HTTP/2 connection to an endpoint broke off");
-        }
+    let driven = Rc::new(http2::Driven::default());
+    let drive = Rc::clone(&driven);
+    contain::spawn(worker, "a connection to an endpoint", move || {
+        drive.drive(connection)
     });
     let scheme = if is_tls { Scheme::HTTPS } else { Scheme::HTTP };
     Ok(Rc::new(http2::Connection::new(
-        sender, scheme, is_closed, slot,
+        sender, scheme, driven, slot,
     )))
-}
-
-/// Sets a flag when it is dropped, however that comes about.
-struct SetAtEnd(Rc<Cell<bool>>);
-
-impl Drop for SetAtEnd {
-    fn drop(&mut self) {
-        self.0.set(true);
-    }
 }

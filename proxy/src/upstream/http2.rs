@@ -1,5 +1,9 @@
 //! Requests over connections to endpoints that speak HTTP/2. Many share one connection.
 
+mod driven;
+
+pub(crate) use driven::{Driven, UNSAID};
+
 use super::{Answer, MOST_INTERIM, SendError};
 use crate::{
     body::{BodyError, RequestBody, poll_http2},
@@ -39,17 +43,16 @@ pub(crate) struct Connection {
     streams: Cell<usize>,
     /// Whether an answer has come on it.
     has_answered: Cell<bool>,
-    /// Set when it carries no more requests.
-    is_closed: Rc<Cell<bool>>,
+    driven: Rc<Driven>,
     slot: Slot,
 }
 
 impl Connection {
-    /// A connection whose driver sets `is_closed` when it ends.
+    /// A connection whose driver tells by `driven` how it is.
     pub(crate) fn new(
         sender: SendRequest<Bytes>,
         scheme: uri::Scheme,
-        is_closed: Rc<Cell<bool>>,
+        driven: Rc<Driven>,
         slot: Slot,
     ) -> Self {
         Self {
@@ -57,14 +60,19 @@ impl Connection {
             scheme,
             streams: Cell::new(0),
             has_answered: Cell::new(false),
-            is_closed,
+            driven,
             slot,
         }
     }
 
-    /// Whether it can carry one more request.
+    /// Whether it can carry one more request. Until the endpoint has said how many it takes, it carries one: what is
+    /// beyond is refused, and a request that is refused again and again is one that fails.
     pub(crate) fn has_room(&self) -> bool {
-        let most = self.sender.current_max_send_streams().min(MOST_STREAMS);
+        let most = if self.driven.is_settled() {
+            self.sender.current_max_send_streams().min(MOST_STREAMS)
+        } else {
+            1
+        };
         !self.is_closed() && self.streams.get() < most
     }
 
@@ -75,7 +83,17 @@ impl Connection {
 
     /// Whether it carries no more requests.
     pub(crate) fn is_closed(&self) -> bool {
-        self.is_closed.get()
+        self.driven.is_closed()
+    }
+
+    /// Whether how many requests it carries is yet to be heard.
+    pub(crate) fn is_unsettled(&self) -> bool {
+        !self.driven.is_settled()
+    }
+
+    /// Waits until that is known, or the connection is closed.
+    pub(crate) async fn settled(&self) {
+        self.driven.settled().await;
     }
 }
 
@@ -148,7 +166,7 @@ impl Call {
             }
             Err(error) => {
                 tracing::debug!(%error, "an endpoint's HTTP/2 connection takes no request");
-                self.connection.is_closed.set(true);
+                self.connection.driven.close();
                 self.refused = Some(SendError::Unsent);
             }
         }

@@ -1,7 +1,7 @@
 //! Origins that speak HTTP/2 and end streams and connections, as they may.
 
 use crate::support::{
-    eventually,
+    PATIENCE, eventually,
     origin::on_its_own_runtime,
     run, soon,
     speak::{Client, Message, reply_http2},
@@ -195,7 +195,8 @@ fn no_connection_carries_more_streams_than_the_origin_lets_it() {
     );
     // With as many connections as it takes, and with two, for which requests have to wait.
     for limit in [1000, 2] {
-        let world = world::start();
+        // On a busy machine it takes long until it is a request's turn.
+        let world = world::start_with(1, |config| config.timeouts.connect = PATIENCE);
         let limits = BackendLimits {
             connections: limit,
             ..BackendLimits::default()
@@ -221,6 +222,30 @@ fn no_connection_carries_more_streams_than_the_origin_lets_it() {
         assert!(connections.load(SeqCst) <= limit as usize);
         assert_eq!(world.stable().failed, 0);
     }
+}
+
+#[test]
+fn a_connection_that_was_closed_makes_room_for_the_next() {
+    let leaving = origin(
+        |_| {},
+        async |_, mut connection| {
+            while let Some(Ok(asked)) = connection.accept().await {
+                ok(asked);
+                connection.graceful_shutdown();
+            }
+        },
+    );
+    // Nothing is swept away meanwhile.
+    let world = world::start_with(1, |config| {
+        config.pool.idle_time = Duration::from_secs(3600);
+    });
+    let limits = BackendLimits {
+        connections: 1,
+        ..BackendLimits::default()
+    };
+    world.serve_with(&[leaving], BackendPolicy { limits, ..http2() });
+    let messages = vec![Message::ask("GET", "/"); 5];
+    check(&world, "one connection at a time", &messages);
 }
 
 #[test]

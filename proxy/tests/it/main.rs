@@ -29,6 +29,7 @@ mod panics;
 mod policies;
 mod routing;
 mod shutdown;
+mod spread;
 mod support;
 mod traces;
 mod trips;

@@ -1,7 +1,7 @@
 //! Servers that speak HTTP/2 and break off, refuse, flood or stall; and clients that hold up others at them.
 
 use crate::support::{
-    eventually,
+    PATIENCE, eventually,
     frames::{self, END_HEADERS, END_STREAM, Peer, block, frame},
     http2, origin, wire,
     world::{self, World, awaiting},
@@ -10,12 +10,16 @@ use bytes::Bytes;
 use std::{
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+        mpsc,
     },
     time::Duration,
 };
-use traffic::{BackendPolicy, Failure, policy::Protocol};
+use traffic::{
+    BackendPolicy, Failure,
+    policy::{BackendLimits, Protocol},
+};
 
 const SHORT: Duration = Duration::from_millis(150);
 
@@ -244,6 +248,55 @@ fn an_endpoint_that_takes_no_body_is_given_up() {
     assert_eq!(client.response().status(), 504);
     let totals = world.stable();
     assert_eq!(totals.failures[Failure::ResponseTimeout as usize], 1);
+}
+
+#[test]
+fn one_request_goes_out_before_the_endpoint_says_how_many_it_takes() {
+    const TOGETHER: u64 = 8;
+    /// SETTINGS_MAX_CONCURRENT_STREAMS (3) of 2.
+    const SETTINGS: [u8; 6] = [0, 3, 0, 0, 0, 2];
+    let (all_sent, are_sent) = mpsc::channel::<()>();
+    let are_sent = Mutex::new(are_sent);
+    let origin = origin::raw(move |stream| {
+        let mut peer = Peer::accept(stream);
+        are_sent.lock().unwrap().recv().unwrap();
+        // What was sent before this is answered came before SETTINGS.
+        peer.send(frame(frames::PING, 0, 0, &[7; 8]));
+        let mut waiting = Vec::new();
+        while let Some(next) = peer.next() {
+            match next.kind {
+                frames::HEADERS => waiting.push(next.stream),
+                frames::PING => break,
+                _ => {}
+            }
+        }
+        assert_eq!(waiting, [1], "without SETTINGS");
+        peer.send(frame(frames::SETTINGS, 0, 0, &SETTINGS));
+        peer.send(answer(1));
+        while let Some(head) = peer.find(frames::HEADERS) {
+            peer.send(answer(head.stream));
+        }
+    });
+    let world = world::start_with(1, |config| config.timeouts.connect = PATIENCE);
+    let limits = BackendLimits {
+        connections: 1,
+        ..BackendLimits::default()
+    };
+    let policy = BackendPolicy {
+        limits,
+        ..http2_policy()
+    };
+    world.serve_with(&[origin.address], policy);
+    let mut clients: Vec<_> = (0..TOGETHER).map(|_| world.connect()).collect();
+    for client in &mut clients {
+        client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+    }
+    eventually("all are under way", || world.in_flight() == TOGETHER);
+    all_sent.send(()).unwrap();
+    for client in &mut clients {
+        assert_eq!(client.response().text(), "ok");
+    }
+    assert_eq!(world.stable().failed, 0);
 }
 
 #[test]
