@@ -7,7 +7,8 @@ use e2e::{
     bed::{self, RunDirectory, supervise::supervise},
 };
 use std::{
-    env, net::Ipv4Addr, os::unix::process::CommandExt as _, path::PathBuf, process::ExitCode,
+    env, ffi::OsString, net::Ipv4Addr, os::unix::process::CommandExt as _, path::PathBuf,
+    process::ExitCode,
 };
 
 /// A Kubernetes control plane with simulated nodes, in a network of its own.
@@ -32,8 +33,9 @@ enum Verb {
     /// Run a command in the network of the test bed in DIRECTORY, as its administrator
     In {
         directory: PathBuf,
-        #[arg(trailing_var_arg = true, required = true, allow_hyphen_values = true)]
-        command: Vec<PathBuf>,
+        program: PathBuf,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
     },
     /// The first process of a test bed
     #[command(hide = true)]
@@ -60,12 +62,11 @@ fn run(verb: Verb) -> Result<()> {
     match verb {
         Verb::Up { directory, owner } => up(directory, owner),
         Verb::Down { directory } => bed::down(&RunDirectory::new(&directory)?),
-        Verb::In { directory, command } => {
-            let (program, arguments) = command
-                .split_first()
-                .map_or((PathBuf::new(), &[][..]), |(first, rest)| {
-                    (first.clone(), rest)
-                });
+        Verb::In {
+            directory,
+            program,
+            arguments,
+        } => {
             let mut command = bed::inside(&RunDirectory::new(&directory)?, &program)?;
             // It returns only where it could not become the command.
             Err(command.args(arguments).exec().into())
