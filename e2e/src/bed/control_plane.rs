@@ -61,7 +61,7 @@ pub fn api_server(directory: &Path) -> Member {
                 "service-account-signing-key-file",
                 &pki("service-accounts.key"),
             ),
-            flag("service-account-key-file", &pki("service-accounts.key")),
+            flag("service-account-key-file", &pki("service-accounts.pub")),
         ],
     }
 }

@@ -72,13 +72,17 @@ impl Authority {
         self.issue(&params, "apiserver")
     }
 
-    /// Writes a key that service-account tokens are signed with, `service-accounts.key`.
+    /// Writes a key that service-account tokens are signed with, `service-accounts.key`, and its public half,
+    /// `service-accounts.pub`.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// When the files cannot be written.
     pub fn signer(&self) -> Result<()> {
-        let key = KeyPair::generate()?.serialize_pem();
-        Ok(fs::write(self.directory.join("service-accounts.key"), key)?)
+        let key = KeyPair::generate()?;
+        let path = self.directory.join("service-accounts");
+        fs::write(path.with_extension("key"), key.serialize_pem())?;
+        fs::write(path.with_extension("pub"), key.public_key_pem())?;
+        Ok(())
     }
 
     /// Writes `kubeconfig` for the user `user` of `group`, with certificate and key beside this authority's.
