@@ -59,7 +59,7 @@ pub fn up(program: &Path, directory: &RunDirectory, parent: u32) -> Result<()> {
     let is_ready = wait_for_ready(&mut supervisor)?;
     if !is_ready {
         supervisor.wait()?;
-        bail!("{}", directory.last_words("bed"));
+        bail!("{}", directory.last_line("bed"));
     }
     directory.keep_pid(supervisor.id())
 }

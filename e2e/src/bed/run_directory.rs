@@ -48,9 +48,14 @@ impl RunDirectory {
     /// Where and how the log of `name` ends.
     pub fn last_words(&self, name: &str) -> String {
         let path = self.log_path(name);
-        let log = fs::read_to_string(&path).unwrap_or_default();
-        let last = log.lines().next_back().unwrap_or("(nothing)");
+        let last = self.last_line(name);
         format!("{last} (the end of {})", path.display())
+    }
+
+    /// The last line in the log of `name`.
+    pub fn last_line(&self, name: &str) -> String {
+        let log = fs::read_to_string(self.log_path(name)).unwrap_or_default();
+        log.lines().next_back().unwrap_or("(nothing)").to_owned()
     }
 
     fn log_path(&self, name: &str) -> PathBuf {
