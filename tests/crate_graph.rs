@@ -17,6 +17,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("bench", &["proxy", "traffic"]),
     ("controller", &["crds", "rollout", "traffic"]),
     ("crds", &[]),
+    ("e2e", &["crds"]),
     ("proxy", &["traffic"]),
     ("rollout", &["traffic"]),
     ("traffic", &[]),

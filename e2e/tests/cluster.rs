@@ -1,0 +1,24 @@
+//! What tests rely on: that the test bed is a cluster.
+//!
+//! Runs only when it is asked for, since it needs programs that are built in minutes, and namespaces:
+//! `SLUICE_E2E_TESTS=1 cargo test -p e2e`.
+
+#[path = "cluster/deployments.rs"]
+mod deployments;
+#[path = "cluster/pods.rs"]
+mod pods;
+
+use e2e::bed::harness;
+use std::{path::Path, process::ExitCode};
+
+fn main() -> ExitCode {
+    let tests = deployments::tests()
+        .into_iter()
+        .chain(pods::tests())
+        .collect();
+    harness::run(
+        Path::new(env!("CARGO_BIN_EXE_e2e")),
+        "cargo test -p e2e --test cluster",
+        tests,
+    )
+}
