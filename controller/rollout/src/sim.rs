@@ -19,7 +19,7 @@ mod weather;
 
 pub use pilot::{Ending, Flight, Kept, Pilot};
 pub use random::Random;
-pub use rivals::{Rival, Rule};
+pub use rivals::{Loss, Rival, Rule};
 pub use weather::{Bursts, Climate, Conditions, Drift, Weather};
 
 use jiff::{SignedDuration, Timestamp};
