@@ -45,7 +45,7 @@ pub struct Plan {
 
 /// How often it is looked at what has become of a canary.
 const LOOK: Duration = Duration::from_millis(20);
-/// After a rollback: what is under way ends.
+/// After a rollback: when nothing has come for so long, nothing is under way any more.
 const SETTLE: Duration = Duration::from_millis(500);
 /// How long the program may take to do what it was told before it is given up.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -234,12 +234,23 @@ impl Bench {
             ensure!(ended.elapsed() < PATIENCE, "an abort has no effect");
             sleep(LOOK).await;
         }
-        sleep(SETTLE).await;
+        self.settle().await;
         Ok(Ended {
             seen: self.canary.seen(),
             record: self.canary.record(),
             rolled_back,
         })
+    }
+
+    /// Waits until what is under way has ended: a late request would be taken for the next canary's first.
+    async fn settle(&self) {
+        loop {
+            let before = self.canary.seen().requests;
+            sleep(SETTLE).await;
+            if self.canary.seen().requests == before {
+                return;
+            }
+        }
     }
 
     /// Whether the canary that had requests has none any more, and the rollout is degraded.
