@@ -14,7 +14,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "sluice",
         &["bench", "controller", "crds", "proxy", "rollout", "traffic"],
     ),
-    ("bench", &["proxy", "traffic"]),
+    ("bench", &["proxy", "rollout", "traffic"]),
     ("controller", &["crds", "rollout", "traffic"]),
     ("crds", &[]),
     ("e2e", &["crds"]),

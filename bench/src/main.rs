@@ -97,6 +97,10 @@ struct Verdicts {
     /// How long the stable is alone before the first canary, in seconds.
     #[arg(long, default_value_t = 10)]
     warm_up: u64,
+    /// How long a canary is watched that is as good as the stable, in seconds. From 900 on, the rules of other tools are
+    /// shown nothing but what came over sockets.
+    #[arg(long, default_value_t = 30)]
+    good: u64,
     /// Only the cells whose name contains this, such as "1000 rps".
     #[arg(long, default_value = "")]
     cells: String,
@@ -192,7 +196,7 @@ fn verdicts(args: Verdicts) -> anyhow::Result<()> {
         budget: Duration::from_secs(args.budget),
         warm_up: Duration::from_secs(args.warm_up),
     };
-    let mut groups = verdicts::groups();
+    let mut groups = verdicts::groups(Duration::from_secs(args.good));
     for cells in &mut groups {
         cells.retain(|cell| cell.name().contains(&args.cells));
     }

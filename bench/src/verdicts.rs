@@ -8,15 +8,18 @@ mod cell;
 mod load;
 mod origin;
 mod report;
+mod rivals;
 mod script;
 mod site;
 
 pub use cell::{Cell, Outcome, Trial};
+pub use rivals::{Rivals, WATCHED};
 pub use script::{BURST, Behaviour};
 
 use crate::cores::Cores;
 use crate::shipped::Program;
 use anyhow::{Context as _, ensure};
+use cell::Ended;
 use load::Load;
 use origin::Origin;
 use site::{Place, Site};
@@ -42,13 +45,14 @@ pub struct Plan {
 
 /// How often it is looked at what has become of a canary.
 const LOOK: Duration = Duration::from_millis(20);
-/// After a rollback: what is under way ends.
+/// After a rollback: when nothing has come for so long, nothing is under way any more.
 const SETTLE: Duration = Duration::from_millis(500);
 /// How long the program may take to do what it was told before it is given up.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Every group of cells of the table; the cells of a group run side by side.
-pub fn groups() -> Vec<Vec<Cell>> {
+/// Every group of cells of the table; the cells of a group run side by side. Versions that are alike are watched for
+/// `good`.
+pub fn groups(good: Duration) -> Vec<Vec<Cell>> {
     let seconds = Duration::from_secs;
     let bad = |rps: f64, weight| {
         vec![
@@ -72,7 +76,7 @@ pub fn groups() -> Vec<Vec<Cell>> {
         bad(1_000.0, 5),
         bad(1_000.0, 10),
         alike
-            .map(|(ratio, bursts)| Cell::alike(200.0, ratio, bursts, seconds(30)))
+            .map(|(ratio, bursts)| Cell::alike(200.0, ratio, bursts, good))
             .to_vec(),
     ]
 }
@@ -101,14 +105,37 @@ pub fn measure(cells: &[Cell], plan: &Plan) -> anyhow::Result<Vec<Outcome>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(measure_all(cells, plan, cores.as_ref()))
+    let measured = runtime.block_on(measure_all(cells, plan, cores.as_ref()))?;
+    // When nobody waits for this thread any more.
+    Ok(measured.into_iter().map(Measured::outcome).collect())
+}
+
+/// What was seen of a cell, to be judged yet.
+struct Measured {
+    cell: Cell,
+    canaries: Vec<Ended>,
+    rate: f64,
+    unexplained: u64,
+}
+
+impl Measured {
+    fn outcome(self) -> Outcome {
+        let cell = self.cell;
+        let trials = self.canaries.into_iter();
+        Outcome {
+            cell,
+            trials: trials.map(|canary| Trial::of(&cell, canary)).collect(),
+            rate: self.rate,
+            unexplained: self.unexplained,
+        }
+    }
 }
 
 async fn measure_all(
     cells: &[Cell],
     plan: &Plan,
     cores: Option<&Cores>,
-) -> anyhow::Result<Vec<Outcome>> {
+) -> anyhow::Result<Vec<Measured>> {
     let mut origins = Vec::new();
     let mut places = Vec::new();
     for (index, cell) in cells.iter().enumerate() {
@@ -138,10 +165,10 @@ async fn measure_all(
         let plan = plan.clone();
         measuring.spawn(async move { Ok((index, bench.run(&plan).await?)) });
     }
-    let outcomes: anyhow::Result<Vec<_>> = measuring.join_all().await.into_iter().collect();
-    let mut outcomes = outcomes?;
-    outcomes.sort_by_key(|(index, _)| *index);
-    Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
+    let measured: anyhow::Result<Vec<_>> = measuring.join_all().await.into_iter().collect();
+    let mut measured = measured?;
+    measured.sort_by_key(|(index, _)| *index);
+    Ok(measured.into_iter().map(|(_, measured)| measured).collect())
 }
 
 /// One cell under measurement.
@@ -154,38 +181,38 @@ struct Bench {
 }
 
 impl Bench {
-    async fn run(&self, plan: &Plan) -> anyhow::Result<Outcome> {
+    async fn run(&self, plan: &Plan) -> anyhow::Result<Measured> {
         let Place { name, cell, .. } = &self.place;
         let seed = u64::from(self.stable.address.port());
         let load = Load::start(self.program.listener, name, cell.rps, seed);
         sleep(plan.warm_up).await;
         let began = Instant::now();
-        let (mut trials, mut canary_failures) = (Vec::new(), 0);
+        let (mut canaries, mut failed) = (Vec::new(), 0);
         for version in (2..).take(plan.repeats) {
             if began.elapsed() > plan.budget {
                 break;
             }
-            let trial = self.ship(version).await;
-            let trial = trial.with_context(|| format!("{}, version {version}", cell.name()))?;
-            canary_failures += trial.failed;
-            trials.push(trial);
+            let canary = self.ship(version).await;
+            let canary = canary.with_context(|| format!("{}, version {version}", cell.name()))?;
+            failed += canary.seen.failed;
+            canaries.push(canary);
         }
-        let failed = self.stable.seen().failed + canary_failures;
-        Ok(Outcome {
+        failed += self.stable.seen().failed;
+        Ok(Measured {
             cell: *cell,
-            trials,
+            canaries,
             rate: load.rate(),
             unexplained: load.totals().failed.saturating_sub(failed),
         })
     }
 
     /// Ships a version and waits for what becomes of it.
-    async fn ship(&self, version: usize) -> anyhow::Result<Trial> {
+    async fn ship(&self, version: usize) -> anyhow::Result<Ended> {
         let Place { name, cell, .. } = &self.place;
         self.canary.renew(cell.canary, version as u64);
         self.site.ship(&self.place, version)?;
         let asked = Instant::now();
-        while self.canary.seen().first.is_none() {
+        while self.canary.seen().requests == 0 {
             ensure!(asked.elapsed() < PATIENCE, "it gets no requests");
             sleep(LOOK).await;
         }
@@ -207,15 +234,23 @@ impl Bench {
             ensure!(ended.elapsed() < PATIENCE, "an abort has no effect");
             sleep(LOOK).await;
         }
-        sleep(SETTLE).await;
-        let seen = self.canary.seen();
-        let (first, last) = seen.first.zip(seen.last).context("it got no requests")?;
-        Ok(Trial {
-            took: last.saturating_duration_since(first),
-            requests: seen.requests,
-            failed: seen.failed,
+        self.settle().await;
+        Ok(Ended {
+            seen: self.canary.seen(),
+            record: self.canary.record(),
             rolled_back,
         })
+    }
+
+    /// Waits until what is under way has ended: a late request would be taken for the next canary's first.
+    async fn settle(&self) {
+        loop {
+            let before = self.canary.seen().requests;
+            sleep(SETTLE).await;
+            if self.canary.seen().requests == before {
+                return;
+            }
+        }
     }
 
     /// Whether the canary that had requests has none any more, and the rollout is degraded.

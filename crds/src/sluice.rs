@@ -31,7 +31,10 @@ mod switch;
 pub use condition::{Condition, MatchType};
 pub use evidence::{Evidence, OnInconclusive};
 pub use failures::{Failures, GrpcCode, StatusRange};
-pub use guard::{Guard, GuardOptions, LatencyOptions, OnLowRequestRate, OnUnhealthyBaseline};
+pub use guard::{
+    ClientErrorOptions, Guard, GuardOptions, LatencyOptions, OnClientErrors, OnLowRequestRate,
+    OnUnhealthyBaseline,
+};
 pub use pace::{Pace, PaceOptions};
 pub use rule::{Rule, RuleMatch, Side};
 pub use sticky::{ClientAddress, NotOneKey, StickyCookie, StickyKey, StickyKind};

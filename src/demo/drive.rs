@@ -207,7 +207,10 @@ fn ended(view: &RolloutView, revision: &str, shipped: Timestamp) -> Option<Ended
         let canary = view.canary.as_ref()?;
         let holds = matches!(
             view.evidence.as_ref()?.judgement,
-            Judgement::Hold { .. } | Judgement::Unattributed { .. } | Judgement::TooLittle(_)
+            Judgement::Hold { .. }
+                | Judgement::Unattributed { .. }
+                | Judgement::ClientErrors { .. }
+                | Judgement::TooLittle(_)
         );
         let why = match view.phase.as_str() {
             "Paused" => &view.message,

@@ -141,6 +141,33 @@ pub(crate) fn hold() -> RolloutView {
     view
 }
 
+/// While the canary refuses many more of its clients than stable.
+pub(crate) fn refusing() -> RolloutView {
+    let mut view = progressing();
+    let mut reading = reading(10.0, (157, 0), (2_980, 3), -0.6);
+    reading.judgement = Judgement::ClientErrors {
+        canary_requests: 157,
+        canary_errors: 80,
+        stable_requests: 2_977,
+        stable_errors: 60,
+    };
+    reading.tests.push(TestReading {
+        test: Test::ClientErrors,
+        ln_e: 31.2,
+        ln_threshold: 4.605,
+        canary_requests: 157,
+        canary_events: 80,
+        stable_requests: 2_977,
+        stable_events: 60,
+        limit: Limit::Ratio(Margin {
+            relative: 1.5,
+            absolute: 0.01,
+        }),
+    });
+    view.evidence = Some(reading);
+    view
+}
+
 /// While the canary is above its failure limit, and stable not shown to be below it.
 pub(crate) fn unattributed() -> RolloutView {
     let mut view = progressing();

@@ -1,6 +1,9 @@
 //! What two versions do, how many requests come, and what became of the canaries.
 
+use super::origin::Seen;
+use super::rivals::{Record, Rivals};
 use super::script::Behaviour;
+use rollout::sim::Loss;
 use std::time::Duration;
 
 /// Two versions under one load.
@@ -29,6 +32,43 @@ pub struct Trial {
     pub failed: u64,
     /// Whether the guard rolled it back; otherwise the limit was reached.
     pub rolled_back: bool,
+    /// What other tools would have made of the same requests.
+    pub rivals: Rivals,
+}
+
+/// A canary that is over: what came to it, and whether the guard rolled it back.
+#[derive(Clone, Debug)]
+pub(crate) struct Ended {
+    pub(crate) seen: Seen,
+    pub(crate) record: Record,
+    pub(crate) rolled_back: bool,
+}
+
+impl Trial {
+    /// What became of a canary of `cell`.
+    pub(crate) fn of(cell: &Cell, ended: Ended) -> Self {
+        let Ended {
+            seen,
+            record,
+            rolled_back,
+        } = ended;
+        let ends = record.arrivals.first().zip(record.arrivals.last());
+        Self {
+            took: ends.map_or(Duration::ZERO, |(first, last)| last.at - first.at),
+            requests: seen.requests,
+            failed: seen.failed,
+            rolled_back,
+            rivals: record.judge(cell.rps * f64::from(cell.weight) / 100.0),
+        }
+    }
+
+    /// What it cost with Sluice, if that rolled it back.
+    pub fn loss(&self) -> Option<Loss> {
+        self.rolled_back.then_some(Loss {
+            took: self.took,
+            failed: self.failed,
+        })
+    }
 }
 
 /// What became of a cell.
@@ -109,21 +149,6 @@ impl Cell {
 }
 
 impl Outcome {
-    /// The median of the canaries that were rolled back: seconds, and failed requests. Nothing when there was none.
-    pub fn median(&self) -> Option<(f64, u64)> {
-        let rolled_back = self.trials.iter().filter(|trial| trial.rolled_back);
-        let (mut seconds, mut failed): (Vec<_>, Vec<_>) = rolled_back
-            .map(|trial| (trial.took.as_secs_f64(), trial.failed))
-            .unzip();
-        seconds.sort_by(f64::total_cmp);
-        failed.sort_unstable();
-        let middle = seconds.len() / 2;
-        seconds
-            .get(middle)
-            .copied()
-            .zip(failed.get(middle).copied())
-    }
-
     /// How many canaries were rolled back.
     pub fn rolled_back(&self) -> usize {
         self.trials.iter().filter(|trial| trial.rolled_back).count()

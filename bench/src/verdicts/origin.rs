@@ -1,6 +1,7 @@
 //! The servers behind: each does what its script says, and remembers what came.
 
-use super::script::{Behaviour, Script};
+use super::rivals::Record;
+use super::script::{Answer, Arrival, Behaviour, Script};
 use crate::requests::RequestEnds;
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -24,9 +25,6 @@ pub(crate) struct Origin {
 pub(crate) struct Seen {
     pub(crate) requests: u64,
     pub(crate) failed: u64,
-    /// From the first request to the last.
-    pub(crate) first: Option<Instant>,
-    pub(crate) last: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -34,6 +32,8 @@ struct Shared {
     began: Instant,
     script: Script,
     seen: Seen,
+    /// Every request since the last [`Origin::renew`]. Nothing before the first one: a stable's are not kept.
+    arrivals: Option<Vec<Arrival>>,
 }
 
 impl Origin {
@@ -45,6 +45,7 @@ impl Origin {
             began: Instant::now(),
             script: Script::new(behaviour, Duration::ZERO, seed),
             seen: Seen::default(),
+            arrivals: None,
         }));
         tokio::spawn(accept(listener, Arc::clone(&shared)));
         Ok(Self { address, shared })
@@ -55,10 +56,20 @@ impl Origin {
         let mut shared = lock(&self.shared);
         shared.script = Script::new(behaviour, shared.began.elapsed(), seed);
         shared.seen = Seen::default();
+        shared.arrivals = Some(Vec::new());
     }
 
     pub(crate) fn seen(&self) -> Seen {
         lock(&self.shared).seen
+    }
+
+    /// The requests since the last [`Origin::renew`], taken out, and the script as it stands.
+    pub(crate) fn record(&self) -> Record {
+        let mut shared = lock(&self.shared);
+        Record {
+            arrivals: shared.arrivals.take().unwrap_or_default(),
+            script: shared.script.clone(),
+        }
     }
 }
 
@@ -98,15 +109,15 @@ async fn serve(mut stream: TcpStream, shared: Arc<Mutex<Shared>>) {
 }
 
 impl Shared {
-    fn take(&mut self) -> super::script::Answer {
-        let now = Instant::now();
-        let answer = self
-            .script
-            .answer(now.saturating_duration_since(self.began));
+    fn take(&mut self) -> Answer {
+        let at = self.began.elapsed();
+        let answer = self.script.answer(at);
+        let fails = answer.fails;
         self.seen.requests += 1;
-        self.seen.failed += u64::from(answer.fails);
-        self.seen.first.get_or_insert(now);
-        self.seen.last = Some(now);
+        self.seen.failed += u64::from(fails);
+        if let Some(arrivals) = &mut self.arrivals {
+            arrivals.push(Arrival { at, fails });
+        }
         answer
     }
 }

@@ -27,6 +27,15 @@ pub(crate) struct Answer {
     pub(crate) after: Duration,
 }
 
+/// A request that came.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Arrival {
+    /// When, in the origin's time.
+    pub(crate) at: Duration,
+    /// Whether it failed.
+    pub(crate) fails: bool,
+}
+
 /// A behaviour as time passes.
 #[derive(Clone, Debug)]
 pub(crate) struct Script {
@@ -62,6 +71,16 @@ impl Script {
             fails: self.random.unit() < failure_ratio || is_in_burst,
             after: latency.mul_f64((SPREAD * self.random.normal()).exp()),
         }
+    }
+
+    /// The requests that would come from `now` on, `rate` a second as a Poisson process, without an end.
+    pub(crate) fn arrivals(mut self, now: Duration, rate: f64) -> impl Iterator<Item = Arrival> {
+        let mut at = now;
+        std::iter::repeat_with(move || {
+            at += Duration::from_secs_f64(self.random.exponential() / rate);
+            let fails = self.answer(at).fails;
+            Arrival { at, fails }
+        })
     }
 
     fn is_in_burst(&mut self, now: Duration) -> bool {
@@ -108,5 +127,19 @@ mod tests {
         check(0.02, None, 0.02);
         check(1.0, None, 1.0);
         check(0.0, Some(19), 0.05);
+    }
+
+    #[test]
+    fn requests_that_would_come_keep_to_the_rate() {
+        let script = Script::new(super::super::cell::failing(0.2), Duration::ZERO, 7);
+        let begin = Duration::from_secs(30);
+        let end = begin + Duration::from_secs(1_000);
+        let arrivals: Vec<_> = script
+            .arrivals(begin, 20.0)
+            .take_while(|arrival| arrival.at < end)
+            .collect();
+        assert!((19_400..20_600).contains(&arrivals.len()));
+        let failed = arrivals.iter().filter(|arrival| arrival.fails).count();
+        assert!((3_700..4_300).contains(&failed), "{failed}");
     }
 }

@@ -7,14 +7,15 @@
 //!
 //! - the error test, on failed requests;
 //! - the failure limit (`ceiling`), where one is set: on the canary's failed requests alone;
+//! - the test of client errors (`client_errors`), which holds unless it is asked to convict;
 //! - the request rate (`shortfall`), where the rollout may not lose traffic: on the arrivals of both versions together;
 //! - the latency tests, on requests slower than the stable's usual quantiles;
 //! - the acceptance test ([`acceptance`]), from the other side: the canary is *better* than what the next weight can
 //!   bear.
 //!
 //! Alpha is shared out, so that by the union bound the parts of all tests sum to it: half of it goes to failures, the
-//! other half in equal parts to the latency tests. Without latency tests failures have all of it. Where a failure limit
-//! or a request rate may convict too, they and the error test have equal parts of what goes to failures.
+//! other half in equal parts to the latency tests. Without latency tests failures have all of it. Where a failure limit,
+//! a request rate or client errors may convict too, they and the error test have equal parts of what goes to failures.
 //!
 //! Requests count when they are sent and failures when they end, so that neither fast failures nor slow ones of a fresh
 //! canary distort its ratio; a request that hangs counts as slow as soon as it is overdue. Guesses about the stable
@@ -32,6 +33,7 @@ pub mod baseline;
 pub mod block;
 mod blocks;
 mod ceiling;
+mod client_errors;
 pub mod confidence;
 pub mod config;
 mod cure;
@@ -57,7 +59,10 @@ mod watch;
 pub use acceptance::Target;
 pub use baseline::Baseline;
 pub use block::{Dispersion, Margin};
-pub use config::{Config, LatencyConfig, OnLowRate, OnUnhealthyBaseline, OutOfRange, Parameters};
+pub use config::{
+    ClientErrorConfig, Config, LatencyConfig, OnClientErrors, OnLowRate, OnUnhealthyBaseline,
+    OutOfRange, Parameters,
+};
 pub use judge::Judge;
 pub use reading::{
     Acceptance, Judgement, Limit, Reading, Reason, Shortfall, Side, Test, TestReading,

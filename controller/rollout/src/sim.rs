@@ -19,7 +19,7 @@ mod weather;
 
 pub use pilot::{Ending, Flight, Kept, Pilot};
 pub use random::Random;
-pub use rivals::{Rival, Rule};
+pub use rivals::{Loss, Rival, Rule};
 pub use weather::{Bursts, Climate, Conditions, Drift, Weather};
 
 use jiff::{SignedDuration, Timestamp};
@@ -34,6 +34,8 @@ pub const TICK: Duration = Duration::from_millis(100);
 pub struct Behaviour {
     /// The share of requests that fail.
     pub failure_ratio: f64,
+    /// The share of the others that are answered with a client error.
+    pub client_error_ratio: f64,
     /// The share of requests that are never answered.
     pub hang_ratio: f64,
     /// The median latency.
@@ -73,6 +75,7 @@ impl Default for Behaviour {
     fn default() -> Self {
         Self {
             failure_ratio: 0.001,
+            client_error_ratio: 0.0,
             hang_ratio: 0.0,
             latency: Duration::from_millis(50),
             spread: 0.5,
@@ -117,6 +120,7 @@ struct Request {
     /// Nothing when it hangs.
     ends: Option<Duration>,
     fails: bool,
+    is_refused: bool,
     endpoint: Option<usize>,
 }
 
@@ -257,11 +261,15 @@ impl Request {
                     .unwrap_or(behaviour.latency)
             }
         };
+        // Nothing is drawn where there is no chance, so that a seed draws the same requests with and without the share.
+        let ratio = behaviour.client_error_ratio;
+        let is_refused = !fails && ratio > 0.0 && random.chance(ratio);
         let hangs = random.chance(behaviour.hang_ratio);
         Self {
             began,
             ends: (!hangs).then(|| began.saturating_add(latency)),
             fails,
+            is_refused,
             endpoint: None,
         }
     }
@@ -288,6 +296,7 @@ impl Version {
         self.under_way.retain(|request| match request.ends {
             Some(ends) if ends <= now => {
                 counts.failed += u64::from(request.fails);
+                counts.client_errors += u64::from(request.is_refused);
                 if let Some(endpoint) = request.endpoint {
                     of_endpoint(counts, endpoint).failed += u64::from(request.fails);
                 }

@@ -1,13 +1,20 @@
 //! The guard's parameters, with their defaults.
 
 use super::{Fault, failures::failure_rule, rollout::options_path};
-use crds::sluice::{self, Guard, LatencyOptions, Switch};
-use rollout::analysis::{Config, LatencyConfig, OnLowRate, OnUnhealthyBaseline, Parameters};
+use crds::sluice::{self, ClientErrorOptions, Guard, LatencyOptions, Switch};
+use rollout::analysis::{
+    ClientErrorConfig, Config, LatencyConfig, OnClientErrors, OnLowRate, OnUnhealthyBaseline,
+    Parameters,
+};
 use std::time::Duration;
 
-/// The parameters that `written` leaves of the defaults. Those of a guard that is off still pace evidence steps.
-pub(super) fn guard(written: &Guard, faults: &mut Vec<Fault>) -> Option<Config> {
+/// The parameters that `written` leaves of the defaults. Those of a guard that is off still pace evidence steps. Where not
+/// only chance decides who gets which version, client errors are compared only if somebody asks for it.
+pub(super) fn guard(written: &Guard, by_chance: bool, faults: &mut Vec<Fault>) -> Option<Config> {
     let mut parameters = Parameters::default();
+    if !by_chance {
+        parameters.client_errors = None;
+    }
     if let Switch::On(options) = written {
         let sluice::GuardOptions {
             alpha,
@@ -24,6 +31,7 @@ pub(super) fn guard(written: &Guard, faults: &mut Vec<Fault>) -> Option<Config> 
             min_request_rate,
             on_low_request_rate,
             latency,
+            client_errors,
             warm_up,
             burst_window,
             fast_path,
@@ -72,6 +80,9 @@ pub(super) fn guard(written: &Guard, faults: &mut Vec<Fault>) -> Option<Config> 
         if let Some(written) = latency {
             parameters.latency = latency_of(written, parameters.latency.take());
         }
+        if let Some(written) = client_errors {
+            parameters.client_errors = client_errors_of(written);
+        }
     }
     match Config::new(parameters) {
         Ok(config) => Some(config),
@@ -113,6 +124,20 @@ fn latency_of(
     Some(latency)
 }
 
+fn client_errors_of(written: Switch<ClientErrorOptions>) -> Option<ClientErrorConfig> {
+    let Switch::On(options) = written else {
+        return None;
+    };
+    let mut config = ClientErrorConfig::default();
+    set(&mut config.relative_margin, options.relative_margin);
+    set(&mut config.absolute_margin, options.absolute_margin);
+    config.then = match options.then.unwrap_or_default() {
+        sluice::OnClientErrors::Hold => OnClientErrors::Hold,
+        sluice::OnClientErrors::RollBack => OnClientErrors::RollBack,
+    };
+    Some(config)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,6 +175,8 @@ mod tests {
         let mut written = defaults(guard_schema);
         written["latency"] = defaults(field(&guard_schema, "latency"));
         assert!(written["latency"]["quantiles"].is_array());
+        written["clientErrors"] = defaults(field(&guard_schema, "clientErrors"));
+        assert_eq!(written["clientErrors"]["then"], "hold");
         written["failures"] = defaults(field(&guard_schema, "failures"));
         assert!(written["failures"]["grpcCodes"].is_array());
         let written: GuardOptions = serde_json::from_value(written).unwrap();
@@ -161,9 +188,26 @@ mod tests {
 
     fn guard_of(written: &Guard) -> String {
         let mut faults = Vec::new();
-        let config = guard(written, &mut faults);
+        let config = guard(written, true, &mut faults);
         assert_eq!(faults, []);
         format!("{config:#?}")
+    }
+
+    #[test]
+    fn client_errors_are_compared_where_chance_decides_or_somebody_asks() {
+        let check = |written: Value, by_chance: bool, wanted: Option<OnClientErrors>| {
+            let options: GuardOptions = serde_json::from_value(written.clone()).unwrap();
+            let config = guard(&Switch::On(options), by_chance, &mut Vec::new()).unwrap();
+            let found = config.parameters().client_errors.map(|errors| errors.then);
+            assert_eq!(found, wanted, "{written} {by_chance}");
+        };
+        let hold = Some(OnClientErrors::Hold);
+        check(json!({}), true, hold);
+        check(json!({}), false, None);
+        check(json!({"clientErrors": "off"}), true, None);
+        check(json!({"clientErrors": "on"}), false, hold);
+        let roll_back = json!({"clientErrors": {"then": "rollBack"}});
+        check(roll_back, true, Some(OnClientErrors::RollBack));
     }
 
     #[test]
@@ -175,7 +219,7 @@ mod tests {
                 {"setWeight": 10},
                 {"plugin": {"name": "sluice/evidence", "config": evidence}},
             ]}));
-            let config = guard(&Guard::default(), &mut Vec::new()).unwrap();
+            let config = guard(&Guard::default(), true, &mut Vec::new()).unwrap();
             let mut faults = Vec::new();
             let steps = super::super::steps::steps(&canary.unwrap(), None, &config, &mut faults);
             assert_eq!(faults, []);

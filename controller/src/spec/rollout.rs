@@ -71,7 +71,8 @@ impl RolloutSpec {
         let blue_green = strategy.and_then(|strategy| strategy.blue_green.as_ref());
         let namespace = rollout.metadata.namespace();
         let options = canary.map_or_else(ProxyOptions::default, |canary| options(canary, faults));
-        let guard = guard(&options.guard, faults)?;
+        let by_chance = options.sticky.is_empty() && options.rules.is_empty();
+        let guard = guard(&options.guard, by_chance, faults)?;
         let terms = terms(&rollout.spec, faults);
         let (slots, preview, steps) = match (canary, blue_green) {
             (Some(canary), None) => (

@@ -86,6 +86,14 @@ pub struct GuardOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = "on"))]
     pub latency: Option<Switch<LatencyOptions>>,
+    /// The test of client errors (4xx, and gRPC codes like NOT_FOUND) that are no failures: `off`, `on`,
+    /// or on with options. A canary that answers with more of them than stable is not promoted. On
+    /// where the weight alone decides who gets which version; off by default with `sticky` or `rules`,
+    /// where versions have clients of their own.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = "on"))]
+    pub client_errors: Option<Switch<ClientErrorOptions>>,
     /// How long after a canary's first request its response times are ignored.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = "5s", "x-min" = "0s", "x-max" = "1h"))]
@@ -131,6 +139,35 @@ pub enum OnLowRequestRate {
     #[default]
     Hold,
     /// The canary is rolled back, as a version that loses traffic.
+    RollBack,
+}
+
+/// When client errors count as more, and what follows.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClientErrorOptions {
+    /// How many times stable's share of client errors the canary's may be and still count as equal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10), extend("default" = 1.5))]
+    pub relative_margin: Option<f64>,
+    /// How much of its requests the canary may refuse beyond that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 0.5), extend("default" = 0.01))]
+    pub absolute_margin: Option<f64>,
+    /// What happens to a canary that is shown to refuse more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = "hold"))]
+    pub then: Option<OnClientErrors>,
+}
+
+/// What happens to a canary with more client errors than stable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum OnClientErrors {
+    /// The canary gets no more traffic while that is shown, or until somebody decides.
+    #[default]
+    Hold,
+    /// The canary is rolled back.
     RollBack,
 }
 

@@ -5,7 +5,7 @@ use prometheus_client::{
     collector::Collector, encoding::DescriptorEncoder, metrics::MetricType, registry::Unit,
 };
 use std::{fmt, sync::Arc};
-use traffic::{Failure, Role, RolloutId, Series, Stats};
+use traffic::{Failure, GrpcCode, Role, RolloutId, Series, Stats};
 
 /// The labels that say which version is meant.
 pub(super) type VersionLabels<'a> = [(&'static str, &'a str); 3];
@@ -40,6 +40,7 @@ impl Collector for Requests {
         durations(&mut encoder, &versions)?;
         in_flight(&mut encoder, &versions)?;
         failures(&mut encoder, &versions)?;
+        grpc_calls(&mut encoder, &versions)?;
         split_requests(&mut encoder, &versions)
     }
 }
@@ -49,6 +50,7 @@ struct Version {
     series: Arc<Series>,
     statuses: Vec<(u16, u64)>,
     failures: [u64; Failure::ALL.len()],
+    called: [u64; GrpcCode::ALL.len()],
     split: u64,
     in_flight: u64,
     latency: Latency,
@@ -61,6 +63,7 @@ impl Version {
             series,
             statuses: totals.statuses,
             failures: totals.failures,
+            called: totals.called,
             split: totals.split,
             in_flight: totals.in_flight,
             latency: Latency::new(&totals.latency, totals.latency_sum),
@@ -129,6 +132,24 @@ fn failures(encoder: &mut DescriptorEncoder<'_>, versions: &[Version]) -> fmt::R
         // Zeros are shown: a counter that appears with its first failure hides that failure from rate().
         for (reason, n) in Failure::ALL.iter().zip(&version.failures) {
             let labels = (version.labels(), [("reason", reason.as_str())]);
+            count(&mut family.encode_family(&labels)?, n)?;
+        }
+    }
+    Ok(())
+}
+
+fn grpc_calls(encoder: &mut DescriptorEncoder<'_>, versions: &[Version]) -> fmt::Result {
+    let mut family = encoder.encode_descriptor(
+        "sluice_grpc_calls",
+        "gRPC calls that were answered in full with status 200, by the code that they ended with; each is also counted in sluice_requests_total",
+        None,
+        MetricType::Counter,
+    )?;
+    // Most versions speak no gRPC. One that does has all codes from its first call on, for the same reason as above.
+    let speaks_grpc = |version: &&Version| version.called.iter().any(|n| *n > 0);
+    for version in versions.iter().filter(speaks_grpc) {
+        for (code, n) in GrpcCode::ALL.iter().zip(&version.called) {
+            let labels = (version.labels(), [("code", code.as_str())]);
             count(&mut family.encode_family(&labels)?, n)?;
         }
     }

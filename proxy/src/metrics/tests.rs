@@ -5,8 +5,8 @@ use crate::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 use traffic::{
-    Arming, Backend, BackendId, BackendPolicy, Failure, FailureRule, Margins, Outcome, Role, Split,
-    Weight, policy::BackendLimits, state::backend::Limit,
+    Arming, Backend, BackendId, BackendPolicy, Failure, FailureRule, GrpcCode, Margins, Outcome,
+    Role, Split, Weight, policy::BackendLimits, state::backend::Limit,
 };
 
 const OPENMETRICS: &str = "application/openmetrics-text";
@@ -159,6 +159,28 @@ fn what_was_counted_is_shown() {
     );
     let le = format!("sluice_request_duration_seconds_bucket{{{stable},le=\"0.125\"}} 2");
     assert!(text.contains(&le), "{le} in:\n{text}");
+}
+
+#[test]
+fn grpc_calls_are_told_by_code_of_versions_that_speak_it() {
+    let exporter = exporter(&[
+        (Role::Canary, Outcome::Called(GrpcCode::NotFound)),
+        (Role::Canary, Outcome::Called(GrpcCode::Ok)),
+        (Role::Canary, Outcome::Called(GrpcCode::Ok)),
+        (Role::Stable, Outcome::Answered(200)),
+    ]);
+    let text = rendered(&exporter, "");
+    let told: BTreeMap<&str, &str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("sluice_grpc_calls_total{"))
+        .filter_map(|line| line.rsplit_once(' '))
+        .collect();
+    assert_eq!(told.len(), GrpcCode::ALL.len(), "{told:?}");
+    for (code, wanted) in [("OK", "2"), ("NOT_FOUND", "1"), ("UNAVAILABLE", "0")] {
+        let labels =
+            format!("namespace=\"default\",rollout=\"shop\",role=\"canary\",code=\"{code}\"}}");
+        assert_eq!(told.get(&*labels), Some(&wanted), "{labels} in {told:?}");
+    }
 }
 
 #[test]
@@ -354,9 +376,14 @@ fn the_documented_reasons_are_those_that_exist() {
 #[cfg(target_os = "linux")]
 #[test]
 fn the_documented_metrics_are_those_exposed() {
+    let requests = [
+        &REQUESTS[..],
+        &[(Role::Canary, Outcome::Called(GrpcCode::Ok))],
+    ]
+    .concat();
     assert_eq!(
         documented(proxy_section()),
-        exposed(&rendered(&exporter(&REQUESTS), ""))
+        exposed(&rendered(&exporter(&requests), ""))
     );
 }
 

@@ -12,6 +12,9 @@ pub struct Counts {
     /// Requests that failed by the [`FailureRule`](crate::FailureRule) that they were read with, counted when they
     /// ended.
     pub failed: u64,
+    /// Requests that got a whole answer that says that the client is at fault, and is no failure by that rule: see
+    /// [`FailureRule::client_errors`](crate::FailureRule::client_errors). Counted when they ended.
+    pub client_errors: u64,
     /// Requests that the client gave up before they were answered in full. Neither success nor failure.
     pub cancelled: u64,
     /// Latency of the requests that ended, cancelled ones left out.

@@ -1,7 +1,7 @@
 //! What the tests say, in words and numbers.
 
 use rollout::analysis::{
-    Acceptance, Dispersion, Judgement, Limit, Margin, Reading, Reason, TestReading,
+    Acceptance, Dispersion, Judgement, Limit, Margin, Reading, Reason, Test, TestReading,
 };
 use traffic::Weight;
 
@@ -74,6 +74,10 @@ fn counts(test: &TestReading) -> Vec<String> {
         )
     };
     match test.limit {
+        Limit::Ratio(margin) if test.test == Test::ClientErrors => vec![
+            both("got a client error (4xx)", "did"),
+            format!("allowed: {}", allowed_share("share", margin)),
+        ],
         Limit::Ratio(margin) => {
             vec![
                 both("failed", "did"),
@@ -116,15 +120,17 @@ fn counts(test: &TestReading) -> Vec<String> {
 
 /// `a failure ratio of 1.1 times stable's plus 0.1 percentage points`.
 fn allowed(margin: Margin) -> String {
+    allowed_share("failure ratio", margin)
+}
+
+fn allowed_share(what: &str, margin: Margin) -> String {
     let points = points(margin.absolute);
     match margin.relative {
-        1.0 => format!("a failure ratio of stable's plus {points}"),
-        relative => {
-            format!(
-                "a failure ratio of {} times stable's plus {points}",
-                magnitude(relative)
-            )
-        }
+        1.0 => format!("a {what} of stable's plus {points}"),
+        relative => format!(
+            "a {what} of {} times stable's plus {points}",
+            magnitude(relative)
+        ),
     }
 }
 
@@ -191,6 +197,20 @@ pub(super) fn hold(reading: &Reading, page: &mut Page) {
             percent(limit * 100.0),
             count(stable_failures),
             counted(stable_requests, "request"),
+        ),
+        Judgement::ClientErrors {
+            canary_requests,
+            canary_errors,
+            stable_requests,
+            stable_errors,
+        } => format!(
+            "The canary answered {} of {} with a client error (4xx), stable {} of {}. Both have the same clients, so a \
+             route may be lost, or people with a right to come in turned away. While that is shown the canary gets no \
+             more traffic. If it is meant so, `sluice promote --full` goes past it.",
+            count(canary_errors),
+            counted(canary_requests, "request"),
+            count(stable_errors),
+            count(stable_requests),
         ),
     };
     page.heading("Hold");

@@ -26,6 +26,7 @@ pub(super) fn counted(record: Option<&Record>, reading: &Reading, page: &mut Pag
         | Judgement::TooLittle(_)
         | Judgement::RollForward { .. }
         | Judgement::Unattributed { .. } => Test::Errors,
+        Judgement::ClientErrors { .. } => Test::ClientErrors,
     };
     let rollback = |test: &&Replayed| test.test == Some(decided);
     let step = |test: &&Replayed| reading.acceptance.is_some() && test.name == "to go on";

@@ -40,6 +40,20 @@ fn a_canary_above_its_limit_holds_while_it_may_not_be_its_fault() {
 }
 
 #[test]
+fn a_canary_that_refuses_its_clients_holds() {
+    let text = explain(&fixtures::refusing());
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for expected in [
+        "80 of 157 canary requests got a client error (4xx), 60 of 2,977 stable requests did",
+        "allowed: a share of 1.5 times stable's plus 1 percentage points",
+        "Hold The canary answered 80 of 157 requests with a client error (4xx), stable 60 of 2,977. Both have the same \
+         clients, so a route may be lost, or people with a right to come in turned away.",
+    ] {
+        assert!(words.contains(expected), "it reads:\n{text}");
+    }
+}
+
+#[test]
 fn what_counts_as_failed_is_told_where_it_is_not_the_usual() {
     let listed = FailureRule::BROKEN.with_statuses(429, 429);
     for (rule, expected) in [

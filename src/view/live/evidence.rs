@@ -176,6 +176,18 @@ fn hold(reading: &Reading, palette: Palette, width: usize) -> Vec<Line<'static>>
             count(canary_requests),
             percent(limit * 100.0),
         ),
+        Judgement::ClientErrors {
+            canary_requests,
+            canary_errors,
+            stable_requests,
+            stable_errors,
+        } => format!(
+            "HOLD: the canary answered {} of {} requests with a client error, stable {} of {}",
+            count(canary_errors),
+            count(canary_requests),
+            count(stable_errors),
+            count(stable_requests),
+        ),
     };
     wrapped(&text, width)
         .into_iter()

@@ -1,7 +1,7 @@
 //! The cells of the table: what two versions do, and what becomes of many rollouts of it.
 
-use crate::watched::{Flight, Stream, Watched};
-use rollout::sim::{Bursts, Climate, Conditions, Drift, Rival, Rule, Traffic, Weather};
+use crate::watched::{Flight, Seen, Stream, Watched};
+use rollout::sim::{Bursts, Climate, Conditions, Drift, Loss, Rival, Rule, Traffic, Weather};
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,
@@ -126,12 +126,12 @@ pub(crate) const CELLS: [Cell; 40] = [
     bad(1_000.0, 10, 0.001, 2),
 ];
 
-/// What became of one rollout, by each judge: seconds until the rollback, if there was one, and failed requests by then.
+/// What became of one rollout, by each judge: what it had cost by the rollback, if there was one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Run {
-    pub(crate) sluice: Option<(f64, u64)>,
-    pub(crate) argo: Option<(f64, u64)>,
-    pub(crate) flagger: Option<(f64, u64)>,
+    pub(crate) sluice: Option<Loss>,
+    pub(crate) argo: Option<Loss>,
+    pub(crate) flagger: Option<Loss>,
 }
 
 impl Cell {
@@ -187,31 +187,18 @@ impl Cell {
     /// Shows a canary to all three judges. Nothing comes of their verdicts, so that all of them see the same requests;
     /// what is under way at a rollback comes on top, for all of them alike.
     fn watch(&self, mut canary: impl Watched, limit: Duration) -> Run {
-        let mut rivals = [Rule::ARGO, Rule::FLAGGER].map(Rival::new);
-        let mut found = [None; 3];
+        let (mut argo, mut flagger) = (Rival::new(Rule::ARGO), Rival::new(Rule::FLAGGER));
+        let mut sluice = None;
         loop {
             let seen = canary.turn();
-            for rival in &mut rivals {
-                rival.take(seen.elapsed, seen.requests, seen.failures);
-            }
-            let [argo, flagger] = &rivals;
-            let due = [
-                seen.convicted.then_some(seen.elapsed),
-                argo.rolled_back(),
-                flagger.rolled_back(),
-            ];
-            for (found, due) in found.iter_mut().zip(due) {
-                if due.is_some_and(|due| seen.elapsed >= due) {
-                    found.get_or_insert((seen.elapsed.as_secs_f64(), seen.failures));
-                }
-            }
-            if seen.elapsed >= limit || found.iter().all(Option::is_some) {
-                let [sluice, argo, flagger] = found;
-                return Run {
-                    sluice,
-                    argo,
-                    flagger,
-                };
+            let run = Run {
+                sluice: convicted(&mut sluice, &seen),
+                argo: told(&mut argo, &seen),
+                flagger: told(&mut flagger, &seen),
+            };
+            let all = run.sluice.and(run.argo).and(run.flagger);
+            if seen.elapsed >= limit || all.is_some() {
+                return run;
             }
         }
     }
@@ -234,6 +221,22 @@ impl Cell {
         traffic.canary.latency *= self.slower;
         traffic
     }
+}
+
+/// What the canary had cost when the guard convicted it.
+fn convicted(loss: &mut Option<Loss>, seen: &Seen) -> Option<Loss> {
+    if seen.convicted {
+        loss.get_or_insert(Loss {
+            took: seen.elapsed,
+            failed: seen.failures,
+        });
+    }
+    *loss
+}
+
+fn told(rival: &mut Rival, seen: &Seen) -> Option<Loss> {
+    rival.take(seen.elapsed, seen.requests, seen.failures);
+    rival.loss()
 }
 
 impl Sky {

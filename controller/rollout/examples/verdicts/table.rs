@@ -1,6 +1,7 @@
 //! The figures of a cell, as a row of a table.
 
 use crate::cell::{Cell, Kind, Run};
+use rollout::sim::Loss;
 use std::fmt;
 
 /// The table's first lines.
@@ -34,7 +35,7 @@ pub(crate) struct Row {
 
 impl Row {
     pub(crate) fn of(cell: &Cell, runs: &[Run]) -> Self {
-        let judged = |which: fn(&Run) -> Option<(f64, u64)>| Judged::of(runs, which);
+        let judged = |which: fn(&Run) -> Option<Loss>| Judged::of(runs, which);
         Self {
             name: cell.name(),
             kind: cell.kind,
@@ -96,12 +97,12 @@ impl fmt::Display for Row {
 }
 
 impl Judged {
-    fn of(runs: &[Run], which: impl Fn(&Run) -> Option<(f64, u64)>) -> Self {
+    fn of(runs: &[Run], which: impl Fn(&Run) -> Option<Loss>) -> Self {
         let mut ends: Vec<_> = runs.iter().map(which).collect();
         let rolled_back = ends.iter().flatten().count();
         // Those that were never rolled back come last.
         ends.sort_by(|a, b| match (a, b) {
-            (Some(a), Some(b)) => a.0.total_cmp(&b.0),
+            (Some(a), Some(b)) => a.took.cmp(&b.took),
             _ => b.is_some().cmp(&a.is_some()),
         });
         let seconds = |quantile: f64| {
@@ -109,9 +110,9 @@ impl Judged {
             ends.get(at)
                 .copied()
                 .flatten()
-                .map_or(f64::INFINITY, |end| end.0)
+                .map_or(f64::INFINITY, |end| end.took.as_secs_f64())
         };
-        let mut failed: Vec<_> = ends.iter().flatten().map(|end| end.1).collect();
+        let mut failed: Vec<_> = ends.iter().flatten().map(|end| end.failed).collect();
         failed.sort_unstable();
         Self {
             runs: ends.len(),

@@ -19,6 +19,8 @@ const PRIOR_REQUESTS: f64 = 10.0;
 pub struct Baseline {
     requests: f64,
     failures: f64,
+    #[serde(default)]
+    client_errors: f64,
     latency: Distribution,
     health: Health,
     #[serde(default)]
@@ -33,6 +35,7 @@ impl Baseline {
         let stable = interval.stable();
         self.requests = self.requests * kept + stable.requests() as f64;
         self.failures = self.failures * kept + stable.failures() as f64;
+        self.client_errors = self.client_errors * kept + stable.client_errors() as f64;
         self.latency.fade(kept);
         self.latency.learn(stable.ended());
         self.health
@@ -42,7 +45,7 @@ impl Baseline {
 
     /// Forgets what is known of failures: another rule says from now on what one is.
     pub(super) fn forget_failures(&mut self) {
-        (self.requests, self.failures) = (0.0, 0.0);
+        (self.requests, self.failures, self.client_errors) = (0.0, 0.0, 0.0);
         self.health = Health::default();
     }
 
@@ -62,9 +65,12 @@ impl Baseline {
 
     /// The usual failure ratio.
     pub fn failure_ratio(&self) -> f64 {
-        let ratio =
-            (self.failures + PRIOR_REQUESTS * PRIOR_RATIO) / (self.requests + PRIOR_REQUESTS);
-        ratio.clamp(1e-5, 0.95)
+        usual_ratio(self.failures, self.requests)
+    }
+
+    /// The usual share of client errors among the requests that did not fail.
+    pub(super) fn client_error_ratio(&self) -> f64 {
+        usual_ratio(self.client_errors, (self.requests - self.failures).max(0.0))
     }
 
     /// The usual latencies.
@@ -88,6 +94,11 @@ impl Baseline {
     pub fn health(&self) -> &Health {
         &self.health
     }
+}
+
+fn usual_ratio(bad: f64, requests: f64) -> f64 {
+    let ratio = (bad + PRIOR_REQUESTS * PRIOR_RATIO) / (requests + PRIOR_REQUESTS);
+    ratio.clamp(1e-5, 0.95)
 }
 
 /// The stable's last minute, by seconds.

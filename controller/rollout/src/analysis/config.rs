@@ -51,6 +51,8 @@ pub struct Parameters {
     pub on_low_request_rate: OnLowRate,
     /// The latency tests, or nothing to leave latency out of the verdict.
     pub latency: Option<LatencyConfig>,
+    /// The test of client errors, or nothing to take no notice of them.
+    pub client_errors: Option<ClientErrorConfig>,
     /// Latency is not judged for this long after the canary's first request, as caches are cold. Up to 1 h.
     #[serde(with = "friendly")]
     pub warm_up: Duration,
@@ -87,6 +89,29 @@ pub enum OnLowRate {
     RollBack,
 }
 
+/// What counts as a canary that refuses more of its clients.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClientErrorConfig {
+    /// The canary's share of client errors may be this many times the stable's. From 1 to 10.
+    pub relative_margin: f64,
+    /// And this much above that, as a share of requests. From 0 to 0.5.
+    pub absolute_margin: f64,
+    /// What becomes of a canary that is shown to have more.
+    pub then: OnClientErrors,
+}
+
+/// What becomes of a canary that is shown to answer more of its requests with client errors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OnClientErrors {
+    /// It is not promoted.
+    #[default]
+    Hold,
+    /// It is rolled back.
+    RollBack,
+}
+
 /// What counts as a slower canary.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -119,10 +144,21 @@ impl Default for Parameters {
             min_request_rate: None,
             on_low_request_rate: OnLowRate::Hold,
             latency: Some(LatencyConfig::default()),
+            client_errors: Some(ClientErrorConfig::default()),
             warm_up: Duration::from_secs(5),
             dwell: Duration::from_secs(5),
             stable_half_life: Duration::from_secs(300),
             failure_rule: FailureRule::DEFAULT,
+        }
+    }
+}
+
+impl Default for ClientErrorConfig {
+    fn default() -> Self {
+        Self {
+            relative_margin: 1.5,
+            absolute_margin: 0.01,
+            then: OnClientErrors::Hold,
         }
     }
 }
@@ -171,6 +207,9 @@ impl Config {
     pub fn new(parameters: Parameters) -> Result<Self, OutOfRange> {
         check_shares(&parameters)?;
         check_times(&parameters)?;
+        if let Some(client_errors) = &parameters.client_errors {
+            check_client_errors(client_errors)?;
+        }
         if let Some(latency) = &parameters.latency {
             check_latency(latency)?;
         }
@@ -183,7 +222,7 @@ impl Config {
     }
 
     /// The error test's part of alpha: half of it, or all of it without latency tests, in equal parts with the failure
-    /// limit and the request rate where these may convict too.
+    /// limit, the request rate and client errors where these may convict too.
     pub fn errors_alpha(&self) -> f64 {
         let failures = match &self.0.latency {
             Some(_) => self.0.alpha / 2.0,
@@ -192,7 +231,24 @@ impl Config {
         let limits = self.0.max_failure_ratio.is_some();
         let rates =
             self.0.min_request_rate.is_some() && self.0.on_low_request_rate == OnLowRate::RollBack;
-        failures / f64::from(1 + u8::from(limits) + u8::from(rates))
+        let parts = 1 + u8::from(limits) + u8::from(rates) + u8::from(self.convicts_refusals());
+        failures / f64::from(parts)
+    }
+
+    /// Whether client errors roll a canary back.
+    pub(super) fn convicts_refusals(&self) -> bool {
+        let then = self.0.client_errors.map(|errors| errors.then);
+        then == Some(OnClientErrors::RollBack)
+    }
+
+    /// The chance of ever holding a canary that has no more client errors than allowed: alpha once more, as a hold
+    /// convicts nobody. Where they convict, their part of alpha, as much as the error test has.
+    pub fn client_errors_alpha(&self) -> f64 {
+        if self.convicts_refusals() {
+            self.errors_alpha()
+        } else {
+            self.0.alpha
+        }
     }
 
     /// The failure limit's part of alpha, where there is one: as much as the error test has.
@@ -300,6 +356,21 @@ fn check_shares(p: &Parameters) -> Result<(), OutOfRange> {
         "min_canary_failures",
         p.min_canary_failures,
         "from 1 to 1000",
+    )
+}
+
+fn check_client_errors(errors: &ClientErrorConfig) -> Result<(), OutOfRange> {
+    check(
+        (1.0..=10.0).contains(&errors.relative_margin),
+        "client_errors.relative_margin",
+        errors.relative_margin,
+        "from 1 to 10",
+    )?;
+    check(
+        (0.0..=0.5).contains(&errors.absolute_margin),
+        "client_errors.absolute_margin",
+        errors.absolute_margin,
+        "from 0 to 0.5",
     )
 }
 

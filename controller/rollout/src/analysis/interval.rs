@@ -63,6 +63,7 @@ impl<'a> Grown<'a> {
     fn between(before: &'a Counts, after: &'a Counts) -> Option<Self> {
         let grew = before.dispatched <= after.dispatched
             && before.failed <= after.failed
+            && before.client_errors <= after.client_errors
             && before.cancelled <= after.cancelled;
         if !grew {
             return None;
@@ -83,6 +84,13 @@ impl<'a> Grown<'a> {
     /// Requests that failed, whenever they were sent.
     pub(super) fn failures(&self) -> u64 {
         self.after.failed.saturating_sub(self.before.failed)
+    }
+
+    /// Requests that were answered with a client error, whenever they were sent.
+    pub(super) fn client_errors(&self) -> u64 {
+        self.after
+            .client_errors
+            .saturating_sub(self.before.client_errors)
     }
 
     /// The requests that ended, by bucket.

@@ -206,12 +206,17 @@ impl Judge {
                 stable_failures,
                 allowed,
             };
-            let cure = |trial: &Trial| trial.roll_forward(&self.config);
+            // A canary that refuses everybody fails nobody, and is no cure.
+            let cure = |trial: &Trial| match trial.refusing(&self.config) {
+                Some(refusing) => Some(refusing),
+                None => trial.roll_forward(&self.config),
+            };
             return self.trial.as_ref().and_then(cure).or(Some(hold));
         }
         let trial = self.trial.as_ref()?;
         trial
             .unattributed(health, &self.config)
+            .or_else(|| trial.refusing(&self.config))
             .or_else(|| trial.shortfall())
     }
 

@@ -77,6 +77,18 @@ pub enum Judgement {
         /// The share of its requests that the canary may fail.
         limit: f64,
     },
+    /// The canary answers more of its requests with client errors than it may beside the stable: no promotion. Counts
+    /// are of requests that did not fail.
+    ClientErrors {
+        /// The canary's requests since it began.
+        canary_requests: u64,
+        /// Those of them that were answered with a client error.
+        canary_errors: u64,
+        /// The stable's requests of the same time.
+        stable_requests: u64,
+        /// Those of them that were answered with a client error.
+        stable_errors: u64,
+    },
 }
 
 /// What is missing to judge a canary by.
@@ -124,6 +136,8 @@ pub enum Test {
     History,
     /// The share of the canary's requests that failed, with a fixed limit.
     FailureLimit,
+    /// The shares of requests that were answered with client errors, of those that did not fail.
+    ClientErrors,
     /// The rate of the requests of both versions, with a fixed least one.
     RequestRate,
     /// The shares of slow requests.
@@ -140,6 +154,7 @@ impl fmt::Display for Test {
             // Names are shown in columns of twelve characters.
             Self::History => f.write_str("past errors"),
             Self::FailureLimit => f.write_str("error limit"),
+            Self::ClientErrors => f.write_str("4xx ratio"),
             Self::RequestRate => f.write_str("request rate"),
             // Rounded, as 0.55 * 100 is a little more than 55.
             Self::Latency { quantile } => {
@@ -160,11 +175,11 @@ pub struct TestReading {
     pub ln_threshold: f64,
     /// The canary's requests that were judged.
     pub canary_requests: u64,
-    /// Those of them that failed, or were slow.
+    /// Those of them that failed, were slow, or were answered with a client error.
     pub canary_events: u64,
     /// The stable's requests that were judged.
     pub stable_requests: u64,
-    /// Those of them that failed, or were slow.
+    /// Those of them that failed, were slow, or were answered with a client error.
     pub stable_events: u64,
     /// How much worse the canary may be.
     pub limit: Limit,
@@ -173,7 +188,7 @@ pub struct TestReading {
 /// How much worse than the stable a canary may be.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Limit {
-    /// Its failure ratio may be `relative` times the stable's plus `absolute`.
+    /// Its failure ratio, or its share of client errors, may be `relative` times the stable's plus `absolute`.
     Ratio(Margin),
     /// Its failure ratio may be as large as this, whatever the stable's is.
     Absolute(f64),

@@ -6,6 +6,7 @@ use super::{
     block::{Dispersion, Margin},
     blocks::{Seen, Tally},
     ceiling::{Ceiling, Fault},
+    client_errors::ClientErrors,
     config::{Config, OnUnhealthyBaseline},
     cure::Cure,
     dispersion::Dispersal,
@@ -41,6 +42,8 @@ pub(super) struct Trial {
     history: Option<HistoryWatch>,
     #[serde(default)]
     ceiling: Option<Ceiling>,
+    #[serde(default)]
+    client_errors: Option<ClientErrors>,
     latency: Vec<LatencyWatch>,
     acceptance: Option<AcceptanceTest>,
     #[serde(default)]
@@ -85,6 +88,7 @@ impl Trial {
             errors: Watch::new(config.errors_alpha(), step_starts),
             history: None,
             ceiling: Ceiling::new(config, step_starts),
+            client_errors: ClientErrors::new(config, step_starts),
             latency: latency.collect(),
             acceptance: None,
             arrivals: Arrivals::default(),
@@ -110,6 +114,9 @@ impl Trial {
         self.errors.start_step();
         if let Some(ceiling) = &mut self.ceiling {
             ceiling.start_step();
+        }
+        if let Some(client_errors) = &mut self.client_errors {
+            client_errors.start_step();
         }
         for latency in &mut self.latency {
             latency.watch.start_step();
@@ -182,6 +189,9 @@ impl Trial {
         if let Some(ceiling) = &mut self.ceiling {
             ceiling.take(&errors);
         }
+        if let Some(client_errors) = &mut self.client_errors {
+            client_errors.take(start, interval, forgiven, baseline);
+        }
         if let Some(latency) = &parameters.latency
             && self.is_warm(interval, start, parameters.warm_up)
         {
@@ -233,6 +243,9 @@ impl Trial {
             .close(Null::Within(margin), dispersion, parameters);
         if let Some(ceiling) = &mut self.ceiling {
             ceiling.close(dispersion, parameters);
+        }
+        if let Some(client_errors) = &mut self.client_errors {
+            client_errors.close(parameters);
         }
         for latency in &mut self.latency {
             // Slow requests are not counted by endpoint: their outcomes are taken not to depend on each other.
@@ -288,6 +301,13 @@ impl Trial {
         if self.fault(health, config) == Some(Fault::Canary) {
             return Some(Test::FailureLimit);
         }
+        if self
+            .client_errors
+            .as_ref()
+            .is_some_and(|test| test.convicts(config))
+        {
+            return Some(Test::ClientErrors);
+        }
         if self.rate.as_ref().is_some_and(RateWatch::convicts) {
             return Some(Test::RequestRate);
         }
@@ -328,6 +348,11 @@ impl Trial {
             stable_failures,
             limit: ceiling.limit(),
         })
+    }
+
+    /// That the canary refuses more of its clients than the stable.
+    pub(super) fn refusing(&self, config: &Config) -> Option<Judgement> {
+        self.client_errors.as_ref()?.hold(config)
     }
 
     /// That the canary may be the cure of a stable that is not well.
@@ -404,11 +429,13 @@ impl Trial {
             let limit = Limit::Absolute(ceiling.limit());
             test_reading(Test::FailureLimit, ceiling.watch(), limit)
         });
+        let client_errors = self.client_errors.as_ref();
         std::iter::once(errors)
             .chain(history)
             .chain(ceiling)
             .chain(self.rate.as_ref().and_then(RateWatch::reading))
             .chain(latency)
+            .chain(client_errors.map(|test| test.reading(config)))
             .collect()
     }
 
@@ -424,10 +451,12 @@ impl Trial {
         });
         let history = self.history.as_ref();
         let ceiling = self.ceiling.as_ref();
+        let client_errors = self.client_errors.as_ref();
         let watches = std::iter::once((Test::Errors, &self.errors))
             .chain(history.map(|test| (Test::History, test.watch())))
             .chain(ceiling.map(|test| (Test::FailureLimit, test.watch())))
-            .chain(latency);
+            .chain(latency)
+            .chain(client_errors.map(|test| (Test::ClientErrors, test.watch())));
         let (stable_requests, stable_failures) =
             self.convicted_beside.unwrap_or_else(|| health.counts());
         Record::new(Parts {
@@ -463,7 +492,7 @@ fn older_than(counts: &Counts, age: Bucket) -> u64 {
     older.map(|(_, requests)| requests).sum()
 }
 
-fn test_reading(test: Test, watch: &Watch, limit: Limit) -> TestReading {
+pub(super) fn test_reading(test: Test, watch: &Watch, limit: Limit) -> TestReading {
     TestReading {
         test,
         ln_e: watch.ln_e(),

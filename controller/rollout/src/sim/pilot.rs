@@ -421,6 +421,15 @@ fn words(judgement: analysis::Judgement) -> Judgement {
         } => Judgement::Hold {
             why: format!("the canary failed {canary_failures} of {canary_requests} requests"),
         },
+        analysis::Judgement::ClientErrors {
+            canary_requests,
+            canary_errors,
+            ..
+        } => Judgement::Hold {
+            why: format!(
+                "the canary answered {canary_errors} of {canary_requests} requests with a 4xx"
+            ),
+        },
         analysis::Judgement::TooLittle(shortfall) => Judgement::Hold {
             why: shortfall.to_string(),
         },

@@ -62,6 +62,16 @@ pub struct Rival {
     /// The windows that failed and still count, by number.
     failed: VecDeque<usize>,
     rolled_back: Option<Duration>,
+    loss: Option<Loss>,
+}
+
+/// What a canary cost by its rollback.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Loss {
+    /// How long it lived.
+    pub took: Duration,
+    /// Its failed requests of that time.
+    pub failed: u64,
 }
 
 impl Rival {
@@ -73,13 +83,24 @@ impl Rival {
             windows: 0,
             failed: VecDeque::new(),
             rolled_back: None,
+            loss: None,
         }
     }
 
     /// Takes what the canary's counters show so long after its begin: requests, and failed ones of them. To be called
-    /// at least once in each window, best often: a window ends at the first call at or after its end.
+    /// at least once in each window, best often: a window ends at the first call at or after its end, and a rollback is
+    /// counted at the first one at or after it. Nothing comes of the rollback: the canary's requests may go on.
     pub fn take(&mut self, elapsed: Duration, requests: u64, failures: u64) {
-        if elapsed < self.rule.interval * (self.windows as u32 + 1) || self.rolled_back.is_some() {
+        if let Some(due) = self.rolled_back {
+            if elapsed >= due {
+                self.loss.get_or_insert(Loss {
+                    took: elapsed,
+                    failed: failures,
+                });
+            }
+            return;
+        }
+        if elapsed < self.rule.interval * (self.windows as u32 + 1) {
             return;
         }
         let (n, bad) = (requests - self.base.0, failures - self.base.1);
@@ -99,6 +120,11 @@ impl Rival {
     /// How long after the canary's begin it is rolled back, if it is.
     pub fn rolled_back(&self) -> Option<Duration> {
         self.rolled_back
+    }
+
+    /// What the canary had cost by then. Nothing while its counters have not been seen at that moment or after it.
+    pub fn loss(&self) -> Option<Loss> {
+        self.loss
     }
 }
 
@@ -143,5 +169,21 @@ mod tests {
         let mut rival = Rival::new(Rule::FLAGGER);
         (1..=20).for_each(|minute| rival.take(Duration::from_secs(60 * minute), 0, 0));
         assert_eq!(rival.rolled_back(), None);
+    }
+
+    #[test]
+    fn what_fails_until_the_rollback_is_lost() {
+        let mut rival = Rival::new(Rule::ARGO);
+        let mut losses = (1..=300).map(|second| {
+            rival.take(Duration::from_secs(second), 10 * second, 5 * second);
+            rival.loss()
+        });
+        let lost = Loss {
+            took: Duration::from_secs(195),
+            failed: 5 * 195,
+        };
+        assert_eq!(losses.nth(193), None);
+        assert_eq!(losses.next(), Some(Some(lost)));
+        assert_eq!(losses.last(), Some(Some(lost)));
     }
 }

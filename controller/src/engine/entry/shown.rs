@@ -45,6 +45,16 @@ pub(super) fn judgement(judge: &Judge, guard: bool) -> rollout::Judgement {
                 limit * 100.0
             ),
         },
+        analysis::Judgement::ClientErrors {
+            canary_requests,
+            canary_errors,
+            stable_requests,
+            stable_errors,
+        } => rollout::Judgement::Hold {
+            why: format!(
+                "{canary_errors} of {canary_requests} canary requests were answered with a client error (4xx), {stable_errors} of {stable_requests} stable ones"
+            ),
+        },
         analysis::Judgement::TooLittle(shortfall) => rollout::Judgement::Hold {
             why: shortfall.to_string(),
         },
@@ -89,6 +99,7 @@ fn convicted(reading: &Reading, test: Test) -> String {
     }
     let what = match test {
         Test::Errors | Test::History | Test::FailureLimit => "failed",
+        Test::ClientErrors => "were client errors",
         Test::Latency { .. } => "were slow",
         Test::RequestRate => "came",
     };

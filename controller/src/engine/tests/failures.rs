@@ -3,6 +3,8 @@
 use super::*;
 use traffic::{Failure, GrpcCode};
 
+/// Client errors hold no canary.
+const UNHELD: &str = "{guard: {clientErrors: off}}";
 const LISTED: &str = "{guard: {failures: {statuses: [429]}}}";
 
 /// A version that ends this share of its requests so, and answers the others with 200.
@@ -41,7 +43,7 @@ fn a_canary_is_convicted_of_what_counts_as_a_failure() {
         );
     };
     let answered = Outcome::Answered;
-    check("{}", answered(429), false);
+    check(UNHELD, answered(429), false);
     check(LISTED, answered(429), true);
     // The list stands in the place of the default.
     check(LISTED, answered(500), false);
@@ -58,14 +60,43 @@ fn a_canary_is_convicted_of_what_counts_as_a_failure() {
         false,
     );
     let code = "{guard: {failures: {grpcCodes: [NOT_FOUND]}}}";
-    check("{}", Outcome::Called(GrpcCode::NotFound), false);
+    check(UNHELD, Outcome::Called(GrpcCode::NotFound), false);
     check(code, Outcome::Called(GrpcCode::NotFound), true);
     check(code, Outcome::Called(GrpcCode::Unavailable), false);
 }
 
 #[test]
+fn a_canary_that_refuses_its_clients_is_held() {
+    let check = |options: &str, outcome: Outcome, wanted: &str| {
+        let mut world = shipped(options, ending(0.5, outcome));
+        let view = world.run(120, |view| {
+            matches!(view.phase.as_str(), "Healthy" | "Degraded")
+        });
+        let last = view.decisions.last().unwrap();
+        let found = match view.phase.as_str() {
+            "Healthy" => "promoted",
+            "Degraded" if last.why.starts_with("4xx ratio: ") => "rolled back",
+            _ if view.weight > 0.0 && view.waits_for.contains("client error (4xx)") => "held",
+            _ => "something else",
+        };
+        assert_eq!(found, wanted, "{options} {outcome:?}: {}", view.waits_for);
+    };
+    let missing = Outcome::Answered(404);
+    check("{}", missing, "held");
+    check("{}", Outcome::Called(GrpcCode::Unauthenticated), "held");
+    check(
+        "{guard: {clientErrors: {then: rollBack}}}",
+        missing,
+        "rolled back",
+    );
+    check(UNHELD, missing, "promoted");
+    // Clients may differ.
+    check("{sticky: [{header: x-user}]}", missing, "promoted");
+}
+
+#[test]
 fn another_rule_waits_for_the_next_canary() {
-    let mut world = shipped("{}", ending(0.5, Outcome::Answered(429)));
+    let mut world = shipped(UNHELD, ending(0.5, Outcome::Answered(429)));
     world.run(5, |_| false);
     world.reload(&documents("shop:2", PAUSES, LISTED));
     let view = world.run(10, |view| {

@@ -53,6 +53,20 @@ impl FailureRule {
         .with_code(GrpcCode::Unavailable)
         .with_code(GrpcCode::DataLoss);
 
+    /// Answers that say that the client is at fault: statuses of 400 to 498, and the codes that `google.rpc.Code` maps to
+    /// such statuses.
+    const CLIENT_ERRORS: Self = Self::BROKEN
+        .with_statuses(400, 498)
+        .with_code(GrpcCode::InvalidArgument)
+        .with_code(GrpcCode::NotFound)
+        .with_code(GrpcCode::AlreadyExists)
+        .with_code(GrpcCode::PermissionDenied)
+        .with_code(GrpcCode::ResourceExhausted)
+        .with_code(GrpcCode::FailedPrecondition)
+        .with_code(GrpcCode::Aborted)
+        .with_code(GrpcCode::OutOfRange)
+        .with_code(GrpcCode::Unauthenticated);
+
     /// The rule with the statuses `first` to `last` too, 499 excepted. Those above 599 are not told apart: a `last`
     /// above 599 stands for all of them.
     pub const fn with_statuses(mut self, first: u16, last: u16) -> Self {
@@ -75,6 +89,23 @@ impl FailureRule {
             self.codes |= 1 << code.number();
         }
         self
+    }
+
+    /// The whole answers that say that the client is at fault and are no failures by this rule, as a rule of their own.
+    ///
+    /// ```
+    /// use traffic::FailureRule;
+    /// let rule = FailureRule::BROKEN.with_statuses(404, 404);
+    /// assert!(rule.client_errors().has_status(403));
+    /// assert!(!rule.client_errors().has_status(404) && !rule.client_errors().has_status(500));
+    /// ```
+    pub fn client_errors(&self) -> Self {
+        let mut others = Self::CLIENT_ERRORS;
+        for (word, failures) in others.statuses.iter_mut().zip(self.statuses) {
+            *word &= !failures;
+        }
+        others.codes &= !self.codes;
+        others
     }
 
     /// Whether a whole answer with `status` is a failure.

@@ -114,12 +114,17 @@ impl Shard {
 
     /// Requests that failed by `rule`.
     pub(super) fn failures(&self, rule: &FailureRule) -> u64 {
-        let broken = self.broken.iter().map(|n| n.load(Relaxed)).sum();
+        let broken: u64 = self.broken.iter().map(|n| n.load(Relaxed)).sum();
+        broken + self.whole(rule)
+    }
+
+    /// Whole answers that are failures by `rule`.
+    fn whole(&self, rule: &FailureRule) -> u64 {
         let Some(cells) = self.cells.get() else {
-            return broken;
+            return 0;
         };
         let called = |code: GrpcCode| cells.called[code as usize].load(Relaxed);
-        broken + cells.answered.failures(rule) + rule.codes().map(called).sum::<u64>()
+        cells.answered.failures(rule) + rule.codes().map(called).sum::<u64>()
     }
 
     /// Requests under way.
@@ -138,6 +143,7 @@ impl Shard {
     ) {
         // Ends are read before beginnings, so that no request is seen to have ended that was not yet sent.
         counts.failed += self.failures(rule);
+        counts.client_errors += self.whole(&rule.client_errors());
         counts.cancelled += self.cancelled.load(Relaxed);
         if let Some(cells) = self.cells.get() {
             cells.latency.add_to(&mut counts.latency);

@@ -38,7 +38,7 @@ pub(super) fn replay(parts: &Parts, reading: &Reading) -> Replay {
         .map(|found| (found, Run::of(&found.log, parameters)));
     let rate = parts.rate.as_ref().map(|log| Run::of(log, parameters));
     let is_rate_low = rate.as_ref().is_some_and(|run| run.end.convicts());
-    let own = convicting(&runs, fault.as_ref(), is_rate_low, parameters);
+    let own = convicting(&runs, fault.as_ref(), is_rate_low, config);
     let judgement = judgement(reading, own);
     let mut tests: Vec<Replayed> = runs
         .into_iter()
@@ -256,6 +256,7 @@ fn alpha(test: Test, config: &Config) -> f64 {
         Test::Errors => config.errors_alpha(),
         Test::History => history::alpha(config),
         Test::FailureLimit => config.limit_alpha(),
+        Test::ClientErrors => config.client_errors_alpha(),
         Test::RequestRate => config.rate_alpha(),
         Test::Latency { .. } => config.latency_alpha(),
     }
@@ -303,8 +304,9 @@ fn convicting(
     runs: &[(Test, Run<Watch>)],
     fault: Option<&(&Attribution, Run<Watch>)>,
     is_rate_low: bool,
-    parameters: &Parameters,
+    config: &Config,
 ) -> Option<Test> {
+    let parameters = config.parameters();
     let is_own_fault = |above: &Watch| {
         let (found, worse) = fault?;
         let health = Health::of_counts(found.stable_requests, found.stable_failures);
@@ -313,9 +315,12 @@ fn convicting(
     };
     let convicts = |test: Test, end: &Watch| match test {
         Test::FailureLimit => is_own_fault(end) == Some(Fault::Canary),
-        Test::Errors | Test::History | Test::RequestRate | Test::Latency { .. } => {
-            end.convicts(parameters.min_canary_failures)
-        }
+        Test::ClientErrors if !config.convicts_refusals() => false,
+        Test::Errors
+        | Test::History
+        | Test::ClientErrors
+        | Test::RequestRate
+        | Test::Latency { .. } => end.convicts(parameters.min_canary_failures),
     };
     let of = |latency: bool| {
         let asked = runs
@@ -350,7 +355,8 @@ fn judgement(reading: &Reading, convicting: Option<Test>) -> Option<Difference> 
         | Judgement::Hold { .. }
         | Judgement::TooLittle(_)
         | Judgement::RollForward { .. }
-        | Judgement::Unattributed { .. } => None,
+        | Judgement::Unattributed { .. }
+        | Judgement::ClientErrors { .. } => None,
     };
     let said = |test: Option<Test>| {
         test.map_or_else(

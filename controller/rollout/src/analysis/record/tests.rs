@@ -115,12 +115,12 @@ fn a_rollback_is_judged_the_same_again() {
             .sum();
         assert_eq!(counted, flight.judge.reading().tests[0].canary_requests);
         let names: Vec<_> = replay.tests.iter().map(|test| &*test.name).collect();
-        let latency = ["latency p50", "latency p90", "latency p99"];
+        let others = ["latency p50", "latency p90", "latency p99", "4xx ratio"];
         let expected = match is_limited {
-            false => [&["error ratio"], &latency[..]].concat(),
+            false => [&["error ratio"], &others[..]].concat(),
             true => [
                 &["error ratio", "error limit"],
-                &latency[..],
+                &others[..],
                 &["whose fault"],
             ]
             .concat(),
@@ -339,7 +339,7 @@ fn what_was_changed_is_named() {
         &|reading, _| {
             reading.tests.pop();
         },
-        "latency p99: the test: stored nothing of it",
+        "4xx ratio: the test: stored nothing of it",
     );
     // What no guard writes.
     let at_first = format!("tests[0].log.events[{first}]");
