@@ -25,6 +25,7 @@ pub mod analysis;
 mod choice;
 pub mod duration;
 pub mod experiment;
+pub mod hash;
 mod int_or_string;
 mod lenient;
 mod meta;
