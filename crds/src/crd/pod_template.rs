@@ -113,7 +113,8 @@ fn named() -> Value {
 }
 
 fn object(fields: Value, required: &[&str]) -> Value {
-    let mut object = json!({"type": "object", PRESERVE: true, "properties": fields});
+    let mut object = json!({"type": "object", PRESERVE: true});
+    object["properties"] = fields;
     if !required.is_empty() {
         object["required"] = json!(required);
     }
@@ -122,12 +123,13 @@ fn object(fields: Value, required: &[&str]) -> Value {
 
 /// A list whose items are told apart by these fields.
 fn keyed(keys: &[&str], item: Value) -> Value {
-    json!({
+    let mut list = json!({
         "type": "array",
-        "items": item,
         "x-kubernetes-list-type": "map",
         "x-kubernetes-list-map-keys": keys,
-    })
+    });
+    list["items"] = item;
+    list
 }
 
 fn text() -> Value {
