@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::lenient;
 
 /// An analysis that runs at one point of a rollout.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Analysis {
     /// The templates whose metrics are measured, all of them together.
@@ -35,7 +36,7 @@ pub struct Analysis {
 ///
 /// The same fields as [`Analysis`] and one more. They are repeated, because serde loses the path
 /// of a faulty field behind `flatten`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BackgroundAnalysis {
     /// The templates whose metrics are measured, all of them together.
@@ -63,10 +64,11 @@ pub struct BackgroundAnalysis {
 }
 
 /// Which analysis template is meant.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TemplateRef {
     /// Its name.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub template_name: String,
     /// Whether it is a ClusterAnalysisTemplate; default false.
     #[serde(default, deserialize_with = "lenient::flag")]
@@ -75,7 +77,7 @@ pub struct TemplateRef {
 }
 
 /// A value for one argument of a template.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Argument {
     /// The argument's name.
@@ -89,7 +91,7 @@ pub struct Argument {
 }
 
 /// Where the value of an argument comes from.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ValueFrom {
     /// The hash of the pod template of one of the two versions.
@@ -101,7 +103,7 @@ pub struct ValueFrom {
 }
 
 /// The version whose pod template hash is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum PodTemplateHash {
     /// The one that serves all traffic when nothing is rolled out.
     Stable,
@@ -110,7 +112,7 @@ pub enum PodTemplateHash {
 }
 
 /// A field of the Rollout.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FieldRef {
     /// Its path, such as `metadata.labels['region']`.
@@ -118,7 +120,7 @@ pub struct FieldRef {
 }
 
 /// A metric that is measured but never decides.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DryRun {
     /// The metric's name, or a regular expression for several.
@@ -126,7 +128,7 @@ pub struct DryRun {
 }
 
 /// How many measurements of a metric are kept.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MeasurementRetention {
     /// The metric's name, or a regular expression for several.
@@ -136,7 +138,7 @@ pub struct MeasurementRetention {
 }
 
 /// Labels and annotations to be put on other objects.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Metadata {
     /// Labels.

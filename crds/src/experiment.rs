@@ -1,13 +1,22 @@
-//! The experiment step: short-lived versions beside the canary, to be compared by analyses.
+//! Experiments: short-lived versions, to be compared by analyses. Here as a step of a canary; [`Experiment`] is the
+//! object.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::{Argument, DryRun, Metadata};
 use crate::lenient;
 use crate::meta::LabelSelector;
 
+mod object;
+
+pub use object::{
+    AnalysisTemplateUse, Experiment, ExperimentAnalysisRun, ExperimentSpec, ExperimentStatus,
+    VersionPhase, VersionStatus, VersionTemplate,
+};
+
 /// Short-lived versions beside the canary, and the analyses that compare them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ExperimentStep {
     /// The versions that run.
@@ -33,7 +42,7 @@ pub struct ExperimentStep {
 }
 
 /// One version that runs in an experiment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ExperimentTemplate {
     /// Its name in the experiment.
@@ -58,7 +67,7 @@ pub struct ExperimentTemplate {
 }
 
 /// The Service that leads to a version of an experiment.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ExperimentService {
     /// Its name; absent means the name of the template.
@@ -67,7 +76,7 @@ pub struct ExperimentService {
 }
 
 /// The version whose pod template an experiment takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum SpecRef {
     /// The new version.
@@ -77,7 +86,7 @@ pub enum SpecRef {
 }
 
 /// One analysis of an experiment.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ExperimentAnalysis {
     /// Its name in the experiment.

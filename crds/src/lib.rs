@@ -1,9 +1,9 @@
 //! The rollout API as Rust types.
 //!
-//! Two kinds of document are described here: the `Rollout` of `argoproj.io/v1alpha1`, field for
-//! field as its users write it, and the `Proxy` of `sluice.dev/v1alpha1`, which tells a standalone
+//! Two APIs are described here: `argoproj.io/v1alpha1` with its `Rollout` and the kinds around it, field
+//! for field as its users write it, and the `Proxy` of `sluice.dev/v1alpha1`, which tells a standalone
 //! process where to listen and where the endpoints are. Sluice's own options ride in the extension
-//! points of the first ([`sluice`]).
+//! points of the first ([`sluice`]). [`crd`] makes an API server know the first.
 //!
 //! The types only hold what was written. Whether a value makes sense (a weight in its range, a
 //! route that exists) is checked by whoever acts on it. [`read()`] turns a JSON value into a type
@@ -22,25 +22,35 @@
 //! ```
 
 pub mod analysis;
+pub mod analysis_run;
+pub mod analysis_template;
 mod choice;
+pub mod crd;
 pub mod duration;
 pub mod experiment;
+pub mod hash;
 mod int_or_string;
 mod lenient;
 mod meta;
+pub mod metric;
 mod path;
 pub mod proxy;
 mod read;
 mod rollout;
 pub mod schema;
 pub mod sluice;
+pub mod status;
 pub mod step;
 pub mod strategy;
 mod string_match;
+mod time;
 pub mod traffic_routing;
 
+pub use analysis_run::AnalysisRun;
+pub use analysis_template::{AnalysisTemplate, ClusterAnalysisTemplate};
 pub use choice::Choice;
 pub use duration::GoDuration;
+pub use experiment::Experiment;
 pub use int_or_string::IntOrString;
 pub use meta::{LabelSelector, LabelSelectorOperator, LabelSelectorRequirement, ObjectMeta};
 pub use path::{FieldPath, Segment};
@@ -49,7 +59,9 @@ pub use read::{Fault, Read, read};
 pub use rollout::{
     AnalysisHistory, ObjectRef, PodTemplate, RollbackWindow, Rollout, RolloutSpec, ScaleDown,
 };
+pub use status::RolloutStatus;
 pub use step::CanaryStep;
 pub use strategy::{BlueGreen, Canary, Strategy};
 pub use string_match::StringMatch;
+pub use time::{NoTime, Time};
 pub use traffic_routing::TrafficRouting;

@@ -1,14 +1,16 @@
 //! `Rollout` of `argoproj.io/v1alpha1`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::lenient;
 use crate::meta::{LabelSelector, ObjectMeta};
+use crate::status::RolloutStatus;
 use crate::strategy::Strategy;
 
 /// An application whose versions replace each other step by step.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Rollout {
     /// Always `argoproj.io/v1alpha1`.
@@ -20,8 +22,9 @@ pub struct Rollout {
     pub metadata: ObjectMeta,
     /// What is wanted.
     pub spec: RolloutSpec,
-    /// What a controller last saw and did; never read from a file.
+    /// What a controller last saw and did; never read from a file. A [`RolloutStatus`] once it is read.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<RolloutStatus>")]
     pub status: Option<Value>,
 }
 
@@ -33,7 +36,7 @@ impl Rollout {
 }
 
 /// What is wanted of a rollout.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RolloutSpec {
     /// How many pods are wanted; absent means 1.
@@ -41,6 +44,9 @@ pub struct RolloutSpec {
     pub replicas: Option<i32>,
     /// Which pods belong to this rollout; must match the labels of the template.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = [
+        {"rule": "self == oldSelf", "message": "spec.selector cannot be changed"}
+    ]))]
     pub selector: Option<LabelSelector>,
     /// What a pod looks like. Any change of it is a new revision.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,6 +79,7 @@ pub struct RolloutSpec {
     pub progress_deadline_abort: Option<bool>,
     /// Pods older than this time (RFC 3339) are restarted.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
     pub restart_at: Option<String>,
     /// How many finished analysis runs and experiments are kept.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,7 +92,7 @@ pub struct RolloutSpec {
 pub struct PodTemplate(pub Value);
 
 /// The object that holds the pod template.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ObjectRef {
     /// Its API group and version, such as `apps/v1`.
@@ -103,7 +110,7 @@ pub struct ObjectRef {
 }
 
 /// What becomes of the pods of a referenced workload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ScaleDown {
     /// They stay.
@@ -115,7 +122,7 @@ pub enum ScaleDown {
 }
 
 /// How far back a return to an older revision is a quick one.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RollbackWindow {
     /// Fewer revisions than this between the old one and stable.
@@ -124,7 +131,7 @@ pub struct RollbackWindow {
 }
 
 /// How many finished analysis runs and experiments are kept for a rollout.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AnalysisHistory {
     /// Successful ones; default 5.

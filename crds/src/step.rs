@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::analysis::Analysis;
+use crate::crd::FreeObject;
 use crate::duration::{self, ParseError};
 use crate::experiment::ExperimentStep;
 use crate::lenient;
 use crate::{IntOrString, StringMatch};
 
 /// One step of a canary. Exactly one field is to be set; [`CanaryStep::action`] tells which.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CanaryStep {
     /// The canary's share of the traffic in percent, 0 to 100.
@@ -146,7 +148,7 @@ impl CanaryStep {
 }
 
 /// Waits for a time, or until the rollout is promoted.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Pause {
     /// How long: seconds as a number or a text, or a text with a unit such as `5m` or `1h`.
@@ -179,7 +181,7 @@ impl Pause {
 }
 
 /// Sets how many pods the canary has. One of the three is to be set.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SetCanaryScale {
     /// In percent of the wanted pods.
@@ -195,7 +197,7 @@ pub struct SetCanaryScale {
 }
 
 /// Sends all requests with certain headers to the canary.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SetHeaderRoute {
     /// The route's name, which must be one of `trafficRouting.managedRoutes`.
@@ -208,7 +210,7 @@ pub struct SetHeaderRoute {
 }
 
 /// A header and how its value must look.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HeaderMatch {
     /// The header's name, in any case.
@@ -219,7 +221,7 @@ pub struct HeaderMatch {
 }
 
 /// Sends copies of certain requests to the canary.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SetMirrorRoute {
     /// The route's name, which must be one of `trafficRouting.managedRoutes`.
@@ -234,7 +236,7 @@ pub struct SetMirrorRoute {
 }
 
 /// Which requests are copied. All conditions must hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MirrorMatch {
     /// The method.
@@ -250,13 +252,14 @@ pub struct MirrorMatch {
 }
 
 /// A step that something else than the rollout controller does.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PluginStep {
     /// What does it, such as `sluice/evidence`.
     pub name: String,
     /// What it needs to know; its own business.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<FreeObject>")]
     pub config: Option<Value>,
 }
 

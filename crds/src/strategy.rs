@@ -1,5 +1,6 @@
 //! How one version replaces the other.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 mod blue_green;
@@ -9,7 +10,7 @@ pub use blue_green::BlueGreen;
 pub use canary::{Canary, PingPong, ProgressType, ReplicaProgressThreshold};
 
 /// How one version replaces the other. Exactly one of the two is to be set.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Strategy {
     /// All traffic is switched at once, after the new version was tried out.
@@ -21,7 +22,7 @@ pub struct Strategy {
 }
 
 /// Keeps pods of the two versions off each other's nodes. Exactly one of the two is to be set.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AntiAffinity {
     /// Where possible.
@@ -33,7 +34,7 @@ pub struct AntiAffinity {
 }
 
 /// Keeps pods of the two versions apart where possible.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PreferredAntiAffinity {
     /// How much this counts among other preferences, 1 to 100.
@@ -41,6 +42,6 @@ pub struct PreferredAntiAffinity {
 }
 
 /// Keeps pods of the two versions apart always. There is nothing to set.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RequiredAntiAffinity {}

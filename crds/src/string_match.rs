@@ -1,9 +1,10 @@
 //! Matching a text in one of three ways.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How a text must look. Exactly one of the three is to be set.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StringMatch {
     /// The whole text.

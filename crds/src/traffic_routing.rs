@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -17,7 +18,7 @@ pub use mesh::{
 pub use providers::{Alb, Ambassador, Apisix, ApisixRoute, Nginx, Stickiness, Traefik};
 
 /// What splits the traffic. Several may be set at once, so that one can replace the other.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TrafficRouting {
     /// Istio.
@@ -58,7 +59,7 @@ pub struct TrafficRouting {
 }
 
 /// A route that steps may set.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ManagedRoute {
     /// Its name.

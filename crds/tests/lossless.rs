@@ -6,7 +6,10 @@
 )]
 
 use crds::sluice::{Evidence, ProxyOptions};
-use crds::{FieldPath, Proxy, Rollout, Segment, read};
+use crds::{
+    AnalysisRun, AnalysisTemplate, ClusterAnalysisTemplate, Experiment, FieldPath, Proxy, Rollout,
+    RolloutStatus, Segment, read,
+};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::TestCaseError;
@@ -16,6 +19,10 @@ use serde_json::{Value, json};
 
 const CANARY: &str = include_str!("fields/canary.json");
 const BLUE_GREEN: &str = include_str!("fields/blue-green.json");
+const STATUS: &str = include_str!("fields/status.json");
+const ANALYSIS_TEMPLATE: &str = include_str!("fields/analysis-template.json");
+const ANALYSIS_RUN: &str = include_str!("fields/analysis-run.json");
+const EXPERIMENT: &str = include_str!("fields/experiment.json");
 const PROXY: &str = include_str!("fields/proxy.json");
 const OPTIONS: &str = include_str!("fields/options.json");
 const EVIDENCE: &str = include_str!("fields/evidence.json");
@@ -39,9 +46,33 @@ fn check_lossless<T: DeserializeOwned + Serialize + PartialEq + std::fmt::Debug>
 fn every_field_survives() {
     check_lossless::<Rollout>(CANARY);
     check_lossless::<Rollout>(BLUE_GREEN);
+    check_lossless::<RolloutStatus>(STATUS);
+    check_lossless::<AnalysisTemplate>(ANALYSIS_TEMPLATE);
+    check_lossless::<ClusterAnalysisTemplate>(ANALYSIS_TEMPLATE);
+    check_lossless::<AnalysisRun>(ANALYSIS_RUN);
+    check_lossless::<Experiment>(EXPERIMENT);
     check_lossless::<Proxy>(PROXY);
     check_lossless::<ProxyOptions>(OPTIONS);
     check_lossless::<Evidence>(EVIDENCE);
+}
+
+/// A newer controller may have written them.
+#[test]
+fn words_of_a_status_that_nobody_knows_survive() {
+    let mut status = json(STATUS);
+    for place in [
+        "/phase",
+        "/pauseConditions/0/reason",
+        "/conditions/0/status",
+        "/canary/stablePingPong",
+        "/canary/currentStepAnalysisRunStatus/status",
+        "/canary/stepPluginStatuses/0/operation",
+        "/canary/stepPluginStatuses/0/phase",
+        "/duration/completionStatus",
+    ] {
+        *status.pointer_mut(place).unwrap() = json!("Unheard");
+    }
+    check_lossless::<RolloutStatus>(&status.to_string());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The blue-green strategy: all traffic is switched at once.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::AntiAffinity;
@@ -8,7 +9,7 @@ use crate::analysis::{Analysis, Metadata};
 use crate::lenient;
 
 /// All traffic is switched at once, after the new version was tried out.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BlueGreen {
     /// The Service that users reach.

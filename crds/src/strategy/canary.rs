@@ -1,5 +1,6 @@
 //! The canary strategy: a growing share of the traffic goes to the new version.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::AntiAffinity;
@@ -10,7 +11,7 @@ use crate::step::CanaryStep;
 use crate::traffic_routing::TrafficRouting;
 
 /// A growing share of the traffic goes to the new version.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Canary {
     /// The Service that leads to the canary's pods.
@@ -70,7 +71,7 @@ pub struct Canary {
 }
 
 /// Two Services that take turns as stable and canary.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PingPong {
     /// One of them.
@@ -80,7 +81,7 @@ pub struct PingPong {
 }
 
 /// How many of the wanted pods must be available for a step to be done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReplicaProgressThreshold {
     /// What the value counts.
@@ -91,7 +92,7 @@ pub struct ReplicaProgressThreshold {
 }
 
 /// What a progress threshold counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ProgressType {
     /// Percent of the wanted pods.
     Percent,

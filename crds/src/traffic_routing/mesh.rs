@@ -1,11 +1,12 @@
 //! Traffic splitting by service meshes.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::lenient;
 
 /// Istio: the weights go into VirtualServices.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Istio {
     /// The VirtualService that holds the weights.
@@ -21,7 +22,7 @@ pub struct Istio {
 }
 
 /// A VirtualService and which of its routes are split.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct IstioVirtualService {
     /// Its name.
@@ -41,7 +42,7 @@ pub struct IstioVirtualService {
 }
 
 /// A TLS route of a VirtualService.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct IstioTlsRoute {
     /// Its port.
@@ -54,7 +55,7 @@ pub struct IstioTlsRoute {
 }
 
 /// A TCP route of a VirtualService.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct IstioTcpRoute {
     /// Its port.
@@ -63,7 +64,7 @@ pub struct IstioTcpRoute {
 }
 
 /// A DestinationRule whose subsets are the two versions.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct IstioDestinationRule {
     /// Its name.
@@ -79,7 +80,7 @@ pub struct IstioDestinationRule {
 }
 
 /// The Service Mesh Interface: the weights go into a TrafficSplit.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Smi {
     /// The Service that clients address; absent means stableService.
@@ -91,7 +92,7 @@ pub struct Smi {
 }
 
 /// AWS App Mesh: the weights go into the routes of a virtual service.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AppMesh {
     /// The virtual service that holds the routes.
@@ -103,7 +104,7 @@ pub struct AppMesh {
 }
 
 /// A virtual service and which of its routes are split.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AppMeshVirtualService {
     /// Its name.
@@ -115,7 +116,7 @@ pub struct AppMeshVirtualService {
 }
 
 /// The virtual nodes that are the two versions.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AppMeshVirtualNodeGroup {
     /// The canary's.
@@ -127,7 +128,7 @@ pub struct AppMeshVirtualNodeGroup {
 }
 
 /// A virtual node.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AppMeshVirtualNode {
     /// Its name.

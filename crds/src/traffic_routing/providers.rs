@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::lenient;
 
 /// The nginx ingress controller: a second Ingress carries the weight.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Nginx {
     /// The prefix of its annotations; default `nginx.ingress.kubernetes.io`.
@@ -31,7 +32,7 @@ pub struct Nginx {
 }
 
 /// The AWS application load balancer: an annotation of an Ingress carries the weights.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Alb {
     /// The Ingress.
@@ -55,7 +56,7 @@ pub struct Alb {
 }
 
 /// Keeps a client with its version.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Stickiness {
     /// Whether it does.
@@ -68,7 +69,7 @@ pub struct Stickiness {
 }
 
 /// Ambassador: the weight goes into Mappings.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Ambassador {
     /// The Mappings that lead to stable.
@@ -78,7 +79,7 @@ pub struct Ambassador {
 }
 
 /// Traefik: the weights go into a weighted TraefikService.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Traefik {
     /// Its name.
@@ -86,7 +87,7 @@ pub struct Traefik {
 }
 
 /// Apache APISIX: the weights go into an ApisixRoute.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Apisix {
     /// The ApisixRoute.
@@ -95,7 +96,7 @@ pub struct Apisix {
 }
 
 /// An ApisixRoute and which of its rules are split.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ApisixRoute {
     /// Its name.
