@@ -136,5 +136,6 @@ pub(crate) fn split(stats: &Stats, stable: SocketAddr, canary: SocketAddr) -> Sp
         tickets: stats.tickets(&rollout()),
         rescue: false,
         armed: None,
+        counted: None,
     }
 }

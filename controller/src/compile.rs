@@ -5,8 +5,9 @@ use rollout::plan::{HeaderRoute, Revision};
 use rollout::state::Slot;
 use std::{collections::BTreeMap, sync::Arc};
 use traffic::{
-    Actions, Arming, Backend, BackendId, Role, RolloutId, Route, RouteTable, Split, SplitRule,
-    Stats, Sticky, Target, Weight, action::Mirror, route::NoSuchSplit, split::Side,
+    Actions, Arming, Backend, BackendId, Counting, FailureRule, Role, RolloutId, Route, RouteTable,
+    Split, SplitRule, Stats, Sticky, Target, Weight, action::Mirror, route::NoSuchSplit,
+    split::Side,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -15,6 +16,8 @@ use xxhash_rust::xxh3::xxh3_64;
 pub struct Shares {
     /// The slot of the stable version.
     pub stable: Slot,
+    /// The stable revision.
+    pub stable_revision: Revision,
     /// The revision under judgement; none where nothing may reach a canary.
     pub canary: Option<Revision>,
     /// The canary's weight.
@@ -23,6 +26,8 @@ pub struct Shares {
     pub header_routes: Vec<HeaderRoute>,
     /// How the proxy is to trip the canary by itself, if it is to.
     pub arming: Option<Arming>,
+    /// What counts as a failure for the guard.
+    pub rule: FailureRule,
 }
 
 /// The table for `spec` with the rollouts sharing their requests as `shares` say. A rollout without shares gets all its
@@ -145,6 +150,12 @@ fn split(
     let arming = shares
         .and_then(|shares| shares.arming.as_ref())
         .filter(|_| canary.is_some() && !stable.endpoints.is_empty());
+    let salt = salt(id, shares.map(|shares| &shares.stable_revision));
+    let counting = shares.map(|shares| Counting {
+        salt,
+        rule: shares.rule,
+    });
+    let counted = stats.count_users(id, counting.filter(|_| !rollout.sticky.is_empty()));
     let mut rules = Vec::new();
     if let (Some(shares), true) = (shares, canary.is_some()) {
         rules.extend(shares.header_routes.iter().map(header_rule));
@@ -158,18 +169,21 @@ fn split(
         rules,
         sticky: (!rollout.sticky.is_empty()).then(|| Sticky {
             keys: rollout.sticky.clone(),
-            salt: salt(id, canary),
+            salt,
         }),
         tickets: stats.tickets(id),
         rescue: rollout.rescue,
         armed: stats.arm(id, arming),
+        counted: counted.filter(|_| canary.is_none()),
     }
 }
 
-/// The same for all proxies and all weights of one canary, another one for the next.
-fn salt(id: &RolloutId, canary: Option<&Revision>) -> u64 {
-    let canary = canary.map(Revision::as_str).unwrap_or_default();
-    xxh3_64(format!("{id}\n{canary}").as_bytes())
+/// The same for all proxies and all weights of one canary, and already while stable is alone, so that it is known what the
+/// canary's users met before. Another one for the canary of another stable: only who comes after one that failed is met by
+/// the same users first.
+fn salt(id: &RolloutId, stable: Option<&Revision>) -> u64 {
+    let stable = stable.map(Revision::as_str).unwrap_or_default();
+    xxh3_64(format!("{id}\n{stable}").as_bytes())
 }
 
 fn header_rule(route: &HeaderRoute) -> SplitRule {

@@ -134,7 +134,7 @@ impl Dispatched {
         self.place = Some(place);
     }
 
-    /// Has a failure of the request count for what may trip the canary that it is sent to.
+    /// Has the request's end count also by what the split gave it.
     pub(crate) fn with_stake(mut self, stake: Option<Stake>) -> Self {
         self.stake = stake;
         self
@@ -151,7 +151,7 @@ impl Dispatched {
             place.series.end(self.lane.worker, outcome);
         }
         if let Some(stake) = self.stake
-            && let Some(trip) = self.lane.series.ended(stake, outcome)
+            && let Some(trip) = self.lane.series.ended(self.lane.worker, stake, outcome)
         {
             tell(&self.lane.series, &trip);
         }

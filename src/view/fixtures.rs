@@ -370,6 +370,7 @@ fn reading(seconds: f64, canary: (u64, u64), stable: (u64, u64), ln_e: f64) -> R
         stable: side(stable, 380.2),
         failure_rule: FailureRule::DEFAULT,
         dispersion: Dispersion::NONE,
+        pre_period: None,
     }
 }
 

@@ -29,6 +29,7 @@
 //! and [`Judge::record`] holds the blocks that it follows from, for whoever wants to add them up again.
 
 pub mod acceptance;
+mod allowance;
 pub mod baseline;
 pub mod block;
 mod blocks;
@@ -54,6 +55,7 @@ pub mod record;
 mod shortfall;
 mod side;
 mod trial;
+mod users;
 mod watch;
 
 pub use acceptance::Target;
@@ -68,6 +70,7 @@ pub use reading::{
     Acceptance, Judgement, Limit, Reading, Reason, Shortfall, Side, Test, TestReading,
 };
 pub use record::Record;
+pub use users::PrePeriod;
 
 #[cfg(test)]
 mod simulation;

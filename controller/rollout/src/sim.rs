@@ -221,6 +221,7 @@ impl Traffic {
             generation: Some(self.generation),
             stable: stable.counts.clone(),
             canary: canary.counts.clone(),
+            users: None,
             trip: None,
         }
     }

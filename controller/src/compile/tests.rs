@@ -139,9 +139,11 @@ fn users_and_preview_change_places_with_a_promotion() {
     let check = |stable: Slot, weight: Weight, users: &str, preview: &str| {
         let shares = Shares {
             stable,
+            stable_revision: Revision::new("v1"),
             canary: Some(Revision::new("v2")),
             weight,
             arming: None,
+            rule: FailureRule::DEFAULT,
             header_routes: Vec::new(),
         };
         let shares = BTreeMap::from([(RolloutId::new("default", "shop"), shares)]);

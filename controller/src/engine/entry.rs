@@ -144,7 +144,13 @@ impl Entry {
         now: Timestamp,
     ) -> bool {
         let served = self.note_served(traffic);
-        let trip = self.observe(spec, traffic, now);
+        let trip = self
+            .observe(spec, traffic, now)
+            // An earlier canary's trip is nothing to this one.
+            .filter(|trip| trip::is_of(trip, &self.state));
+        if let Some(trip) = &trip {
+            self.judge.tripped(trip);
+        }
         let seen = self.observation(spec, traffic, endpoints, trip);
         let before = self.state.clone();
         let transition = rollout::step(&spec.plan, mem::take(&mut self.state), &seen, now);
@@ -230,7 +236,7 @@ impl Entry {
         )
     }
 
-    /// Gives the judge the counts up to now, and tells whether the proxy has tripped a canary.
+    /// Gives the judge the counts up to now, and tells whether the proxy has tripped a canary, be it an earlier one.
     fn observe(
         &mut self,
         spec: &RolloutSpec,
@@ -273,8 +279,6 @@ impl Entry {
             .state
             .stable()
             .map_or(Slot::First, |stable| stable.slot);
-        // An earlier canary's trip is nothing to this one.
-        let trip = trip.filter(|trip| trip::is_of(trip, &self.state));
         let judgement = match trip {
             Some(trip) => rollout::Judgement::Tripped {
                 why: trip::words(&trip),
@@ -409,10 +413,12 @@ impl Entry {
             .map(|canary| canary.revision.clone());
         Some(Shares {
             stable: stable.slot,
+            stable_revision: stable.revision.clone(),
             canary,
             weight: effects.weight,
             header_routes: effects.header_routes.clone(),
             arming: trip::arming(spec, &self.state, &self.judge, effects.weight),
+            rule: *self.judge.failure_rule(),
         })
     }
 

@@ -2,6 +2,7 @@
 
 mod failures;
 mod records;
+mod sticky;
 mod trips;
 mod ways_back;
 
@@ -103,6 +104,9 @@ struct World {
     rps: u64,
     /// By slot: blue, green.
     versions: [Behaviour; 2],
+    /// How many clients there are; of the first so many, every request fails.
+    clients: u8,
+    broken_clients: u8,
 }
 
 fn id() -> RolloutId {
@@ -126,6 +130,8 @@ impl World {
             random: 1,
             rps: 500,
             versions,
+            clients: 1,
+            broken_clients: 0,
         };
         world.engine.tick(world.now(), world.elapsed);
         world
@@ -167,6 +173,15 @@ impl World {
         self.view()
     }
 
+    /// The next random number, from 0 to below 1.
+    fn drawn(&mut self) -> f64 {
+        self.random = self
+            .random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (self.random >> 11) as f64 / (1u64 << 53) as f64
+    }
+
     fn view(&self) -> RolloutView {
         self.engine.view(&id(), self.now(), self.elapsed).unwrap()
     }
@@ -174,7 +189,7 @@ impl World {
     fn send(&mut self, requests: u64) {
         let view = std::rc::Rc::clone(self.reader.view());
         let (uri, headers) = (Uri::from_static("/"), HeaderMap::new());
-        let head = Head {
+        let mut head = Head {
             method: &Method::GET,
             uri: &uri,
             headers: &headers,
@@ -182,6 +197,11 @@ impl World {
             listener: "",
         };
         for _ in 0..requests {
+            let client = match self.clients {
+                1 => 0,
+                clients => (self.drawn() * f64::from(clients)) as u8,
+            };
+            head.client = IpAddr::from([127, 0, 0, client + 1]);
             let Some(Target::Split(split)) = view.table().find(&head).map(|found| found.target)
             else {
                 panic!("no route")
@@ -190,12 +210,8 @@ impl World {
             let choice = split.choose(&head, view.worker(), || 0);
             let backend = split.backend(choice.side);
             let version = self.versions[usize::from(&*backend.id.name == "green")];
-            self.random = self
-                .random
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
-            let drawn = (self.random >> 11) as f64 / (1u64 << 53) as f64;
-            let outcome = if drawn < version.failures {
+            let fails = self.drawn() < version.failures || client < self.broken_clients;
+            let outcome = if fails {
                 version.failure
             } else {
                 Outcome::Answered(200)
@@ -208,7 +224,7 @@ impl World {
                 outcome,
             );
             if let Some(stake) = choice.stake {
-                backend.series.ended(stake, outcome);
+                backend.series.ended(view.worker(), stake, outcome);
             }
         }
     }

@@ -47,6 +47,7 @@ fn exporter(requests: &[(Role, Outcome)]) -> Exporter {
         tickets: stats.tickets(&rollout),
         rescue: false,
         armed: stats.arm(&rollout, Some(&arming)),
+        counted: None,
     };
     let table = RouteTable::new(Vec::new(), vec![split]).unwrap();
     let state = stats.backend(&BackendId::new("default", "shop-blue"));

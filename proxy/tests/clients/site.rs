@@ -86,6 +86,7 @@ fn publish(world: &World, stable: &Origin, canary: &Origin) {
         tickets: world.stats.tickets(&rollout),
         rescue: false,
         armed: None,
+        counted: None,
     };
     let route = |host: &str, path: &str, target| {
         let matches = vec![RequestMatch {

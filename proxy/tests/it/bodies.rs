@@ -47,6 +47,7 @@ fn rescue(world: &world::World, stable: &origin::Origin, canary: &origin::Origin
         rollout,
         rescue: true,
         armed: None,
+        counted: None,
     };
     publish(world, Target::Split(0), vec![split], Actions::default());
 }

@@ -80,6 +80,7 @@ impl Site {
             tickets: stats.tickets(&rollout),
             rescue: false,
             armed: None,
+            counted: None,
         };
         let table = RouteTable::new(Vec::new(), vec![split]).unwrap();
         routes.publish(table.clone());

@@ -32,11 +32,12 @@ pub use name::{BackendId, Role, RolloutId};
 pub use policy::BackendPolicy;
 pub use request::Head;
 pub use route::{Backend, Found, Route, RouteTable, Target};
-pub use snapshot::{Counts, EndpointCounts, Snapshot};
+pub use snapshot::{Counts, EndpointCounts, SECTORS, SectorCounts, Snapshot, UserCounts};
 pub use split::{Choice, Split, SplitRule};
 pub use state::{BackendState, MirrorCounts, Permit, RouteState};
 pub use stats::{
-    Armed, Arming, Failure, FailureRule, GrpcCode, Outcome, Series, Stake, Stats, Trip,
+    Armed, Arming, Counted, Counting, Failure, FailureRule, GrpcCode, Outcome, Series, Stake,
+    Stats, Trip,
 };
 pub use sticky::{Sticky, StickyKey};
 pub use trip::{Margins, TripCounts};

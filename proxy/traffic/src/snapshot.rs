@@ -1,6 +1,9 @@
 //! Plain values read out of the counters.
 
-use crate::{Bucket, Generation, Histogram, stats::Trip};
+use crate::{
+    Bucket, Generation, Histogram,
+    stats::{Counting, Trip},
+};
 use std::{net::SocketAddr, time::Duration};
 
 /// What one version's requests came to, since the process began. Every number only grows, except `waiting`, as
@@ -61,6 +64,28 @@ impl Counts {
     }
 }
 
+/// Into how many equal sectors the circle is cut that sticky users stand on. A power of two.
+pub const SECTORS: usize = 64;
+
+/// What the requests of the users in one sector came to, of those that stable answered while it was alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SectorCounts {
+    /// Requests that ended and that the client did not give up.
+    pub requests: u64,
+    /// Those of them that failed.
+    pub failed: u64,
+}
+
+/// How stable's requests went by where their users stand on the circle, since these counters began. Every number only
+/// grows, as long as `counting` is the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserCounts {
+    /// By what they stand there, and what failed means.
+    pub counting: Counting,
+    /// Sector by sector, by rising points.
+    pub sectors: Box<[SectorCounts; SECTORS]>,
+}
+
 /// The counts of both sides of a rollout at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
@@ -74,6 +99,8 @@ pub struct Snapshot {
     pub stable: Counts,
     /// The canary.
     pub canary: Counts,
+    /// Stable's users, where the split keeps users on one version.
+    pub users: Option<UserCounts>,
     /// That a proxy tripped the canary that was armed last, which need not be the present one.
     pub trip: Option<Trip>,
 }

@@ -3,7 +3,7 @@
 use crate::{
     Backend, Head, RolloutId, Sticky, Weight,
     matches::FieldMatch,
-    stats::{Armed, Stake, Tickets},
+    stats::{Armed, Counted, Stake, Tickets},
     sticky::NewBucket,
 };
 use std::sync::Arc;
@@ -52,6 +52,9 @@ pub struct Split {
     /// What tells that the proxy tripped the canary. Then all requests go to stable, also those of a rule. Nothing where
     /// it is left to the controller.
     pub armed: Option<Armed>,
+    /// By what stable's requests are counted while there is no canary, so that it is known then what a canary's users met
+    /// before. Nothing where requests are split by themselves, or need not be counted.
+    pub counted: Option<Counted>,
 }
 
 /// What a split decided for a request.
@@ -63,8 +66,18 @@ pub struct Choice<'a> {
     pub by_weight: bool,
     /// The cookie that the response must set.
     pub new_bucket: Option<NewBucket<'a>>,
-    /// By what the request is counted when the canary fails it.
+    /// By what the request is counted when it ends.
     pub stake: Option<Stake>,
+}
+
+impl Choice<'_> {
+    /// Stable, as there is nothing to choose.
+    const STABLE: Self = Self {
+        side: Side::Stable,
+        by_weight: true,
+        new_bucket: None,
+        stake: None,
+    };
 }
 
 impl Split {
@@ -76,13 +89,11 @@ impl Split {
         worker: usize,
         random: impl FnOnce() -> u64,
     ) -> Choice<'_> {
-        if self.canary.is_none() || self.has_tripped() {
-            return Choice {
-                side: Side::Stable,
-                by_weight: true,
-                new_bucket: None,
-                stake: None,
-            };
+        if self.canary.is_none() {
+            return self.choose_stable(head, worker, random);
+        }
+        if self.has_tripped() {
+            return Choice::STABLE;
         }
         if let Some(rule) = self
             .rules
@@ -92,15 +103,10 @@ impl Split {
             return Choice {
                 side: rule.to,
                 by_weight: false,
-                new_bucket: None,
-                stake: None,
+                ..Choice::STABLE
             };
         }
-        let (point, new_bucket) = self
-            .sticky
-            .as_ref()
-            .and_then(|sticky| sticky.point(head, random))
-            .unwrap_or_else(|| (self.tickets.next(worker), None));
+        let (point, new_bucket) = self.point(head, worker, random);
         let (side, stake) = if self.weight.admits(point) {
             let stake = self.armed.as_ref().map(|armed| armed.stake(point));
             (Side::Canary, stake)
@@ -113,6 +119,38 @@ impl Split {
             new_bucket,
             stake,
         }
+    }
+
+    /// Stable, as there is nothing else. The user's point is asked for all the same where users are counted, in the same
+    /// way as a canary's weight would ask for it: a cookie is set too, as who gets it then is counted nowhere now.
+    fn choose_stable(
+        &self,
+        head: &Head<'_>,
+        worker: usize,
+        random: impl FnOnce() -> u64,
+    ) -> Choice<'_> {
+        let Some(counted) = self.counted else {
+            return Choice::STABLE;
+        };
+        let (point, new_bucket) = self.point(head, worker, random);
+        Choice {
+            new_bucket,
+            stake: Some(counted.stake(point)),
+            ..Choice::STABLE
+        }
+    }
+
+    /// The point of `head`'s user, or the worker's next ticket for a request without a key.
+    fn point(
+        &self,
+        head: &Head<'_>,
+        worker: usize,
+        random: impl FnOnce() -> u64,
+    ) -> (u64, Option<NewBucket<'_>>) {
+        self.sticky
+            .as_ref()
+            .and_then(|sticky| sticky.point(head, random))
+            .unwrap_or_else(|| (self.tickets.next(worker), None))
     }
 
     /// Whether the proxy took the canary's traffic away by itself.

@@ -5,28 +5,33 @@
 //! shards up. Series outlive route tables: a swap of the table never sets a counter back.
 //!
 //! What is counted are facts: how requests ended. Which of them are failures is said by a [`FailureRule`] when the
-//! counters are read.
+//! counters are read. Only what is counted by user (`users`) is counted by a rule.
 
 mod endpoints;
 mod grpc_code;
 mod outcome;
 mod rule;
 mod shard;
+mod stake;
 mod statuses;
 mod tickets;
 mod trips;
 mod tripwire;
+mod users;
 
 pub use endpoints::EndpointSeries;
 pub use grpc_code::GrpcCode;
 pub use outcome::{CLIENT_CLOSED_REQUEST, Failure, Outcome};
 pub use rule::FailureRule;
 pub use shard::Shard;
+pub use stake::Stake;
 pub use tickets::Tickets;
-pub use tripwire::{Armed, Arming, Stake, Trip};
+pub use tripwire::{Armed, Arming, Trip};
+pub use users::{Counted, Counting};
 
 use crate::{
     BackendId, BackendState, Counts, Generation, Histogram, Role, RolloutId, RouteState, Snapshot,
+    UserCounts,
 };
 use arc_swap::ArcSwapOption;
 use endpoints::Endpoints;
@@ -34,11 +39,16 @@ use statuses::Sums;
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    num::NonZeroU64,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 use trips::Trips;
 use tripwire::Tripwire;
+use users::Users;
 
 /// Everything that was counted for one version: what the metrics show.
 #[derive(Clone, Debug, Default)]
@@ -107,6 +117,10 @@ pub struct Series {
     endpoints: Endpoints,
     /// What counts the failures of a canary that may be tripped. Looked at only when a request failed.
     tripwire: ArcSwapOption<Tripwire>,
+    /// What counts a stable's requests by user, where users are split. Looked at only for those that carry a stake.
+    users: ArcSwapOption<Users>,
+    /// How many counters of users there have been.
+    users_begun: AtomicU64,
 }
 
 impl Series {
@@ -117,6 +131,8 @@ impl Series {
             shards: (0..workers).map(|_| Shard::default()).collect(),
             endpoints: Endpoints::default(),
             tripwire: ArcSwapOption::empty(),
+            users: ArcSwapOption::empty(),
+            users_begun: AtomicU64::new(0),
         }
     }
 
@@ -158,9 +174,18 @@ impl Series {
         self.shards.iter().map(Shard::under_way).sum()
     }
 
-    /// Sees that a request which carried `stake` to this version ended with `outcome`, after its shard has counted that.
-    /// Gives the trip, when this failure is the one that convicts the version.
-    pub fn ended(&self, stake: Stake, outcome: Outcome) -> Option<Trip> {
+    /// Sees that a request of worker `worker` which carried `stake` to this version ended with `outcome`, after its shard
+    /// has counted that. Gives the trip, when this failure is the one that convicts the version.
+    ///
+    /// # Panics
+    /// When there is no such worker.
+    pub fn ended(&self, worker: usize, stake: Stake, outcome: Outcome) -> Option<Trip> {
+        if self.role == Role::Stable {
+            if let Some(users) = &*self.users.load() {
+                users.count(worker, stake, outcome);
+            }
+            return None;
+        }
         // Good answers touch nothing more. A rule that has one of them among its failures leaves it to the guard.
         if matches!(outcome, Outcome::Cancelled | Outcome::Called(GrpcCode::Ok))
             || matches!(outcome, Outcome::Answered(..400))
@@ -173,6 +198,29 @@ impl Series {
     /// Has `tripwire` count from now on.
     fn watch(&self, tripwire: Option<Tripwire>) {
         self.tripwire.store(tripwire.map(Arc::new));
+    }
+
+    /// Has requests be counted by user from now on as `counting` says, or not at all. The same again goes on as it was.
+    fn count_users(&self, counting: Option<Counting>) -> Option<Counted> {
+        let Some(counting) = counting else {
+            self.users.store(None);
+            return None;
+        };
+        let known = self.users.load_full();
+        if let Some(users) = known.filter(|users| *users.counting() == counting) {
+            return Some(users.counted());
+        }
+        let begun = self.users_begun.fetch_add(1, Relaxed);
+        let number = NonZeroU64::MIN.saturating_add(begun);
+        let users = Users::new(number, counting, self.shards.len());
+        let counted = users.counted();
+        self.users.store(Some(Arc::new(users)));
+        Some(counted)
+    }
+
+    /// Requests by user, where they are counted.
+    fn users(&self) -> Option<UserCounts> {
+        self.users.load().as_ref().map(|users| users.counts())
     }
 
     /// What a verdict needs, read at `now` (from the process's epoch), with the failures by `rule`.
@@ -259,6 +307,12 @@ impl Stats {
                 None
             }
         }
+    }
+
+    /// Has the requests to stable of `rollout` be counted by user as `counting` says, or not at all. Gives what its split
+    /// needs for that while stable is alone. The same `counting` again goes on as it was.
+    pub fn count_users(&self, rollout: &RolloutId, counting: Option<Counting>) -> Option<Counted> {
+        self.series(rollout, Role::Stable).count_users(counting)
     }
 
     /// How many canaries of each rollout were tripped since the process began. Rollouts that never had one armed are left
@@ -352,10 +406,12 @@ impl Stats {
         let trips = self.trips.lock().unwrap_or_else(PoisonError::into_inner);
         let trip = trips.tripped(rollout);
         drop(trips);
+        let stable = self.series(rollout, Role::Stable);
         Snapshot {
             at: now,
             generation,
-            stable: self.series(rollout, Role::Stable).counts(now, rule),
+            users: stable.users(),
+            stable: stable.counts(now, rule),
             canary: self.series(rollout, Role::Canary).counts(now, rule),
             trip,
         }

@@ -1,7 +1,7 @@
 //! What the tests say, in words and numbers.
 
 use rollout::analysis::{
-    Acceptance, Dispersion, Judgement, Limit, Margin, Reading, Reason, Test, TestReading,
+    Acceptance, Dispersion, Judgement, Limit, Margin, PrePeriod, Reading, Reason, Test, TestReading,
 };
 use traffic::Weight;
 
@@ -17,6 +17,9 @@ pub(super) fn against(reading: &Reading, page: &mut Page) {
             page.item("", &line);
         }
     }
+    if let Some(known) = &reading.pre_period {
+        page.text(&met_before(known));
+    }
     if let Some(text) = dispersed(reading.dispersion) {
         page.text(&text);
     }
@@ -24,6 +27,24 @@ pub(super) fn against(reading: &Reading, page: &mut Page) {
         "E is the evidence so far. For a canary within the limit, the chance that E ever gets so high, however often \
          one looks, is at most p = 1/E.",
     );
+}
+
+/// What the users of both versions met before, which the allowed ratio is made of.
+fn met_before(known: &PrePeriod) -> String {
+    let of = |(requests, failures): (f64, f64)| {
+        format!(
+            "{} of {}",
+            count(failures.round() as u64),
+            counted(requests.round() as u64, "request")
+        )
+    };
+    format!(
+        "Users are kept on one version. Before, on stable, those who are the canary's at {} failed {}, and the others \
+         {} (older ones count less). What the error ratio allows is made of that.",
+        weight(known.weight()),
+        of(known.canary()),
+        of(known.stable()),
+    )
 }
 
 /// That many failures tell as much as one, where that is so.

@@ -89,6 +89,19 @@ fn that_failures_come_many_at_once_is_told() {
 }
 
 #[test]
+fn what_users_met_before_is_told() {
+    let mut view = fixtures::progressing();
+    assert!(!explain(&view).contains("Users are kept"));
+    let known = r#"{"weight":1000,"canary_requests":1000.4,"canary_failures":50.2,"stable_requests":9000,"stable_failures":1}"#;
+    view.evidence.as_mut().unwrap().pre_period = Some(serde_json::from_str(known).unwrap());
+    let text = explain(&view);
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let expected = "Users are kept on one version. Before, on stable, those who are the canary's at 10% failed 50 of 1,000 \
+                    requests, and the others 1 of 9,000 requests (older ones count less).";
+    assert!(words.contains(expected), "it reads:\n{text}");
+}
+
+#[test]
 fn a_canary_under_way_is_explained_with_what_it_needs() {
     check(
         &fixtures::progressing(),

@@ -1,6 +1,9 @@
 //! The cells of the table: what two versions do, and what becomes of many rollouts of it.
 
-use crate::watched::{Flight, Seen, Stream, Watched};
+use crate::{
+    crowd::{Crowd, StickyStream},
+    watched::{Flight, Seen, Stream, Watched},
+};
 use rollout::sim::{Bursts, Climate, Conditions, Drift, Loss, Rival, Rule, Traffic, Weather};
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
@@ -36,6 +39,8 @@ pub(crate) struct Cell {
     /// How many times as long as the stable the canary takes.
     slower: u32,
     climate: Sky,
+    /// Who is kept on a version, if users are split and not requests.
+    crowd: Option<Crowd>,
 }
 
 /// The climates of the table.
@@ -67,6 +72,25 @@ const fn alike(rps: f64, ratio: f64, climate: Sky) -> Cell {
         canary: ratio,
         slower: 1,
         climate,
+        crowd: None,
+    }
+}
+
+/// Users are split, 200 requests a second. Those who are well fail one in a thousand, or `canary` on the canary.
+const fn sticky(weight: u8, canary: f64, crowd: Crowd) -> Cell {
+    Cell {
+        kind: if canary > 0.001 {
+            Kind::Bad
+        } else {
+            Kind::Alike
+        },
+        rps: 200.0,
+        weight,
+        stable: 0.001,
+        canary,
+        slower: 1,
+        climate: Sky::Fair,
+        crowd: Some(crowd),
     }
 }
 
@@ -79,11 +103,21 @@ const fn bad(rps: f64, weight: u8, canary: f64, slower: u32) -> Cell {
         canary,
         slower,
         climate: Sky::Fair,
+        crowd: None,
     }
 }
 
+/// Users of whom the guard knows, and of whom it does not.
+const KNOWN: Crowd = Crowd::new(true);
+const UNKNOWN: Crowd = Crowd::new(false);
+/// Users of a stable that has just begun.
+const NEW: Crowd = Crowd {
+    known: true,
+    history: Duration::from_secs(10),
+};
+
 /// Every cell.
-pub(crate) const CELLS: [Cell; 40] = [
+pub(crate) const CELLS: [Cell; 56] = [
     alike(10.0, 0.001, Sky::Fair),
     alike(10.0, 0.01, Sky::Fair),
     alike(10.0, 0.05, Sky::Fair),
@@ -124,6 +158,22 @@ pub(crate) const CELLS: [Cell; 40] = [
     bad(1_000.0, 10, 0.1, 1),
     bad(1_000.0, 10, 0.02, 1),
     bad(1_000.0, 10, 0.001, 2),
+    sticky(1, 0.001, UNKNOWN),
+    sticky(1, 0.001, KNOWN),
+    sticky(5, 0.001, UNKNOWN),
+    sticky(5, 0.001, KNOWN),
+    sticky(10, 0.001, UNKNOWN),
+    sticky(10, 0.001, KNOWN),
+    sticky(10, 0.001, NEW),
+    sticky(50, 0.001, UNKNOWN),
+    sticky(50, 0.001, KNOWN),
+    sticky(10, 1.0, UNKNOWN),
+    sticky(10, 1.0, KNOWN),
+    sticky(10, 1.0, NEW),
+    sticky(10, 0.1, UNKNOWN),
+    sticky(10, 0.1, KNOWN),
+    sticky(10, 0.05, UNKNOWN),
+    sticky(10, 0.05, KNOWN),
 ];
 
 /// What became of one rollout, by each judge: what it had cost by the rollback, if there was one.
@@ -158,6 +208,14 @@ impl Cell {
             Sky::HarshAlone => ", bursts every 30 s, one endpoint a side",
             Sky::Drift => ", drift",
         };
+        if let Some(crowd) = self.crowd {
+            name += ", sticky users, 1 % broken";
+            name += match crowd {
+                KNOWN => ", past known",
+                NEW => ", past of 10 s known",
+                _ => ", past unknown",
+            };
+        }
         name
     }
 
@@ -178,9 +236,11 @@ impl Cell {
     }
 
     fn run_one(&self, seed: u64) -> Run {
-        match self.kind {
-            Kind::Alike => self.watch(Stream::new(self, seed), LONG),
-            Kind::Bad => self.watch(Flight::new(self, seed), SHORT),
+        match (self.kind, self.crowd) {
+            (Kind::Alike, None) => self.watch(Stream::new(self, seed), LONG),
+            (Kind::Bad, None) => self.watch(Flight::new(self, seed), SHORT),
+            (Kind::Alike, Some(crowd)) => self.watch(StickyStream::new(self, crowd, seed), LONG),
+            (Kind::Bad, Some(crowd)) => self.watch(StickyStream::new(self, crowd, seed), SHORT),
         }
     }
 
@@ -210,6 +270,20 @@ impl Cell {
             canary: self.canary,
         };
         Weather::new(self.climate.of(), fair, !seed)
+    }
+
+    pub(crate) fn rps(&self) -> f64 {
+        self.rps
+    }
+
+    /// The failure ratio of the stable, of users who are well.
+    pub(crate) fn stable(&self) -> f64 {
+        self.stable
+    }
+
+    /// The same of the canary.
+    pub(crate) fn canary(&self) -> f64 {
+        self.canary
     }
 
     pub(crate) fn share(&self) -> Weight {

@@ -6,6 +6,7 @@
 //! ```
 
 mod cell;
+mod crowd;
 mod table;
 mod watched;
 

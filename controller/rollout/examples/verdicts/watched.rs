@@ -86,19 +86,24 @@ pub(crate) struct Stream {
     begun: Duration,
 }
 
+/// All of alpha for the error test.
+#[allow(clippy::expect_used, reason = "the defaults are in their ranges")]
+pub(crate) fn errors_only() -> Config {
+    let parameters = Parameters {
+        latency: None,
+        ..Parameters::default()
+    };
+    Config::new(parameters).expect("the defaults without latency")
+}
+
 /// The time between two looks.
 const LOOK: Duration = Duration::from_millis(500);
 
 impl Stream {
     /// The cell's canary at its begin, after the stable was alone for a while.
-    #[allow(clippy::expect_used, reason = "the defaults are in their ranges")]
     pub(crate) fn new(cell: &Cell, seed: u64) -> Self {
-        let parameters = Parameters {
-            latency: None,
-            ..Parameters::default()
-        };
         let mut stream = Self {
-            judge: Judge::new(Config::new(parameters).expect("the defaults without latency")),
+            judge: Judge::new(errors_only()),
             snapshot: Snapshot::default(),
             generation: Routes::default().publish(RouteTable::default()),
             weather: cell.weather(seed),

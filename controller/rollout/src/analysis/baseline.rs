@@ -6,6 +6,7 @@ use super::{
     distribution::Distribution,
     interval::Interval,
     mixture::{ABOVE, BELOW, alternative, ln_add},
+    users::Users,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -25,6 +26,9 @@ pub struct Baseline {
     health: Health,
     #[serde(default)]
     agreement: Agreement,
+    /// What its users met while they were all its own, where they are split.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    users: Option<Users>,
 }
 
 impl Baseline {
@@ -43,10 +47,32 @@ impl Baseline {
         self.agreement.learn(interval, parameters);
     }
 
+    /// Adds what users met in `interval`, in which there was no canary. What breaks stable as a whole hits all users alike
+    /// and would hide by its number who fails when it is well: while it is unhealthy, nothing is learnt.
+    pub(super) fn learn_users(&mut self, interval: &Interval<'_>, parameters: &Parameters) {
+        let Some((counting, met)) = interval.users() else {
+            return;
+        };
+        let is_well = !self
+            .health
+            .is_unhealthy(parameters.baseline_unhealthy_above);
+        if counting.rule == parameters.failure_rule && is_well {
+            self.meet(counting.salt).learn(interval.seconds(), met);
+        }
+    }
+
+    /// What users met who stand by `salt`: nothing yet, where the last ones stood by another.
+    pub(super) fn meet(&mut self, salt: u64) -> &mut Users {
+        let known = self.users.take().filter(|users| users.salt() == salt);
+        self.users
+            .insert(known.unwrap_or_else(|| Users::unknown(salt)))
+    }
+
     /// Forgets what is known of failures: another rule says from now on what one is.
     pub(super) fn forget_failures(&mut self) {
         (self.requests, self.failures, self.client_errors) = (0.0, 0.0, 0.0);
         self.health = Health::default();
+        self.users = None;
     }
 
     /// The requests and failures that it was made of, faded by their age.
@@ -71,6 +97,11 @@ impl Baseline {
     /// The usual share of client errors among the requests that did not fail.
     pub(super) fn client_error_ratio(&self) -> f64 {
         usual_ratio(self.client_errors, (self.requests - self.failures).max(0.0))
+    }
+
+    /// `ratio`, as far as a usual one is believed.
+    pub(super) fn possible(ratio: f64) -> f64 {
+        ratio.clamp(1e-5, 0.95)
     }
 
     /// The usual latencies.
@@ -98,7 +129,7 @@ impl Baseline {
 
 fn usual_ratio(bad: f64, requests: f64) -> f64 {
     let ratio = (bad + PRIOR_REQUESTS * PRIOR_RATIO) / (requests + PRIOR_REQUESTS);
-    ratio.clamp(1e-5, 0.95)
+    Baseline::possible(ratio)
 }
 
 /// The stable's last minute, by seconds.

@@ -93,7 +93,7 @@ impl ClientErrors {
     }
 }
 
-fn margin(parameters: &Parameters) -> Margin {
+pub(super) fn margin(parameters: &Parameters) -> Margin {
     let config = parameters.client_errors.unwrap_or_default();
     Margin {
         relative: config.relative_margin,

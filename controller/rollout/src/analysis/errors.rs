@@ -1,14 +1,13 @@
 //! The error test: is the canary's failure ratio above `relative_margin` times the stable's plus `absolute_margin`?
 
 use super::{
-    baseline::Baseline,
     block::Margin,
     blocks::{Seen, Tally, Tick},
     config::Parameters,
     interval::Interval,
 };
 
-/// The error test's margin.
+/// The error test's margin for users who are alike.
 pub(super) fn margin(parameters: &Parameters) -> Margin {
     Margin {
         relative: parameters.relative_margin,
@@ -16,13 +15,9 @@ pub(super) fn margin(parameters: &Parameters) -> Margin {
     }
 }
 
-/// The failures of `interval`, of which the canary's last `forgiven` are an earlier canary's.
-pub(super) fn tick(
-    start: f64,
-    interval: &Interval<'_>,
-    forgiven: u64,
-    baseline: &Baseline,
-) -> Tick {
+/// The failures of `interval`, of which the canary's last `forgiven` are an earlier canary's. Stable usually fails
+/// `stable_ratio` of its requests.
+pub(super) fn tick(start: f64, interval: &Interval<'_>, forgiven: u64, stable_ratio: f64) -> Tick {
     let (canary, stable) = (interval.canary(), interval.stable());
     Tick {
         start,
@@ -36,7 +31,7 @@ pub(super) fn tick(
                 bad: stable.failures(),
             },
         },
-        stable_ratio: baseline.failure_ratio(),
+        stable_ratio,
         unanswered: canary.after().in_flight(),
     }
 }

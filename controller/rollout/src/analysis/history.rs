@@ -10,11 +10,9 @@
 //! Without a history, `u` is 1 and nothing convicts.
 
 use super::{
-    baseline::Baseline,
-    block::Dispersion,
+    block::{Dispersion, Margin},
     blocks::{Seen, Tally, Tick},
     config::Config,
-    errors,
     reading::{Limit, Test, TestReading},
     watch::{Null, Watch},
 };
@@ -33,23 +31,27 @@ pub(super) struct HistoryWatch {
 }
 
 impl HistoryWatch {
-    /// Begins `begun` seconds after the canary did.
-    pub(super) fn new(begun: f64, baseline: &Baseline, config: &Config) -> Self {
-        let history = baseline.counted();
+    /// Begins `begun` seconds after the canary did, with the stable's requests and failures in `history`.
+    pub(super) fn new(begun: f64, history: (f64, f64), margin: Margin, config: &Config) -> Self {
         let half = alpha(config);
         let mut above = Watch::new(half, 1);
         above.start_step();
         Self {
             begun,
-            border: border(history, half, config),
+            border: border(history, half, margin),
             history,
             above,
         }
     }
 
     /// The failure ratio that the stable's history allows, wrong with a chance of at most `alpha`.
-    pub(super) fn limit(&self, alpha: f64, config: &Config) -> f64 {
-        border(self.history, alpha, config)
+    pub(super) fn limit(&self, alpha: f64, margin: Margin) -> f64 {
+        border(self.history, alpha, margin)
+    }
+
+    /// The stable's requests and failures that the border is made of.
+    pub(super) fn history(&self) -> (f64, f64) {
+        self.history
     }
 
     /// Judges the canary's counts of a tick that began `start` seconds after the canary did.
@@ -84,7 +86,7 @@ impl HistoryWatch {
         &self.above
     }
 
-    pub(super) fn reading(&self, config: &Config) -> TestReading {
+    pub(super) fn reading(&self, margin: Margin) -> TestReading {
         let (requests, failures) = self.history;
         TestReading {
             test: Test::History,
@@ -94,13 +96,15 @@ impl HistoryWatch {
             canary_events: self.above.canary().bad,
             stable_requests: requests.round() as u64,
             stable_events: failures.round() as u64,
-            limit: Limit::Ratio(errors::margin(config.parameters())),
+            limit: Limit::Ratio(margin),
         }
     }
 }
 
-fn border(history: (f64, f64), alpha: f64, config: &Config) -> f64 {
-    errors::margin(config.parameters()).at(upper_bound(history, alpha))
+/// The failure ratio that `margin` allows by the stable's requests and failures in `history`, wrong with a chance of at
+/// most `alpha`. At most 1.
+pub(super) fn border(history: (f64, f64), alpha: f64, margin: Margin) -> f64 {
+    margin.at(upper_bound(history, alpha)).min(1.0)
 }
 
 /// The test's part of alpha: the other half of the error test's is the bound's.
@@ -137,7 +141,14 @@ fn upper_bound((requests, failures): (f64, f64), alpha: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sim::Random;
+    use crate::{
+        analysis::{baseline::Baseline, errors},
+        sim::Random,
+    };
+
+    fn margin() -> Margin {
+        errors::margin(Config::default().parameters())
+    }
 
     #[test]
     fn the_bound_holds_what_the_counts_allow() {
@@ -160,7 +171,7 @@ mod tests {
     fn convicts(history: (u64, u64), failures: u64) -> bool {
         let config = Config::default();
         let baseline = Baseline::of_counts(history.0 as f64, history.1 as f64);
-        let mut watch = HistoryWatch::new(10.0, &baseline, &config);
+        let mut watch = HistoryWatch::new(10.0, baseline.counted(), margin(), &config);
         for tick in 0..100 {
             let canary = Tally {
                 requests: 50,
@@ -204,7 +215,7 @@ mod tests {
             let mut random = Random::new(*seed);
             let failures = random.binomial(20_000, stable);
             let baseline = Baseline::of_counts(20_000.0, failures as f64);
-            let mut watch = HistoryWatch::new(0.0, &baseline, &config);
+            let mut watch = HistoryWatch::new(0.0, baseline.counted(), margin(), &config);
             (0..600).any(|tick| {
                 let tally = Tally {
                     requests: 50,
@@ -219,11 +230,10 @@ mod tests {
 
     #[test]
     fn a_canary_on_the_margin_is_seldom_convicted_and_a_bad_one_always() {
-        let margin = errors::margin(Config::default().parameters());
         let allowed = Config::default().errors_alpha();
         for stable in [0.001, 0.01, 0.05] {
             let runs = 1000;
-            let wrong = convicted(runs, stable, margin.at(stable));
+            let wrong = convicted(runs, stable, margin().at(stable));
             let most = (runs as f64 * allowed).ceil() as u64;
             assert!(wrong <= most, "{stable}: {wrong} of {runs}");
             let right = convicted(50, stable, 2.0 * stable + 0.02);
@@ -238,7 +248,7 @@ mod tests {
             let baseline = Baseline::of_counts(history.0, history.1);
             for requests in [0, 1, 1_000_000_000_000] {
                 for bad in [0, requests] {
-                    let mut watch = HistoryWatch::new(0.0, &baseline, &config);
+                    let mut watch = HistoryWatch::new(0.0, baseline.counted(), margin(), &config);
                     for tick in 0..30 {
                         watch.take(
                             f64::from(tick),
@@ -248,7 +258,7 @@ mod tests {
                             &config,
                         );
                     }
-                    let reading = watch.reading(&config);
+                    let reading = watch.reading(margin());
                     assert!(reading.ln_e.is_finite(), "{history:?} {requests} {bad}");
                 }
             }

@@ -1,7 +1,7 @@
 //! What happened between two snapshots.
 
 use std::{net::SocketAddr, time::Duration};
-use traffic::{Bucket, Counts, EndpointCounts, Snapshot};
+use traffic::{Bucket, Counting, Counts, EndpointCounts, SectorCounts, Snapshot};
 
 /// Two snapshots further apart than this tell too little of what lay between them to be one block.
 const LONGEST: Duration = Duration::from_secs(10);
@@ -56,6 +56,21 @@ impl<'a> Interval<'a> {
 
     pub(super) fn canary(&self) -> &Grown<'a> {
         &self.canary
+    }
+
+    /// What stable's users met, sector by sector, and how they were counted. Nothing where they were not, or not in the
+    /// same way all the time.
+    pub(super) fn users(&self) -> Option<(Counting, impl Iterator<Item = SectorCounts> + '_)> {
+        let (before, after) = (self.before.users.as_ref()?, self.after.users.as_ref()?);
+        if before.counting != after.counting {
+            return None;
+        }
+        let sectors = before.sectors.iter().zip(after.sectors.iter());
+        let met = sectors.map(|(before, after)| SectorCounts {
+            requests: after.requests.saturating_sub(before.requests),
+            failed: after.failed.saturating_sub(before.failed),
+        });
+        Some((after.counting, met))
     }
 }
 

@@ -3,16 +3,18 @@
 use super::{
     acceptance::Target,
     baseline::Baseline,
-    block::Dispersion,
+    block::{Dispersion, Margin},
     config::Config,
+    errors,
     interval::Interval,
     reading::{Judgement, Reading, Side},
     record::Record,
     trial::Trial,
+    users::Users,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use traffic::{FailureRule, Snapshot, Weight};
+use traffic::{FailureRule, Snapshot, Trip, Weight};
 
 /// Judges a rollout's canaries, one after the other, by the counts of the requests that were forwarded.
 ///
@@ -90,11 +92,21 @@ impl Judge {
         if self.conviction.is_none()
             && let Some(trial) = &mut self.trial
         {
+            let history = self.baseline.counted();
+            let users = users(&mut self.baseline, self.base.as_ref());
             if weight == Weight::FULL {
-                trial.start_watch(&self.baseline, &self.config, self.at);
+                trial.start_watch(users, history, &self.config, self.at);
             } else {
-                trial.start_step(weight, &self.config);
+                trial.start_step(weight, users, &self.config);
             }
+        }
+    }
+
+    /// The proxy took the canary's traffic away by itself, for what `trip` tells. That is no judgement of this guard, and
+    /// goes into its record.
+    pub fn tripped(&mut self, trip: &Trip) {
+        if let Some(trial) = &mut self.trial {
+            trial.tripped(trip);
         }
     }
 
@@ -143,7 +155,9 @@ impl Judge {
         if self.conviction.is_none()
             && let Some(trial) = &mut self.trial
         {
-            trial.aim(target.filter(Target::is_possible), &self.config, now);
+            let users = users(&mut self.baseline, Some(snapshot));
+            let target = target.filter(Target::is_possible);
+            trial.aim(target, users, &self.config, now);
         }
         self.close(snapshot, now);
     }
@@ -170,6 +184,10 @@ impl Judge {
         }
         self.baseline
             .learn(interval, now.as_second(), self.config.parameters());
+        if self.trial.is_none() {
+            self.baseline
+                .learn_users(interval, self.config.parameters());
+        }
         if self.conviction.is_none() && self.judgement_of_trial().is_some() {
             self.conviction = Some(Box::new(self.reading()));
             if let Some(trial) = &mut self.trial {
@@ -242,6 +260,16 @@ impl Judge {
         self.trial.as_ref()?.past_limit(alpha, &self.config)
     }
 
+    /// By how much the canary may fail more than the stable at its present weight, which says where its users are split
+    /// who they are. Without a canary, the margin for users who are alike.
+    pub fn margin(&self) -> Margin {
+        let trial = self.trial.as_ref();
+        trial.map_or_else(
+            || errors::margin(self.config.parameters()),
+            |trial| trial.margin(&self.config),
+        )
+    }
+
     /// What the stable is known for.
     pub fn baseline(&self) -> &Baseline {
         &self.baseline
@@ -266,6 +294,7 @@ impl Judge {
             stable: trial.map_or_else(Side::default, |trial| trial.stable().reading()),
             failure_rule: *self.failure_rule(),
             dispersion: trial.map_or(Dispersion::NONE, Trial::dispersion),
+            pre_period: trial.and_then(Trial::pre_period),
         }
     }
 
@@ -274,6 +303,12 @@ impl Judge {
         let trial = self.trial.as_ref()?;
         Some(trial.record(self.baseline.health(), &self.config))
     }
+}
+
+/// What is known of the users who were counted in `seen`, which may be nothing; nothing at all where requests are split.
+fn users<'a>(baseline: &'a mut Baseline, seen: Option<&Snapshot>) -> Option<&'a Users> {
+    let counting = seen?.users.as_ref()?.counting;
+    Some(baseline.meet(counting.salt))
 }
 
 #[cfg(test)]

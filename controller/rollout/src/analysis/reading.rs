@@ -1,6 +1,9 @@
 //! What the guard says and what it says it by: everything that `explain` shows and that is kept with a verdict.
 
-use super::block::{Dispersion, Margin};
+use super::{
+    block::{Dispersion, Margin},
+    users::PrePeriod,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -28,6 +31,10 @@ pub struct Reading {
     /// only: slow requests are judged each by itself.
     #[serde(default)]
     pub dispersion: Dispersion,
+    /// What the users of both versions met on the stable before, which the error test's margin is made of. Nothing where
+    /// requests are split and not users.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pre_period: Option<PrePeriod>,
 }
 
 /// What is to be done.

@@ -1,12 +1,15 @@
 //! The whole record of a judgement: what each test was given, block by block, so that anybody can add it up again,
 //! on another machine too, and see whether the evidence is what was said.
 
+mod margins;
 mod outcome;
 mod replay;
 mod sound;
+mod tripped;
 
 pub use outcome::{Counts, Difference, Replay, Replayed, Window};
 pub use sound::Unsound;
+pub(super) use tripped::Tripped;
 
 use super::{
     acceptance::AcceptanceTest,
@@ -14,6 +17,7 @@ use super::{
     journal::Log,
     reading::{Reading, Test},
     shortfall::Ever,
+    users::PrePeriod,
     watch::Watch,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -38,6 +42,15 @@ pub(super) struct Parts {
     pub(super) rate: Option<Log<Ever>>,
     /// The test of the evidence step, if there was one.
     pub(super) acceptance: Option<Log<AcceptanceTest>>,
+    /// What the users of both versions met before, for each weight so far, where users are split.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) pre_periods: Vec<PrePeriod>,
+    /// The stable's requests and failures that the limit is made of while the canary has all the traffic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) history: Option<(f64, f64)>,
+    /// That the proxy took the canary's traffic away by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) trip: Option<Tripped>,
 }
 
 /// One rollback test.

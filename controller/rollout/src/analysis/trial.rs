@@ -2,6 +2,7 @@
 
 use super::{
     acceptance::{AcceptanceTest, Circumstances, Target},
+    allowance::Allowance,
     baseline::{Baseline, Health},
     block::{Dispersion, Margin},
     blocks::{Seen, Tally},
@@ -16,15 +17,16 @@ use super::{
     latency::LatencyWatch,
     pace::Pace,
     reading::{Acceptance, Judgement, Limit, Test, TestReading},
-    record::{Attribution, Parts, Record, Tested},
+    record::{Attribution, Parts, Record, Tested, Tripped},
     shortfall::{Arrivals, RateWatch},
     side::Account,
+    users::{PrePeriod, Users},
     watch::{Null, Watch},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use traffic::{Bucket, Counts, Weight};
+use traffic::{Bucket, Counts, Trip, Weight};
 
 /// Ages of requests under way are told in cells of 64 ms and rounded down, so they may be short by so much.
 const AGE_ERROR: f64 = 0.128;
@@ -37,6 +39,8 @@ pub(super) struct Trial {
     begun: Timestamp,
     pace: Pace,
     errors: Watch,
+    #[serde(default)]
+    allowance: Allowance,
     /// While the canary has all the traffic.
     #[serde(default)]
     history: Option<HistoryWatch>,
@@ -66,6 +70,9 @@ pub(super) struct Trial {
     /// The stable's requests and failures of the last minute when the canary was convicted.
     #[serde(default)]
     convicted_beside: Option<(u64, u64)>,
+    /// That the proxy took the canary's traffic away by itself.
+    #[serde(default)]
+    trip: Option<Tripped>,
 }
 
 impl Trial {
@@ -86,6 +93,7 @@ impl Trial {
             begun,
             pace: Pace::default(),
             errors: Watch::new(config.errors_alpha(), step_starts),
+            allowance: Allowance::default(),
             history: None,
             ceiling: Ceiling::new(config, step_starts),
             client_errors: ClientErrors::new(config, step_starts),
@@ -102,14 +110,16 @@ impl Trial {
             leftover,
             dispersal: Dispersal::default(),
             convicted_beside: None,
+            trip: None,
         };
-        trial.start_step(Weight::ZERO, config);
+        trial.start_step(Weight::ZERO, None, config);
         trial
     }
 
-    /// A step begins to send `weight` of the traffic.
-    pub(super) fn start_step(&mut self, weight: Weight, config: &Config) {
+    /// A step begins to send `weight` of the traffic; `users` are known where they are kept on one version.
+    pub(super) fn start_step(&mut self, weight: Weight, users: Option<&Users>, config: &Config) {
         self.begin_block_anew(config);
+        self.allowance.begin(weight, users);
         self.history = None;
         self.errors.start_step();
         if let Some(ceiling) = &mut self.ceiling {
@@ -132,15 +142,38 @@ impl Trial {
         self.stable.forget_rate();
     }
 
-    /// The canary begins to have all the traffic.
-    pub(super) fn start_watch(&mut self, baseline: &Baseline, config: &Config, now: Timestamp) {
-        self.start_step(Weight::FULL, config);
+    /// The canary begins to have all the traffic, of which the stable has known `history`, its requests and failures.
+    pub(super) fn start_watch(
+        &mut self,
+        users: Option<&Users>,
+        history: (f64, f64),
+        config: &Config,
+        now: Timestamp,
+    ) {
+        self.start_step(Weight::FULL, users, config);
         let elapsed = now.duration_since(self.begun).as_secs_f64().max(0.0);
-        self.history = Some(HistoryWatch::new(elapsed, baseline, config));
+        let margin = self.margin(config);
+        self.history = Some(HistoryWatch::new(elapsed, history, margin, config));
+    }
+
+    /// By how much the canary may fail more than stable at its present weight.
+    pub(super) fn margin(&self, config: &Config) -> Margin {
+        self.allowance.margin(config.parameters())
+    }
+
+    /// What the users of the present weight met before, where they are kept on one version.
+    pub(super) fn pre_period(&self) -> Option<PrePeriod> {
+        self.allowance.pre_period()
     }
 
     /// Takes over what the step asks; another target begins without evidence.
-    pub(super) fn aim(&mut self, target: Option<Target>, config: &Config, now: Timestamp) {
+    pub(super) fn aim(
+        &mut self,
+        target: Option<Target>,
+        users: Option<&Users>,
+        config: &Config,
+        now: Timestamp,
+    ) {
         let current = self.acceptance.as_ref().map(|test| *test.target());
         if current == target {
             return;
@@ -148,7 +181,9 @@ impl Trial {
         if let Some(Target { step, from, .. }) = target {
             // The first step began with the canary.
             if self.last_step.is_some_and(|last| last != step) {
-                self.start_step(from, config);
+                self.start_step(from, users, config);
+            } else {
+                self.allowance.begin(from, users);
             }
             self.last_step = Some(step);
         }
@@ -171,9 +206,11 @@ impl Trial {
         }
         let forgiven = self.forgive(interval.canary().after(), end);
         let parameters = config.parameters();
-        let errors = errors::tick(start, interval, forgiven, baseline);
-        let Seen { canary, stable } = errors.seen;
         let seconds = interval.seconds();
+        self.allowance.pass(seconds, parameters);
+        let stable_ratio = self.allowance.stable_ratio(baseline);
+        let errors = errors::tick(start, interval, forgiven, stable_ratio);
+        let Seen { canary, stable } = errors.seen;
         self.canary.add(interval.canary(), canary.bad, seconds);
         self.stable.add(interval.stable(), stable.bad, seconds);
         if !self.errors.is_in_block() {
@@ -207,7 +244,7 @@ impl Trial {
         }
         if let Some(acceptance) = &mut self.acceptance {
             // An earlier canary's failures may delay a promotion; what hides some of this one's must not ease it.
-            acceptance.take(&errors::tick(start, interval, 0, baseline), interval);
+            acceptance.take(&errors::tick(start, interval, 0, stable_ratio), interval);
         }
         self.arrivals.add(canary.requests, stable.requests);
         if let Some(rate) = &mut self.rate {
@@ -237,7 +274,7 @@ impl Trial {
 
     fn close_block(&mut self, config: &Config) {
         let parameters = config.parameters();
-        let margin = errors::margin(parameters);
+        let margin = self.allowance.margin(parameters);
         let dispersion = self.dispersal.dispersion();
         self.errors
             .close(Null::Within(margin), dispersion, parameters);
@@ -321,12 +358,17 @@ impl Trial {
 
     /// The failure ratio that the stable's past allows a canary with all the traffic.
     pub(super) fn past_limit(&self, alpha: f64, config: &Config) -> Option<f64> {
-        Some(self.history.as_ref()?.limit(alpha, config))
+        Some(self.history.as_ref()?.limit(alpha, self.margin(config)))
     }
 
     /// The canary is convicted while the stable's last minute is `health`.
     pub(super) fn convicted(&mut self, health: &Health) {
         self.convicted_beside = Some(health.counts());
+    }
+
+    /// The proxy took the canary's traffic away by itself.
+    pub(super) fn tripped(&mut self, trip: &Trip) {
+        self.trip = Some(Tripped::from(trip));
     }
 
     fn fault(&self, health: &Health, config: &Config) -> Option<Fault> {
@@ -410,7 +452,8 @@ impl Trial {
     }
 
     pub(super) fn tests(&self, config: &Config) -> Vec<TestReading> {
-        let limit = Limit::Ratio(errors::margin(config.parameters()));
+        let margin = self.margin(config);
+        let limit = Limit::Ratio(margin);
         let errors = test_reading(Test::Errors, &self.errors, limit);
         let increase = config.parameters().latency.as_ref().map(|l| l.increase);
         let latency = self.latency.iter().map(|latency| {
@@ -424,7 +467,7 @@ impl Trial {
             };
             test_reading(test, &latency.watch, limit)
         });
-        let history = self.history.as_ref().map(|test| test.reading(config));
+        let history = self.history.as_ref().map(|test| test.reading(margin));
         let ceiling = self.ceiling.as_ref().map(|ceiling| {
             let limit = Limit::Absolute(ceiling.limit());
             test_reading(Test::FailureLimit, ceiling.watch(), limit)
@@ -474,6 +517,9 @@ impl Trial {
                 log: test.worse().log(),
             }),
             rate: self.rate.as_ref().and_then(RateWatch::log),
+            pre_periods: self.allowance.pre_periods().to_vec(),
+            history: history.map(HistoryWatch::history),
+            trip: self.trip,
             acceptance: self.acceptance.as_ref().map(AcceptanceTest::log),
         })
     }

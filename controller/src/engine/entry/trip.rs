@@ -15,18 +15,18 @@ pub(super) fn arming(
     weight: Weight,
 ) -> Option<Arming> {
     let trial = state.trial().filter(|_| spec.trips)?;
-    let parameters = judge.config().parameters();
+    let (parameters, margin) = (judge.config().parameters(), judge.margin());
     let absolute = match weight {
         Weight::ZERO => return None,
         // Beside it is no stable. Half of the trip's alpha is for this bound.
         Weight::FULL => judge.past_limit(ALPHA / 2.0)?,
-        _ => parameters.absolute_margin,
+        _ => margin.absolute,
     };
     Some(Arming {
         trial: number(&trial),
         weight,
         margins: Margins {
-            relative: parameters.relative_margin,
+            relative: margin.relative,
             absolute,
         },
         least_failures: parameters.min_canary_failures,

@@ -47,9 +47,11 @@ fn the_proxy_goes_by_the_guards_margins_and_by_who_is_split() {
     let plugin = format!("{{guard: {{{margins}}}, sticky: [{{clientAddress: {{}}}}]}}");
     let world = begun(&plugin, GOOD);
     let arming = world.engine.published.shares[&id()].arming.clone().unwrap();
+    // All requests were one user's, so little is known of users.
+    let margin = world.view().evidence.unwrap().pre_period.unwrap();
     assert_eq!(
         (arming.margins.relative, arming.margins.absolute),
-        (2.0, 0.01)
+        (margin.relative(2.0), 0.01)
     );
     assert_eq!((arming.least_failures, arming.by_user), (7, true));
     assert_eq!(arming.weight, traffic::Weight::from_percent(20).unwrap());
@@ -70,6 +72,19 @@ fn a_trip_is_an_abort_by_the_proxy_with_its_counts() {
     let counts = format!("{failed} of {failed} canary requests failed at 20%, 0 of stable failed");
     assert!(last.why.starts_with(&counts), "{}", last.why);
     assert!(last.why.contains("evidence 10^"), "{}", last.why);
+    let recorded = world
+        .engine
+        .view_with_records(&id(), world.now(), world.elapsed);
+    let recorded = recorded.unwrap().decisions.pop().unwrap();
+    let (record, reading) = (recorded.record.unwrap(), recorded.evidence.unwrap());
+    let replay = record.replay(&reading).unwrap();
+    assert_eq!(replay.first_difference(), None);
+    let trip = replay.tests.last().unwrap();
+    let counted = trip.windows[0].counts;
+    assert_eq!(
+        (trip.name.as_str(), counted.canary_bad),
+        ("proxy's trip", failed)
+    );
     let tally = world.engine.tally();
     assert_eq!(tally.decisions[&(id(), What::RolledBack, By::Proxy)], 1);
     let at_rest = world.run(60, |_| false);

@@ -37,6 +37,7 @@ impl Shop {
             tickets: self.stats.tickets(&self.rollout),
             rescue: false,
             armed: None,
+            counted: None,
         };
         RouteTable::new(Vec::new(), vec![split]).unwrap()
     }

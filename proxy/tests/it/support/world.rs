@@ -137,6 +137,7 @@ impl World {
             tickets: self.stats.tickets(&rollout()),
             rescue: false,
             armed: None,
+            counted: None,
         }
     }
 

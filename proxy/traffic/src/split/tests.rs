@@ -22,6 +22,7 @@ fn split(stats: &Stats, weight: Weight, sticky: Option<Sticky>) -> Split {
         tickets: stats.tickets(&rollout),
         rescue: false,
         armed: None,
+        counted: None,
         rollout,
     }
 }

@@ -62,11 +62,12 @@ impl Trips {
         if let Some((_, armed)) = held.armed.as_ref().filter(|(known, _)| known == arming) {
             return armed.clone();
         }
+        let earlier = held.wires;
         let test = TripTest::new(
             arming.weight,
             arming.margins,
             arming.least_failures,
-            held.wires,
+            earlier,
         );
         held.wires += 1;
         self.wires += 1;
@@ -74,7 +75,7 @@ impl Trips {
         let armed = Armed::new(number, Arc::clone(&held.fuse));
         held.armed = Some((arming.clone(), armed.clone()));
         canary.watch(test.map(|test| {
-            let (arming, fuse) = (arming.clone(), Arc::clone(&held.fuse));
+            let (arming, fuse) = ((arming.clone(), earlier), Arc::clone(&held.fuse));
             Tripwire::new(number, arming, test, fuse, (Arc::clone(stable), canary))
         }));
         armed

@@ -4,7 +4,7 @@
 //! which its series holds. A request that the weight sends to the canary carries a [`Stake`]: when it fails, it is
 //! counted by the tripwire of the table that sent it, and by no other. Requests that do not fail touch none of this.
 
-use super::{FailureRule, Outcome, Series};
+use super::{FailureRule, Outcome, Series, Stake};
 use crate::{
     Weight,
     trip::{Margins, TripCounts, TripTest},
@@ -44,6 +44,12 @@ pub struct Trip {
     pub trial: u64,
     /// Its weight then.
     pub weight: Weight,
+    /// The margins of the test, as [`Arming::margins`] told them.
+    pub margins: Margins,
+    /// How many failures must have been seen at least, as [`Arming::least_failures`] told it.
+    pub least_failures: u64,
+    /// How many tests there had been of this canary before, which share one alpha with this one.
+    pub earlier: u32,
     /// What was counted under that weight.
     pub counts: TripCounts,
     /// The logarithm of the evidence, a finite number.
@@ -86,19 +92,8 @@ impl Armed {
 
     /// What a request at `point` of the split carries to the canary.
     pub(crate) fn stake(&self, point: u64) -> Stake {
-        Stake {
-            wire: self.wire,
-            point,
-        }
+        Stake::new(self.wire, point)
     }
-}
-
-/// By what a request that the weight sent to the canary is counted when it fails.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stake {
-    wire: NonZeroU64,
-    /// Its point of the split: the user's, where users are split.
-    point: u64,
 }
 
 /// The count of one weight's failures.
@@ -106,6 +101,7 @@ pub struct Stake {
 pub(super) struct Tripwire {
     number: NonZeroU64,
     arming: Arming,
+    earlier: u32,
     test: TripTest,
     fuse: Arc<Fuse>,
     stable: Arc<Series>,
@@ -125,10 +121,10 @@ struct Base {
 }
 
 impl Tripwire {
-    /// Counts from now on, by `test`, what `arming` tells of. `canary` is where its requests are counted.
+    /// Counts from now on, by `test`, the one after `earlier` ones of the same canary, what `arming` tells of. `canary` is where its requests are counted.
     pub(super) fn new(
         number: NonZeroU64,
-        arming: Arming,
+        (arming, earlier): (Arming, u32),
         test: TripTest,
         fuse: Arc<Fuse>,
         (stable, canary): (Arc<Series>, &Series),
@@ -141,6 +137,7 @@ impl Tripwire {
             },
             next_look: AtomicU64::new(arming.least_failures),
             arming,
+            earlier,
             test,
             fuse,
             stable,
@@ -152,11 +149,11 @@ impl Tripwire {
     /// Counts the `outcome` of a request that carried `stake`, whose series is `canary`, when it is a failure. Gives the
     /// trip that it is the cause of.
     pub(super) fn count(&self, stake: Stake, outcome: Outcome, canary: &Series) -> Option<Trip> {
-        if stake.wire != self.number || !self.arming.rule.is_failure(outcome) {
+        if !stake.is_for(self.number) || !self.arming.rule.is_failure(outcome) {
             return None;
         }
         let failures = self.failures.fetch_add(1, Relaxed) + 1;
-        self.note(stake.point);
+        self.note(stake.point());
         if failures < self.next_look.load(Relaxed) || self.fuse.blown().is_some() {
             return None;
         }
@@ -186,6 +183,9 @@ impl Tripwire {
         self.test.convicts(&counts).then(|| Trip {
             trial: self.arming.trial,
             weight: self.arming.weight,
+            margins: self.arming.margins,
+            least_failures: self.arming.least_failures,
+            earlier: self.earlier,
             counts,
             ln_e: self.test.ln_e(&counts),
             ln_threshold: self.test.ln_threshold(),

@@ -8,7 +8,9 @@ use crate::{
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use std::{net::SocketAddr, time::Duration};
-use traffic::{Bucket, EndpointCounts, Weight};
+use traffic::{
+    Bucket, Counting, EndpointCounts, FailureRule, SECTORS, SectorCounts, UserCounts, Weight,
+};
 
 fn percent(percent: u8) -> Weight {
     Weight::from_percent(percent).unwrap()
@@ -703,6 +705,7 @@ proptest! {
         for ((millis, more), weight, reset) in steps {
             if reset {
                 sum = Snapshot::default();
+                judge.begin(now, 2);
             }
             sum.at += Duration::from_millis(millis);
             now += SignedDuration::from_millis(millis as i64 - 100);
@@ -715,6 +718,17 @@ proptest! {
                 }
                 sum.waiting.clone_from(&more.waiting);
                 sum.endpoints.clone_from(&more.endpoints);
+            }
+            // Users who come, and stand elsewhere after a restart.
+            let counting = Counting { salt: u64::from(reset), rule: FailureRule::DEFAULT };
+            let users = sum.users.get_or_insert_with(|| UserCounts {
+                counting,
+                sectors: Box::new([SectorCounts::default(); SECTORS]),
+            });
+            users.counting = counting;
+            for (sector, bucket) in users.sectors.iter_mut().zip(more.stable.latency.buckets()) {
+                sector.requests += bucket;
+                sector.failed += bucket / 7;
             }
             let target = (weight <= 100).then(|| target(weight, 100 - weight));
             judge.observe(&sum, target, now);

@@ -7,7 +7,7 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Replay {
     /// Each test: the rollback tests in the order of the reading, what tells whose fault failures are, the evidence
-    /// step's.
+    /// step's, the proxy's trip.
     pub tests: Vec<Replayed>,
     /// That the tests say something else than the judgement, if so.
     pub judgement: Option<Difference>,
@@ -102,7 +102,8 @@ impl Counts {
 /// What was judged in one burst window.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Window {
-    /// When its first block began, in seconds since the canary began (of `past errors`, since it had all traffic).
+    /// When its first block began, in seconds since the canary began (of `past errors`, since it had all traffic; of the
+    /// proxy's trip, whose counts are one window, since it had its weight).
     pub start: f64,
     /// What was counted in it.
     pub counts: Counts,

@@ -1,7 +1,7 @@
 //! Judging a record's blocks again, and comparing what follows with what was said.
 
 use super::{
-    Attribution, Parts, Tested,
+    Attribution, Parts, Tested, margins,
     outcome::{Counts, Difference, Replay, Replayed, Window},
 };
 use crate::analysis::{
@@ -19,14 +19,13 @@ use crate::analysis::{
 /// of another machine may be others in their last digit.
 const TOLERANCE: f64 = 1e-9;
 
-fn agree(a: f64, b: f64) -> bool {
+pub(super) fn agree(a: f64, b: f64) -> bool {
     (a - b).abs() <= TOLERANCE * a.abs().max(1.0)
 }
 
 /// Judges every test again. The record is sound.
 pub(super) fn replay(parts: &Parts, reading: &Reading) -> Replay {
-    let config = &parts.parameters;
-    let parameters = config.parameters();
+    let parameters = parts.parameters.parameters();
     let runs: Vec<(Test, Run<Watch>)> = parts
         .tests
         .iter()
@@ -38,18 +37,18 @@ pub(super) fn replay(parts: &Parts, reading: &Reading) -> Replay {
         .map(|found| (found, Run::of(&found.log, parameters)));
     let rate = parts.rate.as_ref().map(|log| Run::of(log, parameters));
     let is_rate_low = rate.as_ref().is_some_and(|run| run.end.convicts());
-    let own = convicting(&runs, fault.as_ref(), is_rate_low, config);
+    let own = convicting(&runs, fault.as_ref(), is_rate_low, &parts.parameters);
     let judgement = judgement(reading, own);
     let mut tests: Vec<Replayed> = runs
         .into_iter()
         .map(|(test, run)| {
             let used = run.end.ln_threshold();
-            rollback_test(test, run, used, config, reading)
+            rollback_test(test, run, used, parts, reading)
         })
         .collect();
     if let Some(run) = rate {
         let used = run.end.ln_threshold();
-        tests.push(rollback_test(Test::RequestRate, run, used, config, reading));
+        tests.push(rollback_test(Test::RequestRate, run, used, parts, reading));
     }
     if let Some((found, run)) = fault {
         let expected = Expected {
@@ -62,6 +61,7 @@ pub(super) fn replay(parts: &Parts, reading: &Reading) -> Replay {
     }
     let acceptance = parts.acceptance.as_ref();
     tests.extend(acceptance.map(|log| acceptance_test(log, parameters, reading.acceptance)));
+    tests.extend(parts.trip.as_ref().map(|trip| trip.replayed(parts)));
     let judgement = unrecorded(reading, &tests).or(judgement);
     Replay { tests, judgement }
 }
@@ -218,11 +218,13 @@ fn rollback_test<T: Sequential>(
     test: Test,
     run: Run<T>,
     used: f64,
-    config: &Config,
+    parts: &Parts,
     reading: &Reading,
 ) -> Replayed {
-    let ln_threshold = -alpha(test, config).ln();
+    let ln_threshold = -alpha(test, &parts.parameters).ln();
+    let other_margin = |said| margins::difference(test, &run.nulls, said, reading, parts);
     let said = reading.tests.iter().find(|said| said.test == test);
+    let margin = said.and_then(other_margin);
     let expected = said.map_or_else(|| Expected::itself(&run, ln_threshold), expected);
     let mut replayed = run.compared(test.to_string(), ln_threshold, &expected);
     replayed.test = Some(test);
@@ -230,6 +232,8 @@ fn rollback_test<T: Sequential>(
         replayed.difference = Some(Difference::new("the test", &"nothing of it", &"its record"));
     } else if !agree(used, ln_threshold) {
         replayed.difference = Some(Difference::new("ln threshold", &used, &ln_threshold));
+    } else if margin.is_some() {
+        replayed.difference = margin;
     }
     replayed
 }

@@ -1,6 +1,6 @@
 //! Whether a record can be judged at all. One from a file may hold anything.
 
-use super::Parts;
+use super::{Parts, Tripped};
 use crate::analysis::{
     block::Margin,
     blocks::MOST,
@@ -12,6 +12,8 @@ use crate::analysis::{
 const MOST_EVENTS: usize = 4096;
 /// More tests are in no record of a guard.
 const MOST_TESTS: usize = 32;
+/// A canary has no more weights than there are.
+const MOST_WEIGHTS: usize = 10_000;
 /// The most requests in one block, so that as many blocks as there may be can be added up.
 const MOST_IN_BLOCK: u64 = 1_000_000_000_000_000;
 
@@ -51,6 +53,44 @@ pub(super) fn check(parts: &Parts) -> Result<(), Unsound> {
     if let Some(found) = &parts.acceptance {
         checkpoint(found.checkpoint.is_sound(), "acceptance")?;
         log(found, "acceptance")?;
+    }
+    let weights = parts.pre_periods.len();
+    within(weights <= MOST_WEIGHTS, "pre_periods", || {
+        (weights, "at most 10000")
+    })?;
+    for (index, known) in parts.pre_periods.iter().enumerate() {
+        within(known.is_sound(), &format!("pre_periods[{index}]"), || {
+            ("numbers out of their ranges", "what a guard writes")
+        })?;
+    }
+    if let Some((requests, failures)) = parts.history {
+        let is_sound =
+            (0.0..=MOST as f64).contains(&requests) && (0.0..=requests).contains(&failures);
+        within(is_sound, "history", || {
+            (
+                format!("{failures} failures of {requests} requests"),
+                "no more failures than requests, and at most 10^17 of these",
+            )
+        })?;
+    }
+    parts.trip.as_ref().map_or(Ok(()), trip)
+}
+
+fn trip(trip: &Tripped) -> Result<(), Unsound> {
+    null(
+        Null::Within(Margin {
+            relative: trip.relative,
+            absolute: trip.absolute,
+        }),
+        "trip",
+    )?;
+    for count in [
+        trip.canary_requests,
+        trip.canary_failures,
+        trip.independent_failures,
+        trip.stable_failures,
+    ] {
+        within(count <= MOST, "trip", || (count, "at most 10^17"))?;
     }
     Ok(())
 }

@@ -1,3 +1,5 @@
+mod margins;
+
 use super::*;
 use crate::{
     analysis::{Judge, Judgement, OnLowRate, Parameters, Target},
@@ -6,13 +8,15 @@ use crate::{
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use serde_json::Value;
-use traffic::{RouteTable, Routes, Weight};
+use traffic::{RouteTable, Routes, UserCounts, Weight};
 
 /// A canary at 10 % of 300 requests a second that fails so many of them, and a judge that looks on.
 struct Flight {
     judge: Judge,
     traffic: Traffic,
     target: Option<Target>,
+    /// What stable's users met, where they are split.
+    users: Option<UserCounts>,
 }
 
 impl Flight {
@@ -21,6 +25,7 @@ impl Flight {
             judge: Judge::new(Config::new(parameters).unwrap()),
             traffic: Traffic::new(300.0, Weight::ZERO, seed),
             target: None,
+            users: None,
         };
         flight.run(100);
         flight.judge.begin(flight.traffic.now(), 3);
@@ -30,7 +35,10 @@ impl Flight {
     }
 
     fn tick(&mut self) {
-        let snapshot = self.traffic.tick();
+        let snapshot = traffic::Snapshot {
+            users: self.users.clone(),
+            ..self.traffic.tick()
+        };
         self.judge
             .observe(&snapshot, self.target, self.traffic.now());
     }

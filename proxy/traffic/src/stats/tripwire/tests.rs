@@ -64,6 +64,7 @@ impl Site {
             tickets: stats.tickets(&rollout()),
             rescue: false,
             armed: stats.arm(&rollout(), Some(arming)),
+            counted: None,
         };
         Self {
             stats,
@@ -112,7 +113,9 @@ impl Site {
         let outcome = Outcome::Answered(if fails { 503 } else { 200 });
         let series = &self.split.backend(request.side).series;
         series.shard(request.worker).end(request.began, at, outcome);
-        let trip = request.stake.and_then(|stake| series.ended(stake, outcome));
+        let trip = request
+            .stake
+            .and_then(|stake| series.ended(request.worker, stake, outcome));
         trip.is_some()
     }
 
