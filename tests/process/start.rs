@@ -3,6 +3,7 @@
 use crate::support::{
     process::refused,
     site::{Documents, Site},
+    until,
 };
 use std::{fs, net::TcpListener};
 
@@ -73,8 +74,11 @@ fn a_state_file_that_is_none() {
 #[test]
 fn what_a_kill_left_beside_the_state_file_is_no_obstacle() {
     let site = Site::new(Documents::default());
-    drop(site.start());
-    let state = fs::read_to_string(site.state_file()).unwrap();
+    let process = site.start();
+    let state = until("the state is kept", || {
+        fs::read_to_string(site.state_file()).map_err(|error| error.to_string())
+    });
+    drop(process);
     fs::write(site.path("state.json.new"), &state[..state.len() / 2]).unwrap();
     let process = site.start();
     assert_eq!(

@@ -262,6 +262,20 @@ impl Machine {
         if !main.any(Container::is_alive) || by <= now {
             self.stop_role(Role::Sidecar, by, now, orders);
             self.stop_role(Role::Init, by, now, orders);
+        } else {
+            self.probe_sidecars(now, orders);
+        }
+    }
+
+    /// Goes on asking the probes of sidecars, which run until the main containers have ended.
+    fn probe_sidecars(&mut self, now: Timestamp, orders: &mut Vec<(usize, Order)>) {
+        let plan = &self.plan;
+        for (index, container) in self.containers.iter_mut().enumerate() {
+            if container.plan.role == Role::Sidecar && container.running().is_some() {
+                let mut given = Vec::new();
+                container.advance(plan, now, &mut given);
+                orders.extend(given.into_iter().map(|order| (index, order)));
+            }
         }
     }
 

@@ -182,7 +182,7 @@ mod tests {
             took: Duration::from_secs(195),
             failed: 5 * 195,
         };
-        assert_eq!(losses.nth(193), None);
+        assert_eq!(losses.nth(193), Some(None));
         assert_eq!(losses.next(), Some(Some(lost)));
         assert_eq!(losses.last(), Some(Some(lost)));
     }

