@@ -45,6 +45,7 @@ pub mod analysis;
 pub mod effect;
 pub mod observation;
 pub mod plan;
+pub mod pods;
 pub mod reason;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
