@@ -22,6 +22,7 @@ use anyhow::{Context as _, ensure};
 use cell::Ended;
 use load::Load;
 use origin::Origin;
+use serde_json::Value;
 use site::{Place, Site};
 use std::{
     path::PathBuf,
@@ -209,6 +210,7 @@ impl Bench {
     /// Ships a version and waits for what becomes of it.
     async fn ship(&self, version: usize) -> anyhow::Result<Ended> {
         let Place { name, cell, .. } = &self.place;
+        let last = revision(&self.program.view(name).await?);
         self.canary.renew(cell.canary, version as u64);
         self.site.ship(&self.place, version)?;
         let asked = Instant::now();
@@ -218,7 +220,7 @@ impl Bench {
         }
         let begun = Instant::now();
         let rolled_back = loop {
-            if self.is_gone().await? {
+            if self.is_gone(&last).await? {
                 break true;
             }
             if begun.elapsed() > cell.limit {
@@ -230,7 +232,7 @@ impl Bench {
             self.program.abort(name).await?;
         }
         let ended = Instant::now();
-        while !self.is_gone().await? {
+        while !self.is_gone(&last).await? {
             ensure!(ended.elapsed() < PATIENCE, "an abort has no effect");
             sleep(LOOK).await;
         }
@@ -253,9 +255,16 @@ impl Bench {
         }
     }
 
-    /// Whether the canary that had requests has none any more, and the rollout is degraded.
-    async fn is_gone(&self) -> anyhow::Result<bool> {
+    /// Whether the canary that had requests has none any more, and the rollout is degraded. What became of the `last`
+    /// canary says nothing of this one: until its document is read, it is the last one's end that is seen.
+    async fn is_gone(&self, last: &Value) -> anyhow::Result<bool> {
         let view = self.program.view(&self.place.name).await?;
-        Ok(view["phase"] == "Degraded" && view["weight"] == 0.0 && view["acknowledged"] == true)
+        let ended = view["phase"] == "Degraded" && view["weight"] == 0.0;
+        Ok(ended && view["acknowledged"] == true && revision(&view) != *last)
     }
+}
+
+/// The revision of the canary that is under way or was the last one, if there was one.
+fn revision(view: &Value) -> Value {
+    view["canary"]["revision"].clone()
 }
