@@ -1,7 +1,7 @@
 //! How many pods each version is to have, where versions are ReplicaSets of Kubernetes.
 //!
 //! Without a router, pods are the traffic: [`beside`] gives each version its share of them, within what may be
-//! missing and what may be too many while they change. Behind a router, stable keeps its pods and [`routed`] says what
+//! missing and what may be too many while they change. Behind a router, stable keeps its pods and [`Routed`] says what
 //! the canary's traffic needs. The numbers are those of Argo Rollouts (`utils/replicaset/canary.go`), so that a
 //! rollout that is taken over moves no pod; `tests/replica-counts` compares them.
 //!
