@@ -3,7 +3,7 @@
 //! Without a router, pods are the traffic: [`beside`] gives each version its share of them, within what may be
 //! missing and what may be too many while they change. Behind a router, stable keeps its pods and [`Routed`] says what
 //! the canary's traffic needs. The numbers are those of Argo Rollouts (`utils/replicaset/canary.go`), so that a
-//! rollout that is taken over moves no pod; `tests/replica-counts` compares them.
+//! rollout that is taken over moves no pod; `tests/replica-counts` holds what it computes.
 //!
 //! All functions are pure and total. Applied again and again to what they asked for, they come to rest.
 
@@ -27,8 +27,6 @@ use traffic::Weight;
 pub struct Pods {
     /// `spec.replicas`: how many it is to have.
     pub wanted: u32,
-    /// `status.replicas`: how many were created.
-    pub created: u32,
     /// `status.availableReplicas`: how many have been ready for long enough.
     pub available: u32,
 }

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use traffic::Weight;
 
-use super::{Budget, Counts};
+use super::{Budget, Counts, part};
 
 /// The counts whose ratio is closest to `weight`. They sum to `spec.replicas`, or to one more where that comes closer
 /// and surging is allowed. A weight between none and all leaves neither version without a pod where two are to be had.
@@ -17,10 +17,8 @@ pub(super) fn closest(budget: Budget, weight: Weight) -> Counts {
     if replicas == 0 {
         return Counts::default();
     }
-    let parts = u64::from(replicas) * u64::from(weight.basis_points());
-    let whole = u64::from(Weight::FULL.basis_points());
-    let below = u32::try_from(parts / whole).unwrap_or(replicas);
-    let above = u32::try_from(parts.div_ceil(whole)).unwrap_or(replicas);
+    let above = part(replicas, weight);
+    let below = replicas - part(replicas, weight.complement());
     let one_sided =
         weight == Weight::ZERO || weight == Weight::FULL || (replicas == 1 && !budget.may_surge());
 

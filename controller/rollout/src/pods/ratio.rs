@@ -18,21 +18,13 @@ pub fn beside(budget: Budget, weight: Weight, canary: Pods, stable: Pods, older:
         return grown;
     }
     let rises = goal.canary >= canary.wanted;
+    let canary = (canary, grown.canary);
+    let stable = (stable, grown.stable);
     if rises {
-        let stable = Side {
-            pods: stable,
-            goal: goal.stable,
-            grown: grown.stable,
-        };
-        let (stable, canary) = shrink(budget, &stable, canary, grown.canary);
+        let (stable, canary) = shrink(budget, stable, goal.stable, canary);
         Counts { canary, stable }
     } else {
-        let canary = Side {
-            pods: canary,
-            goal: goal.canary,
-            grown: grown.canary,
-        };
-        let (canary, stable) = shrink(budget, &canary, stable, grown.stable);
+        let (canary, stable) = shrink(budget, canary, goal.canary, stable);
         Counts { canary, stable }
     }
 }
@@ -66,30 +58,25 @@ fn grow(budget: Budget, goal: Counts, canary: Pods, stable: Pods, older: u32) ->
     }
 }
 
-/// The version that makes room.
-struct Side {
-    pods: Pods,
+/// What a version gets that makes room until it has its `goal`, and what the other one that stays. Both come with the
+/// pods that they have grown to.
+fn shrink(
+    budget: Budget,
+    (leaves, grown): (Pods, u32),
     goal: u32,
-    grown: u32,
-}
-
-/// What the version that `leaves`, and the other one that is to have `stays` pods, get.
-fn shrink(budget: Budget, leaves: &Side, other: Pods, stays: u32) -> (u32, u32) {
-    let least = budget.least();
-    let spare = leaves
-        .pods
-        .wanted
-        .saturating_add(other.kept())
-        .saturating_sub(least);
+    (other, stays): (Pods, u32),
+) -> (u32, u32) {
+    let counted = leaves.wanted.saturating_add(other.kept());
+    let spare = counted.saturating_sub(budget.least());
     if spare == 0 {
-        return (leaves.grown, stays);
+        return (grown, stays);
     }
-    let left = if leaves.pods.wanted > leaves.goal {
-        leaves.goal.max(leaves.pods.wanted.saturating_sub(spare))
+    let left = if leaves.wanted > goal {
+        goal.max(leaves.wanted.saturating_sub(spare))
     } else {
-        leaves.grown
+        grown
     };
-    fit(budget, (leaves.pods, left), (other, stays))
+    fit(budget, (leaves, left), (other, stays))
 }
 
 /// Brings both within what there may be: at the cost of the one that stays, as far as that takes no available pod that

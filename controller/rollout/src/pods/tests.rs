@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::closest::closest;
 use super::*;
 
-/// What Argo Rollouts 1.10 computes, in columns that the first line names.
+/// What the functions of Argo Rollouts 1.10 compute for random numbers, in columns that the first line names.
 mod recorded {
     pub(super) const BESIDE: &str = include_str!("../../tests/replica-counts/beside.tsv");
     pub(super) const ALONE: &str = include_str!("../../tests/replica-counts/alone.tsv");
@@ -33,11 +33,7 @@ fn percent(column: &str) -> Weight {
 }
 
 fn pods(wanted: u32, available: u32) -> Pods {
-    Pods {
-        wanted,
-        created: wanted,
-        available,
-    }
+    Pods { wanted, available }
 }
 
 fn budget(replicas: u32, surge: u32, unavailable: u32) -> Budget {
