@@ -1,0 +1,180 @@
+//! One Rollout of a cluster: what is seen of it goes in, and what is to be written comes out.
+//!
+//! A [`World`] is a Rollout with the objects around it, as they were last seen. What is to be written is a list of
+//! [`Write`]s in the order in which they are to be made. Whoever makes them shows the world with their results again, until
+//! nothing is left to write; then nothing happens until the world changes or the time comes that the turn asked for.
+//!
+//! All state is in the objects, so that whoever comes next goes on from there.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crds::Rollout;
+use jiff::Timestamp;
+use serde_json::Value;
+
+/// A Rollout and the objects around it, as they were last seen.
+#[derive(Clone, Debug)]
+pub struct World {
+    /// The Rollout, with its status.
+    pub rollout: Arc<Rollout>,
+    /// The ReplicaSets that it controls, in any order.
+    pub replica_sets: Vec<Arc<ReplicaSet>>,
+    /// The Services that its spec names and that exist, by name.
+    pub services: BTreeMap<String, Arc<Service>>,
+}
+
+/// What a Rollout's turn needs to know of a ReplicaSet.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ReplicaSet {
+    /// `metadata.name`.
+    pub name: String,
+    /// `metadata.uid`.
+    pub uid: String,
+    /// `metadata.labels`.
+    pub labels: BTreeMap<String, String>,
+    /// `metadata.annotations`.
+    pub annotations: BTreeMap<String, String>,
+    /// `metadata.creationTimestamp`.
+    pub created: Timestamp,
+    /// Whether it has a `metadata.deletionTimestamp`.
+    pub is_going: bool,
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// `spec.replicas`: how many pods it is to have.
+    pub wanted: u32,
+    /// `spec.minReadySeconds`.
+    pub min_ready_seconds: i32,
+    /// `status.observedGeneration`.
+    pub observed_generation: i64,
+    /// `status.replicas`: how many pods there are.
+    pub replicas: u32,
+    /// `status.readyReplicas`.
+    pub ready: u32,
+    /// `status.availableReplicas`: how many are ready for as long as `minReadySeconds` says.
+    pub available: u32,
+    /// The condition `ReplicaFailure`, when it is there: why pods cannot be made or deleted.
+    pub failure: Option<Failure>,
+}
+
+/// The condition `ReplicaFailure` of a ReplicaSet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Whether it holds: `True`, `False` or `Unknown`.
+    pub status: String,
+    /// In one word.
+    pub reason: String,
+    /// In words.
+    pub message: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// What a Rollout's turn needs to know of a Service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Service {
+    /// `metadata.annotations`.
+    pub annotations: BTreeMap<String, String>,
+    /// `spec.selector`.
+    pub selector: BTreeMap<String, String>,
+}
+
+/// What follows from a [`World`] and a time.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Turn {
+    /// What is to be written, in this order. A write that fails is the last one of its turn.
+    pub writes: Vec<Write>,
+    /// When to look again if nothing changes before.
+    pub wake_at: Option<Timestamp>,
+}
+
+/// One write. Patches are JSON merge patches (RFC 7386).
+#[derive(Clone, Debug, PartialEq)]
+pub enum Write {
+    /// Creates a ReplicaSet. When there is one of that name which the Rollout controls, it is as good; when another
+    /// controls it, [`collided`] is to be written instead.
+    CreateReplicaSet {
+        /// The whole object, without namespace.
+        object: Value,
+    },
+    /// Changes a ReplicaSet.
+    PatchReplicaSet {
+        /// Its name.
+        name: String,
+        /// The patch.
+        patch: Value,
+    },
+    /// Deletes a ReplicaSet, if it is still the same object.
+    DeleteReplicaSet {
+        /// Its name.
+        name: String,
+        /// Its identity.
+        uid: String,
+    },
+    /// Changes a Service.
+    PatchService {
+        /// Its name.
+        name: String,
+        /// The patch.
+        patch: Value,
+    },
+    /// Changes the Rollout, if it is still as it was seen.
+    PatchRollout {
+        /// The patch.
+        patch: Value,
+    },
+    /// Changes the Rollout's status, if the Rollout is still as it was seen.
+    PatchStatus {
+        /// The patch, of the whole object.
+        patch: Value,
+    },
+    /// Tells people. Nothing depends on it, so one that cannot be written stops nothing.
+    Event(Event),
+}
+
+/// Something that happened to a Rollout, for people and their tools.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Whether somebody should look.
+    pub warns: bool,
+    /// In one word: those of Argo Rollouts (`utils/conditions`), as tools wait for them.
+    pub reason: &'static str,
+    /// In words.
+    pub message: String,
+}
+
+/// The names of the Services that a Rollout's spec names, each once.
+pub fn services(rollout: &Rollout) -> Vec<&str> {
+    let strategy = rollout.spec.strategy.as_ref();
+    let canary = strategy.and_then(|strategy| strategy.canary.as_ref());
+    let blue_green = strategy.and_then(|strategy| strategy.blue_green.as_ref());
+    let ping_pong = canary.and_then(|canary| canary.ping_pong.as_ref());
+    let mut names: Vec<&str> = [
+        canary.and_then(|canary| canary.canary_service.as_deref()),
+        canary.and_then(|canary| canary.stable_service.as_deref()),
+        ping_pong.map(|slots| slots.ping_service.as_str()),
+        ping_pong.map(|slots| slots.pong_service.as_str()),
+        blue_green.map(|blue_green| blue_green.active_service.as_str()),
+        blue_green.and_then(|blue_green| blue_green.preview_service.as_deref()),
+    ]
+    .into_iter()
+    .flatten()
+    .filter(|name| !name.is_empty())
+    .collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// The write that follows when the name of a new ReplicaSet is taken by one that the Rollout does not control: the next
+/// hash differs.
+pub fn collided(rollout: &Rollout) -> Write {
+    let collisions = rollout
+        .status
+        .as_ref()
+        .and_then(|status| status["collisionCount"].as_i64())
+        .unwrap_or(0);
+    Write::PatchStatus {
+        patch: serde_json::json!({"status": {"collisionCount": collisions + 1}}),
+    }
+}
