@@ -13,6 +13,29 @@ use crds::Rollout;
 use jiff::Timestamp;
 use serde_json::Value;
 
+mod blue_green;
+mod canary;
+mod conditions;
+mod duration;
+mod invalid;
+mod names;
+mod older;
+mod pause;
+mod phase;
+mod progress;
+mod revision;
+mod selector;
+mod services;
+mod spec;
+mod status;
+mod work;
+
+#[cfg(test)]
+mod tests;
+
+use spec::Strategy;
+use work::Work;
+
 /// A Rollout and the objects around it, as they were last seen.
 #[derive(Clone, Debug)]
 pub struct World {
@@ -176,5 +199,50 @@ pub fn collided(rollout: &Rollout) -> Write {
         .unwrap_or(0);
     Write::PatchStatus {
         patch: serde_json::json!({"status": {"collisionCount": collisions + 1}}),
+    }
+}
+
+/// What is to be written for `world`'s Rollout at `now`, and when to look again.
+///
+/// It is a function of its arguments only, and has an answer for every Rollout: one whose spec is wrong, or asks for what
+/// does not act, is told so in its status and otherwise left as it is. Shown the results of its writes, it comes to rest.
+pub fn turn(world: &World, now: Timestamp) -> Turn {
+    let rollout = &world.rollout;
+    if rollout.metadata.deletion_timestamp.is_some() {
+        return Turn::default();
+    }
+    let spec = match spec::read(world) {
+        Ok(spec) => spec,
+        Err(why) => return invalid::turn(world, &why, now),
+    };
+    if rollout.spec.replicas.is_none() {
+        // Autoscalers cannot scale what says nothing.
+        let patch = serde_json::json!({"spec": {"replicas": spec.replicas}});
+        return Turn {
+            writes: vec![Write::PatchRollout { patch }],
+            wake_at: None,
+        };
+    }
+    let mut work = Work::begin(world, spec, now);
+    act(&mut work);
+    work.end()
+}
+
+fn act(work: &mut Work<'_>) {
+    if work.new.is_none() {
+        return work.create();
+    }
+    if work.is_promoted() && work.status.stable_rs.is_some() && work.is_aborted() {
+        work.pauses.remove_abort = true;
+    }
+    if work.follow_pauses() || work.sync_revision() {
+        return;
+    }
+    let is_scaled = work.was_scaled();
+    match work.spec.strategy.clone() {
+        Strategy::Canary(canary) if is_scaled => work.scale_canary(&canary),
+        Strategy::Canary(canary) => work.canary(&canary),
+        Strategy::BlueGreen(blue_green) if is_scaled => work.scale_blue_green(&blue_green),
+        Strategy::BlueGreen(blue_green) => work.blue_green(&blue_green),
     }
 }

@@ -1,0 +1,15 @@
+//! Rollouts in a cluster of the imagination, under virtual time.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that is surprised ends"
+)]
+
+mod blue_green;
+mod canary;
+mod cluster;
+mod properties;
+mod specs;
+
+use cluster::Cluster;
