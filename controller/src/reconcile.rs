@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crds::Rollout;
+use crds::{LabelSelector, PodTemplate, Rollout};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -29,6 +29,7 @@ mod services;
 mod spec;
 mod status;
 mod work;
+mod workload;
 
 #[cfg(test)]
 mod tests;
@@ -45,6 +46,21 @@ pub struct World {
     pub replica_sets: Vec<Arc<ReplicaSet>>,
     /// The Services that its spec names and that exist, by name.
     pub services: BTreeMap<String, Arc<Service>>,
+    /// The workload of `spec.workloadRef`, if there is one.
+    pub workload: Option<Arc<Workload>>,
+}
+
+/// What a Rollout's turn needs to know of the workload that its pod template comes from.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Workload {
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// The pod template.
+    pub template: PodTemplate,
+    /// `spec.selector`, where its kind has one.
+    pub selector: Option<LabelSelector>,
+    /// `spec.replicas` of a Deployment.
+    pub replicas: Option<u32>,
 }
 
 /// What a Rollout's turn needs to know of a ReplicaSet.
@@ -141,6 +157,11 @@ pub enum Write {
         /// The patch.
         patch: Value,
     },
+    /// Scales the Deployment of `spec.workloadRef`.
+    ScaleWorkload {
+        /// `spec.replicas`.
+        replicas: u32,
+    },
     /// Changes the Rollout, if it is still as it was seen.
     PatchRollout {
         /// The patch.
@@ -235,7 +256,7 @@ fn act(work: &mut Work<'_>) {
     if work.is_promoted() && work.status.stable_rs.is_some() && work.is_aborted() {
         work.pauses.remove_abort = true;
     }
-    if work.follow_pauses() || work.sync_revision() {
+    if work.follow_workload() || work.follow_pauses() || work.sync_revision() {
         return;
     }
     let is_scaled = work.was_scaled();

@@ -50,6 +50,7 @@ impl Work<'_> {
         if let Some(new) = self.new.filter(|new| Some(*new) != self.stable) {
             self.scale_preview(blue_green, new);
         }
+        self.replace_workload(false);
         self.retire_after_delay(blue_green);
         self.limit_history();
     }

@@ -55,10 +55,13 @@ impl Work<'_> {
         {
             return true;
         }
-        if let Some(new) = self.new
-            && self.scale(new, counts.canary)
-        {
-            return true;
+        if let Some(new) = self.new {
+            let shrinks = counts.canary < self.sets[new].wanted;
+            let scaled = self.scale(new, counts.canary);
+            self.replace_workload(shrinks);
+            if scaled {
+                return true;
+            }
         }
         self.retire_others(canary)
     }

@@ -13,6 +13,8 @@ pub(super) const DESIRED_REPLICAS: &str = "rollout.argoproj.io/desired-replicas"
 pub(super) const SCALE_DOWN_DEADLINE: &str = "scale-down-deadline";
 /// Annotation of a ReplicaSet: the Experiment that it is part of.
 pub(super) const EXPERIMENT: &str = "experiment.argoproj.io/name";
+/// Annotation of a Rollout: the generation of its workload that its pod template is of.
+pub(super) const WORKLOAD_GENERATION: &str = "rollout.argoproj.io/workload-generation";
 /// Annotation of a Service: the Rollout that writes its selector.
 pub(super) const MANAGED_BY: &str = "argo-rollouts.argoproj.io/managed-by-rollouts";
 

@@ -8,8 +8,8 @@ use crds::step::StepAction;
 use crds::{IntOrString, LabelSelector, PodTemplate, Rollout};
 use rollout::pods::{Amount, Budget, Threshold};
 
-use super::World;
 use super::names::MANAGED_BY;
+use super::{World, workload};
 
 /// A Rollout's spec, checked.
 #[derive(Clone, Debug)]
@@ -94,20 +94,10 @@ pub(super) fn read(world: &World) -> Result<Spec<'_>, String> {
             "spec.progressDeadlineSeconds: found {deadline}, must be greater than minReadySeconds ({min_ready_seconds})"
         ));
     }
-    if spec.workload_ref.is_some() {
-        return Err(not_yet("spec.workloadRef"));
-    }
     if spec.restart_at.is_some() {
         return Err(not_yet("spec.restartAt"));
     }
-    let selector = spec
-        .selector
-        .as_ref()
-        .filter(|selector| {
-            !selector.match_labels.is_empty() || !selector.match_expressions.is_empty()
-        })
-        .ok_or("spec.selector: required, and must not be empty, as it would select every pod")?;
-    let template = spec.template.as_ref().ok_or("spec.template: required")?;
+    let (template, selector) = workload::template(world)?;
     selects(selector, template)?;
     let strategy = strategy(rollout, replicas, history)?;
     own_services(world)?;

@@ -49,6 +49,7 @@ impl Work<'_> {
         self.pauses.clear = true;
         self.pauses.remove_abort = true;
         next.promote_full = None;
+        self.retire_workload();
         if next.stable_rs == next.current_pod_hash {
             return;
         }
@@ -74,6 +75,7 @@ impl Work<'_> {
     /// Completes `next` and writes what differs.
     pub(super) fn persist(&mut self, mut next: RolloutStatus) {
         self.observe_generation(&mut next);
+        next.workload_observed_generation = self.workload_generation();
         self.abort_when_late(&next);
         self.calculate_pauses(&mut next);
         self.calculate_conditions(&mut next);

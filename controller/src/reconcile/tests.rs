@@ -11,5 +11,6 @@ mod canary;
 mod cluster;
 mod properties;
 mod specs;
+mod workload;
 
 use cluster::Cluster;

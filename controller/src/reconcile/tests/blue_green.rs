@@ -8,7 +8,7 @@ fn blue_green(options: &Value) -> Cluster {
     let mut strategy = json!({"activeService": "active"});
     super::cluster::merge(&mut strategy, options);
     let spec = json!({"replicas": 3, "strategy": {"blueGreen": strategy}});
-    let mut cluster = Cluster::new(spec, "v1").with_services(&["active", "preview"]);
+    let mut cluster = Cluster::new(&spec, "v1").with_services(&["active", "preview"]);
     cluster.settle();
     cluster.pass(3);
     assert_eq!(cluster.phase(), "Healthy");

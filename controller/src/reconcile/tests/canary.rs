@@ -9,7 +9,7 @@ fn canary(replicas: u32, steps: &Value) -> Cluster {
         "replicas": replicas,
         "strategy": {"canary": {"steps": steps, "maxSurge": 1, "maxUnavailable": 0}},
     });
-    let mut cluster = Cluster::new(spec, "v1");
+    let mut cluster = Cluster::new(&spec, "v1");
     cluster.settle();
     cluster.pass(3);
     assert_eq!(cluster.phase(), "Healthy");
@@ -20,7 +20,7 @@ fn canary(replicas: u32, steps: &Value) -> Cluster {
 #[test]
 fn the_first_version_gets_all_pods_without_steps() {
     let mut cluster = Cluster::new(
-        json!({"strategy": {"canary": {"steps": [{"setWeight": 50}, {"pause": {}}]}}}),
+        &json!({"strategy": {"canary": {"steps": [{"setWeight": 50}, {"pause": {}}]}}}),
         "v1",
     );
     cluster.settle();
@@ -241,7 +241,7 @@ fn services_lead_to_versions_that_have_pods() {
             "canaryService": "new", "stableService": "old",
         }},
     });
-    let mut cluster = Cluster::new(spec, "v1").with_services(&["new", "old"]);
+    let mut cluster = Cluster::new(&spec, "v1").with_services(&["new", "old"]);
     cluster.settle();
     assert_eq!(cluster.leads_to("old"), None);
     cluster.pass(3);

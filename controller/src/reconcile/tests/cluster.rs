@@ -7,7 +7,7 @@ use crds::{Rollout, RolloutStatus};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::reconcile::{ReplicaSet, Service, Turn, World, Write, turn};
+use crate::reconcile::{ReplicaSet, Service, Turn, Workload, World, Write, turn};
 
 /// How long a pod takes until it is available.
 const STARTS_IN: i64 = 2;
@@ -22,6 +22,7 @@ pub(super) struct Cluster {
     /// Images whose pods never become available.
     pub(super) bad: Vec<String>,
     pub(super) wake_at: Option<Timestamp>,
+    pub(super) workload: Option<Workload>,
 }
 
 /// A ReplicaSet and its pods: each with the time from which it is available.
@@ -33,7 +34,7 @@ pub(super) struct Set {
 
 impl Cluster {
     /// A cluster with a Rollout that has `spec` beside the template, which runs `image`.
-    pub(super) fn new(spec: Value, image: &str) -> Self {
+    pub(super) fn new(spec: &Value, image: &str) -> Self {
         let mut rollout = json!({
             "apiVersion": Rollout::API_VERSION,
             "kind": Rollout::KIND,
@@ -43,7 +44,7 @@ impl Cluster {
                 "template": template(image),
             },
         });
-        merge(&mut rollout["spec"], &spec);
+        merge(&mut rollout["spec"], spec);
         Self {
             rollout,
             sets: Vec::new(),
@@ -52,6 +53,7 @@ impl Cluster {
             events: Vec::new(),
             bad: Vec::new(),
             wake_at: None,
+            workload: None,
         }
     }
 
@@ -78,6 +80,7 @@ impl Cluster {
             services: services
                 .map(|(name, service)| (name.clone(), Arc::new(service.clone())))
                 .collect(),
+            workload: self.workload.clone().map(Arc::new),
         }
     }
 
@@ -192,6 +195,11 @@ impl Cluster {
                 texts(&mut service.selector, &patch["spec"]["selector"]);
                 texts(&mut service.annotations, &patch["metadata"]["annotations"]);
             }
+            Write::ScaleWorkload { replicas } => {
+                let workload = self.workload.as_mut().unwrap();
+                workload.replicas = Some(replicas);
+                workload.generation += 1;
+            }
             Write::PatchRollout { patch } => {
                 if !patch["spec"].is_null() {
                     let generation = self.rollout["metadata"]["generation"].as_i64().unwrap();
@@ -268,7 +276,7 @@ impl Cluster {
     }
 }
 
-fn template(image: &str) -> Value {
+pub(super) fn template(image: &str) -> Value {
     json!({
         "metadata": {"labels": {"app": "shop"}},
         "spec": {"containers": [{"name": "shop", "image": image}]},

@@ -78,7 +78,7 @@ proptest! {
     /// rest (`settle` fails when it does not), and where nobody scales there are never fewer pods than may be missing.
     #[test]
     fn a_good_version_always_gets_through(strategy in strategies(), deeds in deeds()) {
-        let mut cluster = Cluster::new(json!({"replicas": 3, "strategy": strategy}), "v0")
+        let mut cluster = Cluster::new(&json!({"replicas": 3, "strategy": strategy}), "v0")
             .with_services(&["active", "preview"]);
         cluster.bad.push("v4".to_owned());
         cluster.settle();
@@ -104,7 +104,7 @@ proptest! {
     /// An abort takes the new version's traffic away in the same moment: its Service leads back, and no pod of it is made.
     #[test]
     fn an_abort_waits_for_nothing(strategy in strategies(), deeds in deeds()) {
-        let mut cluster = Cluster::new(json!({"replicas": 3, "strategy": strategy}), "v0")
+        let mut cluster = Cluster::new(&json!({"replicas": 3, "strategy": strategy}), "v0")
             .with_services(&["active", "preview"]);
         cluster.bad.push("v4".to_owned());
         cluster.settle();

@@ -54,7 +54,7 @@ fn what_is_wrong_is_told() {
             base = json!({});
         }
         super::cluster::merge(&mut base, &spec);
-        let mut cluster = Cluster::new(base, "v1").with_services(&["taken"]);
+        let mut cluster = Cluster::new(&base, "v1").with_services(&["taken"]);
         let taken = cluster.services.get_mut("taken").unwrap();
         let key = "argo-rollouts.argoproj.io/managed-by-rollouts".to_owned();
         taken.annotations.insert(key, "cart".to_owned());
@@ -78,7 +78,7 @@ fn what_is_wrong_is_told() {
 #[test]
 fn it_heals_when_what_was_missing_comes() {
     let spec = json!({"strategy": {"blueGreen": {"activeService": "active"}}});
-    let mut cluster = Cluster::new(spec, "v1");
+    let mut cluster = Cluster::new(&spec, "v1");
     cluster.settle();
     assert!(
         cluster.phase().ends_with("service \"active\" not found"),
@@ -92,7 +92,7 @@ fn it_heals_when_what_was_missing_comes() {
 
 #[test]
 fn a_rollout_that_is_going_is_left_alone() {
-    let mut cluster = Cluster::new(json!({"strategy": {"canary": {}}}), "v1");
+    let mut cluster = Cluster::new(&json!({"strategy": {"canary": {}}}), "v1");
     cluster.rollout["metadata"]["deletionTimestamp"] = json!("2026-11-29T00:00:00Z");
     cluster.settle();
     assert!(cluster.sets.is_empty() && cluster.rollout.get("status").is_none());
