@@ -13,16 +13,19 @@ use crds::{LabelSelector, PodTemplate, Rollout};
 use jiff::Timestamp;
 use serde_json::Value;
 
+mod affinity;
 mod blue_green;
 mod canary;
 mod conditions;
 mod duration;
 mod invalid;
+mod metadata;
 mod names;
 mod older;
 mod pause;
 mod phase;
 mod progress;
+mod restart;
 mod revision;
 mod selector;
 mod services;
@@ -48,6 +51,27 @@ pub struct World {
     pub services: BTreeMap<String, Arc<Service>>,
     /// The workload of `spec.workloadRef`, if there is one.
     pub workload: Option<Arc<Workload>>,
+    /// The pods of the ReplicaSets, once a turn has asked for them by [`Turn::needs_pods`].
+    pub pods: Option<Vec<Pod>>,
+}
+
+/// What a Rollout's turn needs to know of a pod.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Pod {
+    /// `metadata.name`.
+    pub name: String,
+    /// `metadata.uid` of the ReplicaSet that controls it.
+    pub set: String,
+    /// `metadata.creationTimestamp`.
+    pub created: Timestamp,
+    /// Whether it has a `metadata.deletionTimestamp`.
+    pub is_going: bool,
+    /// Since when it is ready, if it is.
+    pub ready_since: Option<Timestamp>,
+    /// `metadata.labels`.
+    pub labels: BTreeMap<String, String>,
+    /// `metadata.annotations`.
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// What a Rollout's turn needs to know of the workload that its pod template comes from.
@@ -94,6 +118,13 @@ pub struct ReplicaSet {
     pub available: u32,
     /// The condition `ReplicaFailure`, when it is there: why pods cannot be made or deleted.
     pub failure: Option<Failure>,
+    /// `spec.template.metadata.labels`.
+    pub pod_labels: BTreeMap<String, String>,
+    /// `spec.template.metadata.annotations`.
+    pub pod_annotations: BTreeMap<String, String>,
+    /// The hash of the version whose nodes its pods keep off: the value for `rollouts-pod-template-hash` in a term of
+    /// `spec.template.spec.affinity.podAntiAffinity`.
+    pub apart_from: Option<String>,
 }
 
 /// The condition `ReplicaFailure` of a ReplicaSet.
@@ -125,6 +156,8 @@ pub struct Turn {
     pub writes: Vec<Write>,
     /// When to look again if nothing changes before.
     pub wake_at: Option<Timestamp>,
+    /// The turn cannot go on without the pods of the ReplicaSets: it is to be made again with them, after its writes.
+    pub needs_pods: bool,
 }
 
 /// One write. Patches are JSON merge patches (RFC 7386).
@@ -156,6 +189,19 @@ pub enum Write {
         name: String,
         /// The patch.
         patch: Value,
+    },
+    /// Changes a pod. One that is gone is as good.
+    PatchPod {
+        /// Its name.
+        name: String,
+        /// The patch.
+        patch: Value,
+    },
+    /// Asks for a pod to be evicted. A PodDisruptionBudget may refuse that, which is no failure: the turn has said when to
+    /// look again, and what follows from it is not to be looked for before.
+    EvictPod {
+        /// Its name.
+        name: String,
     },
     /// Scales the Deployment of `spec.workloadRef`.
     ScaleWorkload {
@@ -241,7 +287,7 @@ pub fn turn(world: &World, now: Timestamp) -> Turn {
         let patch = serde_json::json!({"spec": {"replicas": spec.replicas}});
         return Turn {
             writes: vec![Write::PatchRollout { patch }],
-            wake_at: None,
+            ..Turn::default()
         };
     }
     let mut work = Work::begin(world, spec, now);
@@ -257,6 +303,9 @@ fn act(work: &mut Work<'_>) {
         work.pauses.remove_abort = true;
     }
     if work.follow_workload() || work.follow_pauses() || work.sync_revision() {
+        return;
+    }
+    if work.restart().is_break() || work.sync_metadata().is_break() {
         return;
     }
     let is_scaled = work.was_scaled();

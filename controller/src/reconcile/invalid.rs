@@ -35,5 +35,6 @@ pub(super) fn turn(world: &World, why: &str, now: Timestamp) -> Turn {
     Turn {
         writes: patch.map(write).into_iter().collect(),
         wake_at: Some(after(now, LOOK_AGAIN)),
+        needs_pods: false,
     }
 }

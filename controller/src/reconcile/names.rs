@@ -11,6 +11,8 @@ pub(super) const REVISION_HISTORY: &str = "rollout.argoproj.io/revision-history"
 pub(super) const DESIRED_REPLICAS: &str = "rollout.argoproj.io/desired-replicas";
 /// Annotation of a ReplicaSet: when it is to be scaled down.
 pub(super) const SCALE_DOWN_DEADLINE: &str = "scale-down-deadline";
+/// Annotation of a ReplicaSet: the labels and annotations that its pods have for what they are now.
+pub(super) const EPHEMERAL: &str = "rollout.argoproj.io/ephemeral-metadata";
 /// Annotation of a ReplicaSet: the Experiment that it is part of.
 pub(super) const EXPERIMENT: &str = "experiment.argoproj.io/name";
 /// Annotation of a Rollout: the generation of its workload that its pod template is of.

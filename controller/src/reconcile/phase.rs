@@ -40,6 +40,9 @@ impl Work<'_> {
         let count = |count: Option<i32>| count.unwrap_or(0);
         let updated = count(next.updated_replicas);
         let is_promoted = next.stable_rs.is_some() && next.stable_rs == next.current_pod_hash;
+        if self.spec.restart_at.is_some() && next.restarted_at != self.spec.restart_at {
+            return Some("rollout is restarting");
+        }
         if i64::from(updated) < i64::from(self.spec.replicas) {
             return Some("more replicas need to be updated");
         }

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::Write;
 use super::conditions::{self, PROGRESSING};
-use super::names::{DESIRED_REPLICAS, NOT_COPIED, POD_HASH, REVISION, REVISION_HISTORY};
+use super::metadata;
+use super::names::{DESIRED_REPLICAS, EPHEMERAL, NOT_COPIED, POD_HASH, REVISION, REVISION_HISTORY};
 use super::work::{Work, labels};
 
 impl Work<'_> {
@@ -58,11 +59,16 @@ impl Work<'_> {
             changes.push((REVISION_HISTORY.to_owned(), history));
         }
         let differs = set.min_ready_seconds != self.spec.min_ready_seconds;
-        if !changes.is_empty() || differs {
+        let moves = self.keeps_off_another(set);
+        if !changes.is_empty() || differs || moves {
             let annotations: BTreeMap<_, _> = changes.into_iter().collect();
             let mut patch = json!({"metadata": {"annotations": annotations}});
             if differs {
                 patch["spec"] = json!({"minReadySeconds": self.spec.min_ready_seconds});
+            }
+            if moves {
+                let affinity = self.affinity();
+                patch["spec"]["template"] = json!({"spec": {"affinity": affinity}});
             }
             self.patch_set(new, patch);
             return true;
@@ -120,6 +126,13 @@ impl Work<'_> {
         annotations.insert(DESIRED_REPLICAS.to_owned(), self.spec.replicas.to_string());
         let mut template = self.spec.template.0.clone();
         template["metadata"]["labels"] = json!(labels);
+        if let Some(affinity) = self.affinity() {
+            template["spec"]["affinity"] = affinity;
+        }
+        if let Some(metadata) = self.wanted_metadata(None) {
+            metadata::inject(&mut template["metadata"], metadata);
+            annotations.insert(EPHEMERAL.to_owned(), metadata::written(metadata));
+        }
         let mut selector = self.spec.selector.clone();
         selector
             .match_labels

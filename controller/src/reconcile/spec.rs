@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use crds::step::StepAction;
-use crds::{IntOrString, LabelSelector, PodTemplate, Rollout};
+use crds::strategy::AntiAffinity;
+use crds::{IntOrString, LabelSelector, PodTemplate, Rollout, Time};
 use rollout::pods::{Amount, Budget, Threshold};
 
 use super::names::MANAGED_BY;
@@ -26,6 +27,22 @@ pub(super) struct Spec<'w> {
     pub(super) window: usize,
     pub(super) deadline: Duration,
     pub(super) deadline_aborts: bool,
+    /// `restartAt`: pods that are older are to be replaced.
+    pub(super) restart_at: Option<Time>,
+    /// How many pods may be missing.
+    pub(super) unavailable: u32,
+    /// Keeps pods of the new version off the nodes of the stable one.
+    pub(super) anti_affinity: Option<&'w AntiAffinity>,
+    pub(super) metadata: Metadata<'w>,
+}
+
+/// Labels and annotations that pods have for what their version is at the moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Metadata<'w> {
+    /// `canaryMetadata` or `previewMetadata`.
+    pub(super) new: Option<&'w crds::analysis::Metadata>,
+    /// `stableMetadata` or `activeMetadata`.
+    pub(super) stable: Option<&'w crds::analysis::Metadata>,
 }
 
 /// How one version replaces the other.
@@ -94,9 +111,8 @@ pub(super) fn read(world: &World) -> Result<Spec<'_>, String> {
             "spec.progressDeadlineSeconds: found {deadline}, must be greater than minReadySeconds ({min_ready_seconds})"
         ));
     }
-    if spec.restart_at.is_some() {
-        return Err(not_yet("spec.restartAt"));
-    }
+    let restart_at = spec.restart_at.as_deref().map(str::parse).transpose();
+    let restart_at = restart_at.map_err(|error| format!("spec.restartAt: {error}"))?;
     let (template, selector) = workload::template(world)?;
     selects(selector, template)?;
     let strategy = strategy(rollout, replicas, history)?;
@@ -114,6 +130,10 @@ pub(super) fn read(world: &World) -> Result<Spec<'_>, String> {
         window: usize::try_from(window).unwrap_or(0),
         deadline: seconds(deadline),
         deadline_aborts: spec.progress_deadline_abort.unwrap_or_default(),
+        restart_at,
+        unavailable: unavailable(rollout, replicas)?,
+        anti_affinity: anti_affinity(rollout)?,
+        metadata: metadata(rollout),
     })
 }
 
@@ -151,9 +171,6 @@ fn canary(canary: &crds::Canary, replicas: u32) -> Result<Canary<'_>, String> {
         ("trafficRouting", canary.traffic_routing.is_some()),
         ("analysis", canary.analysis.is_some()),
         ("pingPong", canary.ping_pong.is_some()),
-        ("antiAffinity", canary.anti_affinity.is_some()),
-        ("canaryMetadata", canary.canary_metadata.is_some()),
-        ("stableMetadata", canary.stable_metadata.is_some()),
     ];
     if let Some((field, _)) = later.iter().find(|(_, is_set)| *is_set) {
         return Err(not_yet(&at(field)));
@@ -227,9 +244,6 @@ fn blue_green(blue_green: &crds::BlueGreen, history: u32) -> Result<BlueGreen<'_
             "postPromotionAnalysis",
             blue_green.post_promotion_analysis.is_some(),
         ),
-        ("antiAffinity", blue_green.anti_affinity.is_some()),
-        ("previewMetadata", blue_green.preview_metadata.is_some()),
-        ("activeMetadata", blue_green.active_metadata.is_some()),
     ];
     if let Some((field, _)) = later.iter().find(|(_, is_set)| *is_set) {
         return Err(not_yet(&at(field)));
@@ -290,6 +304,74 @@ fn selects(selector: &LabelSelector, template: &PodTemplate) -> Result<(), Strin
             "spec.template.metadata.labels: `selector` does not match template `labels`: {key} must be {value:?}"
         )),
     }
+}
+
+fn metadata(rollout: &Rollout) -> Metadata<'_> {
+    let strategy = rollout.spec.strategy.as_ref();
+    let canary = strategy.and_then(|strategy| strategy.canary.as_ref());
+    let blue_green = strategy.and_then(|strategy| strategy.blue_green.as_ref());
+    Metadata {
+        new: canary
+            .and_then(|canary| canary.canary_metadata.as_ref())
+            .or_else(|| blue_green?.preview_metadata.as_ref()),
+        stable: canary
+            .and_then(|canary| canary.stable_metadata.as_ref())
+            .or_else(|| blue_green?.active_metadata.as_ref()),
+    }
+}
+
+fn anti_affinity(rollout: &Rollout) -> Result<Option<&AntiAffinity>, String> {
+    let strategy = rollout.spec.strategy.as_ref();
+    let canary = strategy.and_then(|strategy| strategy.canary.as_ref());
+    let blue_green = strategy.and_then(|strategy| strategy.blue_green.as_ref());
+    let (kind, written) = match (canary, blue_green) {
+        (Some(canary), _) => ("canary", canary.anti_affinity.as_ref()),
+        (None, Some(blue_green)) => ("blueGreen", blue_green.anti_affinity.as_ref()),
+        (None, None) => return Ok(None),
+    };
+    let Some(written) = written else {
+        return Ok(None);
+    };
+    let at = format!("spec.strategy.{kind}.antiAffinity");
+    let preferred = written
+        .preferred_during_scheduling_ignored_during_execution
+        .as_ref();
+    let required = written
+        .required_during_scheduling_ignored_during_execution
+        .as_ref();
+    match (preferred, required) {
+        (Some(preferred), None) if !(1..=100).contains(&preferred.weight) => Err(format!(
+            "{at}.preferredDuringSchedulingIgnoredDuringExecution.weight: found {}, allowed 1 to 100",
+            preferred.weight
+        )),
+        (Some(_), None) | (None, Some(_)) => Ok(Some(written)),
+        _ => Err(format!(
+            "{at}: allowed exactly one of preferredDuringSchedulingIgnoredDuringExecution and \
+             requiredDuringSchedulingIgnoredDuringExecution"
+        )),
+    }
+}
+
+/// How many pods `maxUnavailable` lets be missing.
+fn unavailable(rollout: &Rollout, replicas: u32) -> Result<u32, String> {
+    let strategy = rollout.spec.strategy.as_ref();
+    let canary = strategy.and_then(|strategy| strategy.canary.as_ref());
+    let blue_green = strategy.and_then(|strategy| strategy.blue_green.as_ref());
+    let (surge, unavailable) = match (canary, blue_green) {
+        (Some(canary), _) => (
+            amount("spec.strategy.canary.maxSurge", canary.max_surge.as_ref())?,
+            amount(
+                "spec.strategy.canary.maxUnavailable",
+                canary.max_unavailable.as_ref(),
+            )?,
+        ),
+        (None, blue_green) => {
+            let written = blue_green.and_then(|blue_green| blue_green.max_unavailable.as_ref());
+            let at = "spec.strategy.blueGreen.maxUnavailable";
+            (Amount::DEFAULT, amount(at, written)?)
+        }
+    };
+    Ok(replicas - Budget::new(replicas, surge, unavailable).least())
 }
 
 /// Every Service that is named must be there, and be written by no other Rollout.

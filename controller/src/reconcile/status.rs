@@ -28,7 +28,7 @@ impl Work<'_> {
             ready_replicas: sum(|set| set.ready),
             collision_count: seen.collision_count,
             promote_full: seen.promote_full.filter(|full| *full),
-            restarted_at: seen.restarted_at,
+            restarted_at: self.restarted.or(seen.restarted_at),
             duration: seen.duration.clone(),
             alb: seen.alb.clone(),
             albs: seen.albs.clone(),
@@ -42,6 +42,8 @@ impl Work<'_> {
         self.pauses.clear = true;
         self.pauses.remove_abort = true;
         next.promote_full = None;
+        // No pod of it can be older than this.
+        next.restarted_at = self.spec.restart_at;
     }
 
     /// The new version is stable now.

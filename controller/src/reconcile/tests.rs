@@ -9,6 +9,7 @@
 mod blue_green;
 mod canary;
 mod cluster;
+mod pods;
 mod properties;
 mod specs;
 mod workload;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::names::{DESIRED_REPLICAS, POD_HASH, REVISION, SCALE_DOWN_DEADLINE};
 use super::spec::Spec;
-use super::{Event, ReplicaSet, Turn, World, Write};
+use super::{Event, Pod, ReplicaSet, Turn, World, Write};
 
 /// One turn under way.
 pub(super) struct Work<'w> {
@@ -29,6 +29,8 @@ pub(super) struct Work<'w> {
     /// Which of the sets is stable; it may be the new one.
     pub(super) stable: Option<usize>,
     pub(super) pauses: Pauses,
+    /// `restartAt`, once no pod is older.
+    pub(super) restarted: Option<Time>,
     turn: Turn,
 }
 
@@ -62,6 +64,7 @@ impl<'w> Work<'w> {
             sets,
             hash,
             pauses: Pauses::default(),
+            restarted: None,
             turn: Turn::default(),
         }
     }
@@ -153,6 +156,12 @@ impl<'w> Work<'w> {
     pub(super) fn wake_at(&mut self, time: Timestamp) {
         let earliest = self.turn.wake_at.map_or(time, |known| known.min(time));
         self.turn.wake_at = Some(earliest);
+    }
+
+    /// The pods of the sets; nothing when they were not looked at yet, and then the turn asks for them.
+    pub(super) fn pods(&mut self) -> Option<&'w [Pod]> {
+        self.turn.needs_pods = self.world.pods.is_none();
+        self.world.pods.as_deref()
     }
 
     /// Changes annotations of a ReplicaSet; nothing removes one.

@@ -7,7 +7,7 @@ use crds::{Rollout, RolloutStatus};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::reconcile::{ReplicaSet, Service, Turn, Workload, World, Write, turn};
+use crate::reconcile::{Pod, ReplicaSet, Service, Turn, Workload, World, Write, turn};
 
 /// How long a pod takes until it is available.
 const STARTS_IN: i64 = 2;
@@ -23,13 +23,18 @@ pub(super) struct Cluster {
     pub(super) bad: Vec<String>,
     pub(super) wake_at: Option<Timestamp>,
     pub(super) workload: Option<Workload>,
+    /// Whether a PodDisruptionBudget refuses evictions.
+    pub(super) refuses: bool,
+    created: u32,
 }
 
-/// A ReplicaSet and its pods: each with the time from which it is available.
+/// A ReplicaSet and its pods.
 pub(super) struct Set {
     pub(super) object: ReplicaSet,
     pub(super) image: String,
-    pods: Vec<Option<Timestamp>>,
+    pub(super) template: Value,
+    /// `ready_since` may be in the future.
+    pub(super) pods: Vec<Pod>,
 }
 
 impl Cluster {
@@ -54,6 +59,8 @@ impl Cluster {
             bad: Vec::new(),
             wake_at: None,
             workload: None,
+            refuses: false,
+            created: 0,
         }
     }
 
@@ -81,6 +88,7 @@ impl Cluster {
                 .map(|(name, service)| (name.clone(), Arc::new(service.clone())))
                 .collect(),
             workload: self.workload.clone().map(Arc::new),
+            pods: None,
         }
     }
 
@@ -158,9 +166,24 @@ impl Cluster {
     pub(super) fn settle(&mut self) {
         for _ in 0..32 {
             self.run_sets();
-            let Turn { writes, wake_at } = turn(&self.world(), self.now);
+            let mut world = self.world();
+            let Turn {
+                mut writes,
+                mut wake_at,
+                needs_pods,
+            } = turn(&world, self.now);
+            if needs_pods {
+                assert!(writes.iter().all(|write| matches!(write, Write::Event(_))));
+                world.pods = Some(self.pods());
+                Turn {
+                    writes,
+                    wake_at,
+                    ..
+                } = turn(&world, self.now);
+            }
             self.wake_at = wake_at;
-            let acts = writes.iter().any(|write| !matches!(write, Write::Event(_)));
+            let rests = |write: &Write| matches!(write, Write::Event(_) | Write::EvictPod { .. });
+            let acts = writes.iter().any(|write| !rests(write));
             for write in writes {
                 self.apply(write);
             }
@@ -195,6 +218,17 @@ impl Cluster {
                 texts(&mut service.selector, &patch["spec"]["selector"]);
                 texts(&mut service.annotations, &patch["metadata"]["annotations"]);
             }
+            Write::PatchPod { name, patch } => {
+                let mut pods = self.sets.iter_mut().flat_map(|set| &mut set.pods);
+                let pod = pods.find(|pod| pod.name == name).unwrap();
+                texts(&mut pod.labels, &patch["metadata"]["labels"]);
+                texts(&mut pod.annotations, &patch["metadata"]["annotations"]);
+            }
+            Write::EvictPod { name } => {
+                for set in &mut self.sets {
+                    set.pods.retain(|pod| pod.name != name || self.refuses);
+                }
+            }
             Write::ScaleWorkload { replicas } => {
                 let workload = self.workload.as_mut().unwrap();
                 workload.replicas = Some(replicas);
@@ -225,21 +259,40 @@ impl Cluster {
             generation: 1,
             min_ready_seconds: i32::try_from(object["spec"]["minReadySeconds"].as_i64().unwrap())
                 .unwrap(),
+            apart_from: apart_from(&object["spec"]["template"]),
             ..ReplicaSet::default()
         };
+        let template = &object["spec"]["template"];
+        texts(&mut set.pod_labels, &template["metadata"]["labels"]);
+        texts(
+            &mut set.pod_annotations,
+            &template["metadata"]["annotations"],
+        );
         texts(&mut set.labels, &object["metadata"]["labels"]);
         texts(&mut set.annotations, &object["metadata"]["annotations"]);
         let container = &object["spec"]["template"]["spec"]["containers"][0];
         self.sets.push(Set {
             object: set,
             image: container["image"].as_str().unwrap().to_owned(),
+            template: template.clone(),
             pods: Vec::new(),
         });
     }
 
     fn patch_set(&mut self, name: &str, patch: &Value) {
         let mut sets = self.sets.iter_mut();
-        let set = &mut sets.find(|set| set.object.name == name).unwrap().object;
+        let found = sets.find(|set| set.object.name == name).unwrap();
+        if let Some(template) = patch["spec"].get("template") {
+            merge(&mut found.template, template);
+        }
+        let set = &mut found.object;
+        let template = &patch["spec"]["template"];
+        texts(&mut set.pod_labels, &template["metadata"]["labels"]);
+        texts(
+            &mut set.pod_annotations,
+            &template["metadata"]["annotations"],
+        );
+        set.apart_from = apart_from(&found.template);
         texts(&mut set.annotations, &patch["metadata"]["annotations"]);
         if let Some(wanted) = patch["spec"]["replicas"].as_u64() {
             set.wanted = u32::try_from(wanted).unwrap();
@@ -251,29 +304,52 @@ impl Cluster {
         }
     }
 
+    pub(super) fn pods(&self) -> Vec<Pod> {
+        let mut pods: Vec<_> = self.sets.iter().flat_map(|set| set.pods.clone()).collect();
+        for pod in &mut pods {
+            pod.ready_since = pod.ready_since.filter(|since| *since <= self.now);
+        }
+        pods
+    }
+
     /// What the controller of ReplicaSets and the nodes do.
     fn run_sets(&mut self) {
         for set in &mut self.sets {
-            let is_bad = self.bad.contains(&set.image);
-            let available = self
+            let ready = self
                 .now
                 .checked_add(SignedDuration::from_secs(STARTS_IN))
                 .unwrap();
-            set.pods.sort_by_key(|pod| pod.unwrap_or(Timestamp::MAX));
-            let starts = (!is_bad).then_some(available);
-            set.pods.resize(set.object.wanted as usize, starts);
-            let ready = set
-                .pods
-                .iter()
-                .flatten()
-                .filter(|at| **at <= self.now)
-                .count();
+            let ready = (!self.bad.contains(&set.image)).then_some(ready);
+            set.pods
+                .sort_by_key(|pod| pod.ready_since.unwrap_or(Timestamp::MAX));
+            set.pods.truncate(set.object.wanted as usize);
+            while set.pods.len() < set.object.wanted as usize {
+                self.created += 1;
+                set.pods.push(Pod {
+                    name: format!("{}-{}", set.image, self.created),
+                    set: set.object.uid.clone(),
+                    created: self.now,
+                    ready_since: ready,
+                    labels: set.object.pod_labels.clone(),
+                    annotations: set.object.pod_annotations.clone(),
+                    is_going: false,
+                });
+            }
+            let since = set.pods.iter().filter_map(|pod| pod.ready_since);
+            let ready = since.filter(|since| *since <= self.now).count();
             set.object.replicas = set.object.wanted;
             set.object.available = u32::try_from(ready).unwrap();
             set.object.ready = set.object.available;
             set.object.observed_generation = set.object.generation;
         }
     }
+}
+
+fn apart_from(template: &Value) -> Option<String> {
+    let rules = &template["spec"]["affinity"]["podAntiAffinity"];
+    let rule = &rules["requiredDuringSchedulingIgnoredDuringExecution"][0];
+    let value = &rule["labelSelector"]["matchExpressions"][0]["values"][0];
+    value.as_str().map(str::to_owned)
 }
 
 pub(super) fn template(image: &str) -> Value {
@@ -301,6 +377,7 @@ pub(super) fn merge(target: &mut Value, patch: &Value) {
     }
 }
 
+/// A merge patch of labels or annotations.
 fn texts(target: &mut BTreeMap<String, String>, patch: &Value) {
     let Value::Object(fields) = patch else {
         return;
