@@ -157,3 +157,39 @@ fn a_switched_version_whose_pods_are_still_there_comes_back_at_once() {
     cluster.pass(2);
     assert_eq!(cluster.phase(), "Healthy");
 }
+
+#[test]
+fn a_delay_begins_anew_each_time() {
+    let mut cluster = blue_green(&json!({"scaleDownDelaySeconds": 20}));
+    for image in ["v2", "v1", "v2"] {
+        cluster.ship(image);
+        cluster.pass(10);
+        assert_eq!(cluster.leads_to("active"), Some(image));
+        assert_eq!(cluster.wanted(), [("v1", 3), ("v2", 3)], "{image}");
+        let mut sets = cluster.sets.iter();
+        let active = sets.find(|set| set.image == image).unwrap();
+        assert!(
+            !active
+                .object
+                .annotations
+                .contains_key("scale-down-deadline"),
+            "{image}"
+        );
+    }
+}
+
+/// As another controller may leave it: the active Service leads to a version that is not stable yet.
+#[test]
+fn an_abort_after_the_switch_leads_back_at_once() {
+    let mut cluster = blue_green(&json!({"autoPromotionEnabled": false}));
+    cluster.ship("v2");
+    cluster.pass(5);
+    let hash = cluster.status().current_pod_hash.unwrap();
+    let active = cluster.services.get_mut("active").unwrap();
+    active
+        .selector
+        .insert("rollouts-pod-template-hash".to_owned(), hash);
+    assert_eq!(cluster.leads_to("active"), Some("v2"));
+    cluster.patch_status(&json!({"abort": true}));
+    assert_eq!(cluster.leads_to("active"), Some("v1"));
+}

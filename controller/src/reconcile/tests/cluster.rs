@@ -197,11 +197,14 @@ impl Cluster {
         );
     }
 
-    /// Lets time pass, in steps of a second.
+    /// Lets time pass. Turns are made when pods change, and when one was asked for.
     pub(super) fn pass(&mut self, seconds: i64) {
         for _ in 0..seconds {
             self.now = self.now.checked_add(SignedDuration::from_secs(1)).unwrap();
-            self.settle();
+            let is_due = self.wake_at.is_some_and(|wake_at| wake_at <= self.now);
+            if self.run_sets() || is_due {
+                self.settle();
+            }
         }
     }
 
@@ -312,9 +315,11 @@ impl Cluster {
         pods
     }
 
-    /// What the controller of ReplicaSets and the nodes do.
-    fn run_sets(&mut self) {
+    /// What the controller of ReplicaSets and the nodes do. Whether it shows.
+    fn run_sets(&mut self) -> bool {
+        let mut shows = false;
         for set in &mut self.sets {
+            let before = set.object.clone();
             let ready = self
                 .now
                 .checked_add(SignedDuration::from_secs(STARTS_IN))
@@ -341,7 +346,9 @@ impl Cluster {
             set.object.available = u32::try_from(ready).unwrap();
             set.object.ready = set.object.available;
             set.object.observed_generation = set.object.generation;
+            shows |= set.object != before;
         }
+        shows
     }
 }
 

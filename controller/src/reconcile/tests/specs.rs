@@ -86,7 +86,7 @@ fn it_heals_when_what_was_missing_comes() {
         cluster.phase()
     );
     cluster = cluster.with_services(&["active"]);
-    cluster.pass(5);
+    cluster.pass(25);
     assert_eq!(cluster.phase(), "Healthy");
 }
 

@@ -55,6 +55,7 @@ fn another_template_of_the_deployment_is_another_version() {
     let workload = cluster.workload.as_mut().unwrap();
     workload.generation = 5;
     workload.template = PodTemplate(template("v2"));
+    cluster.settle();
     cluster.pass(5);
     assert_eq!(cluster.phase(), "Paused: CanaryPauseStep");
     assert_eq!(
@@ -73,6 +74,6 @@ fn a_deployment_that_is_missing_is_told_and_waited_for() {
     let why = "spec.workloadRef: Deployment \"shop\" not found";
     assert!(cluster.phase().ends_with(why), "{}", cluster.phase());
     cluster.workload = workload;
-    cluster.pass(5);
+    cluster.pass(25);
     assert_eq!(cluster.phase(), "Healthy");
 }
