@@ -72,7 +72,7 @@ impl Cluster {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     /// Whatever was done, a good version that is shipped and promoted in full ends as the only one; the Rollout comes to
     /// rest (`settle` fails when it does not), and where nobody scales there are never fewer pods than may be missing.
@@ -116,12 +116,15 @@ proptest! {
         let stable = cluster.sets.iter().find(|set| {
             Some(&set.object.labels["rollouts-pod-template-hash"]) == status.stable_rs.as_ref()
         });
-        let stable = stable.unwrap().image.clone();
+        let stable = stable.unwrap();
+        // A Service does not leave a version for one without pods, which a Rollout of no pods may have promoted.
+        let has_pods = stable.object.available > 0;
+        let stable = stable.image.clone();
         let is_under_way = status.stable_rs != status.current_pod_hash;
         cluster.patch_status(&json!({"abort": true, "promoteFull": false}));
         if is_under_way {
             prop_assert!(cluster.phase().starts_with("Degraded") || cluster.phase().starts_with("Paused"), "{}", cluster.phase());
-            if let Some(leads) = cluster.leads_to("active") {
+            if let Some(leads) = cluster.leads_to("active").filter(|_| has_pods) {
                 prop_assert_eq!(leads, stable);
             }
         }
