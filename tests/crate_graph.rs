@@ -12,9 +12,18 @@ use std::{
 const ALLOWED: &[(&str, &[&str])] = &[
     (
         "sluice",
-        &["bench", "controller", "crds", "proxy", "rollout", "traffic"],
+        &[
+            "bench",
+            "cluster",
+            "controller",
+            "crds",
+            "proxy",
+            "rollout",
+            "traffic",
+        ],
     ),
     ("bench", &["proxy", "rollout", "traffic"]),
+    ("cluster", &["controller", "crds"]),
     ("controller", &["crds", "rollout", "traffic"]),
     ("crds", &[]),
     ("e2e", &["crds"]),
@@ -28,7 +37,8 @@ const UNREACHABLE: &[(&str, &[&str])] = &[
     ("traffic", &["tokio", "hyper", "kube", "jiff"]),
     ("rollout", &["tokio", "hyper", "kube"]),
     ("crds", &["tokio", "hyper"]),
-    ("controller", &["hyper", "proxy"]),
+    ("cluster", &["proxy"]),
+    ("controller", &["tokio", "hyper", "kube", "proxy"]),
     ("proxy", &["kube", "controller", "rollout", "crds"]),
 ];
 
