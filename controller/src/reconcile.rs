@@ -9,9 +9,36 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crds::Rollout;
+use crds::{LabelSelector, PodTemplate, Rollout};
 use jiff::Timestamp;
 use serde_json::Value;
+
+mod affinity;
+mod blue_green;
+mod canary;
+mod conditions;
+mod duration;
+mod invalid;
+mod metadata;
+mod names;
+mod older;
+mod pause;
+mod phase;
+mod progress;
+mod restart;
+mod revision;
+mod selector;
+mod services;
+mod spec;
+mod status;
+mod work;
+mod workload;
+
+#[cfg(test)]
+mod tests;
+
+use spec::Strategy;
+use work::Work;
 
 /// A Rollout and the objects around it, as they were last seen.
 #[derive(Clone, Debug)]
@@ -22,6 +49,42 @@ pub struct World {
     pub replica_sets: Vec<Arc<ReplicaSet>>,
     /// The Services that its spec names and that exist, by name.
     pub services: BTreeMap<String, Arc<Service>>,
+    /// The workload of `spec.workloadRef`, if there is one.
+    pub workload: Option<Arc<Workload>>,
+    /// The pods of the ReplicaSets, once a turn has asked for them by [`Turn::needs_pods`].
+    pub pods: Option<Vec<Pod>>,
+}
+
+/// What a Rollout's turn needs to know of a pod.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Pod {
+    /// `metadata.name`.
+    pub name: String,
+    /// `metadata.uid` of the ReplicaSet that controls it.
+    pub set: String,
+    /// `metadata.creationTimestamp`.
+    pub created: Timestamp,
+    /// Whether it has a `metadata.deletionTimestamp`.
+    pub is_going: bool,
+    /// Since when it is ready, if it is.
+    pub ready_since: Option<Timestamp>,
+    /// `metadata.labels`.
+    pub labels: BTreeMap<String, String>,
+    /// `metadata.annotations`.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// What a Rollout's turn needs to know of the workload that its pod template comes from.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Workload {
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// The pod template.
+    pub template: PodTemplate,
+    /// `spec.selector`, where its kind has one.
+    pub selector: Option<LabelSelector>,
+    /// `spec.replicas` of a Deployment.
+    pub replicas: Option<u32>,
 }
 
 /// What a Rollout's turn needs to know of a ReplicaSet.
@@ -55,6 +118,13 @@ pub struct ReplicaSet {
     pub available: u32,
     /// The condition `ReplicaFailure`, when it is there: why pods cannot be made or deleted.
     pub failure: Option<Failure>,
+    /// `spec.template.metadata.labels`.
+    pub pod_labels: BTreeMap<String, String>,
+    /// `spec.template.metadata.annotations`.
+    pub pod_annotations: BTreeMap<String, String>,
+    /// The hash of the version whose nodes its pods keep off: the value for `rollouts-pod-template-hash` in a term of
+    /// `spec.template.spec.affinity.podAntiAffinity`.
+    pub apart_from: Option<String>,
 }
 
 /// The condition `ReplicaFailure` of a ReplicaSet.
@@ -86,6 +156,8 @@ pub struct Turn {
     pub writes: Vec<Write>,
     /// When to look again if nothing changes before.
     pub wake_at: Option<Timestamp>,
+    /// The turn cannot go on without the pods of the ReplicaSets: it is to be made again with them, after its writes.
+    pub needs_pods: bool,
 }
 
 /// One write. Patches are JSON merge patches (RFC 7386).
@@ -117,6 +189,24 @@ pub enum Write {
         name: String,
         /// The patch.
         patch: Value,
+    },
+    /// Changes a pod. One that is gone is as good.
+    PatchPod {
+        /// Its name.
+        name: String,
+        /// The patch.
+        patch: Value,
+    },
+    /// Asks for a pod to be evicted. A PodDisruptionBudget may refuse that, which is no failure: the turn has said when to
+    /// look again, and what follows from it is not to be looked for before.
+    EvictPod {
+        /// Its name.
+        name: String,
+    },
+    /// Scales the Deployment of `spec.workloadRef`.
+    ScaleWorkload {
+        /// `spec.replicas`.
+        replicas: u32,
     },
     /// Changes the Rollout, if it is still as it was seen.
     PatchRollout {
@@ -176,5 +266,53 @@ pub fn collided(rollout: &Rollout) -> Write {
         .unwrap_or(0);
     Write::PatchStatus {
         patch: serde_json::json!({"status": {"collisionCount": collisions + 1}}),
+    }
+}
+
+/// What is to be written for `world`'s Rollout at `now`, and when to look again.
+///
+/// It is a function of its arguments only, and has an answer for every Rollout: one whose spec is wrong, or asks for what
+/// does not act, is told so in its status and otherwise left as it is. Shown the results of its writes, it comes to rest.
+pub fn turn(world: &World, now: Timestamp) -> Turn {
+    let rollout = &world.rollout;
+    if rollout.metadata.deletion_timestamp.is_some() {
+        return Turn::default();
+    }
+    let spec = match spec::read(world) {
+        Ok(spec) => spec,
+        Err(why) => return invalid::turn(world, &why, now),
+    };
+    if rollout.spec.replicas.is_none() {
+        // Autoscalers cannot scale what says nothing.
+        let patch = serde_json::json!({"spec": {"replicas": spec.replicas}});
+        return Turn {
+            writes: vec![Write::PatchRollout { patch }],
+            ..Turn::default()
+        };
+    }
+    let mut work = Work::begin(world, spec, now);
+    act(&mut work);
+    work.end()
+}
+
+fn act(work: &mut Work<'_>) {
+    if work.new.is_none() {
+        return work.create();
+    }
+    if work.is_promoted() && work.status.stable_rs.is_some() && work.is_aborted() {
+        work.pauses.remove_abort = true;
+    }
+    if work.follow_workload() || work.follow_pauses() || work.sync_revision() {
+        return;
+    }
+    if work.restart().is_break() || work.sync_metadata().is_break() {
+        return;
+    }
+    let is_scaled = work.was_scaled();
+    match work.spec.strategy.clone() {
+        Strategy::Canary(canary) if is_scaled => work.scale_canary(&canary),
+        Strategy::Canary(canary) => work.canary(&canary),
+        Strategy::BlueGreen(blue_green) if is_scaled => work.scale_blue_green(&blue_green),
+        Strategy::BlueGreen(blue_green) => work.blue_green(&blue_green),
     }
 }

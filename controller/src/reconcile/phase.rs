@@ -1,0 +1,81 @@
+//! The phase: one word and a sentence for people, `kubectl argo rollouts status` and Argo CD
+//! (`CalculateRolloutPhase` in Argo's `utils/rollout`).
+
+use crds::status::{RolloutPhase, RolloutStatus};
+
+use super::conditions::{ABORTED, INVALID, TIMED_OUT};
+use super::spec::Strategy;
+use super::work::Work;
+
+impl Work<'_> {
+    /// Writes the phase that follows from the rest of `next`.
+    pub(super) fn calculate_phase(&self, next: &mut RolloutStatus) {
+        let (phase, message) = self.phase(next);
+        next.phase = Some(phase);
+        next.message = Some(message).filter(|message| !message.is_empty());
+    }
+
+    fn phase(&self, next: &RolloutStatus) -> (RolloutPhase, String) {
+        if let Some(degraded) = degraded(next) {
+            return (RolloutPhase::Degraded, degraded);
+        }
+        if self.spec.paused {
+            return (RolloutPhase::Paused, "manually paused".to_owned());
+        }
+        if let Some(pause) = next.pause_conditions.first() {
+            let reason = serde_json::to_value(&pause.reason).unwrap_or_default();
+            return (
+                RolloutPhase::Paused,
+                reason.as_str().unwrap_or_default().to_owned(),
+            );
+        }
+        match self.missing(next) {
+            Some(missing) => (RolloutPhase::Progressing, missing.to_owned()),
+            None => (RolloutPhase::Healthy, String::new()),
+        }
+    }
+
+    /// What is waited for, if something is.
+    fn missing(&self, next: &RolloutStatus) -> Option<&'static str> {
+        let count = |count: Option<i32>| count.unwrap_or(0);
+        let updated = count(next.updated_replicas);
+        let is_promoted = next.stable_rs.is_some() && next.stable_rs == next.current_pod_hash;
+        if self.spec.restart_at.is_some() && next.restarted_at != self.spec.restart_at {
+            return Some("rollout is restarting");
+        }
+        if i64::from(updated) < i64::from(self.spec.replicas) {
+            return Some("more replicas need to be updated");
+        }
+        if count(next.available_replicas) < updated {
+            return Some("updated replicas are still becoming available");
+        }
+        match &self.spec.strategy {
+            Strategy::BlueGreen(_) => {
+                let status = next.blue_green.as_ref();
+                let active = status.and_then(|status| status.active_selector.as_ref());
+                if active.is_none() || active != next.current_pod_hash.as_ref() {
+                    return Some("active service cutover pending");
+                }
+                (!is_promoted).then_some("waiting for post-promotion verification to complete")
+            }
+            Strategy::Canary(_) => {
+                if count(next.replicas) > updated {
+                    return Some("old replicas are pending termination");
+                }
+                (!is_promoted).then_some("waiting for all steps to complete")
+            }
+        }
+    }
+}
+
+/// Why the Rollout is degraded, if it is.
+pub(super) fn degraded(next: &RolloutStatus) -> Option<String> {
+    next.conditions.iter().find_map(|condition| {
+        if condition.kind == INVALID {
+            return Some(format!("{INVALID}: {}", condition.message));
+        }
+        [ABORTED, TIMED_OUT]
+            .contains(&condition.reason.as_str())
+            .then(|| format!("{}: {}", condition.reason, condition.message))
+    })
+}

@@ -1,0 +1,175 @@
+//! The ReplicaSet of the version that the spec asks for: made when it is missing, and numbered as the newest.
+
+use std::collections::BTreeMap;
+
+use crds::Rollout;
+use crds::status::ConditionStatus;
+use serde_json::{Value, json};
+
+use super::Write;
+use super::conditions::{self, PROGRESSING};
+use super::metadata;
+use super::names::{DESIRED_REPLICAS, EPHEMERAL, NOT_COPIED, POD_HASH, REVISION, REVISION_HISTORY};
+use super::work::{Work, labels};
+
+impl Work<'_> {
+    /// Makes the ReplicaSet of the version that the spec asks for, without pods.
+    pub(super) fn create(&mut self) {
+        if self.status == crds::RolloutStatus::default() {
+            let message = format!("Rollout {} added to informer cache", self.key());
+            self.tell("RolloutAddedToInformer", message);
+        }
+        let revision = self.next_revision();
+        let name = format!("{}-{}", self.name(), self.hash);
+        let object = self.replica_set(&name, revision);
+        self.write(Write::CreateReplicaSet { object });
+        self.number(revision);
+        let message = format!("Created ReplicaSet {name} (revision {revision})");
+        self.tell("NewReplicaSetCreated", message);
+        let mut next = self.status.clone();
+        let message = format!("Created new replica set {name:?}");
+        let condition = conditions::new(
+            PROGRESSING,
+            ConditionStatus::True,
+            "NewReplicaSetCreated",
+            message,
+            self.now,
+        );
+        conditions::set(&mut next.conditions, condition);
+        self.patch_status(&next);
+    }
+
+    /// Numbers the new ReplicaSet as the newest, and the Rollout like it. Whether something was written.
+    pub(super) fn sync_revision(&mut self) -> bool {
+        let Some(new) = self.new else {
+            return false;
+        };
+        let revision = self.next_revision();
+        let set = &self.sets[new];
+        let mut changes = copied(&self.world.rollout, &set.annotations);
+        if set.revision() < revision {
+            changes.push((REVISION.to_owned(), revision.to_string()));
+        }
+        if !changes.is_empty()
+            && let Some(before) = set.annotations.get(REVISION)
+        {
+            let history = set.annotations.get(REVISION_HISTORY);
+            let history = history.filter(|history| !history.is_empty());
+            let history = history.map_or_else(|| before.clone(), |all| format!("{all},{before}"));
+            changes.push((REVISION_HISTORY.to_owned(), history));
+        }
+        let differs = set.min_ready_seconds != self.spec.min_ready_seconds;
+        let moves = self.keeps_off_another(set);
+        if !changes.is_empty() || differs || moves {
+            let annotations: BTreeMap<_, _> = changes.into_iter().collect();
+            let mut patch = json!({"metadata": {"annotations": annotations}});
+            if differs {
+                patch["spec"] = json!({"minReadySeconds": self.spec.min_ready_seconds});
+            }
+            if moves {
+                let affinity = self.affinity();
+                patch["spec"]["template"] = json!({"spec": {"affinity": affinity}});
+            }
+            self.patch_set(new, patch);
+            return true;
+        }
+        let revision = self.sets[new].revision();
+        self.number(revision)
+    }
+
+    /// Writes the Rollout's revision. Whether it had another.
+    fn number(&mut self, revision: i64) -> bool {
+        let written = self.world.rollout.metadata.annotations.get(REVISION);
+        let revision = revision.to_string();
+        if written == Some(&revision) {
+            return false;
+        }
+        let patch = json!({"metadata": {"annotations": {REVISION: revision.clone()}}});
+        self.write(Write::PatchRollout { patch });
+        self.tell(
+            "RolloutUpdated",
+            format!("Rollout updated to revision {revision}"),
+        );
+        true
+    }
+
+    /// One more than the newest of the sets that are not the new one.
+    fn next_revision(&self) -> i64 {
+        let older = self.sets.iter().enumerate();
+        let older = older.filter(|(index, _)| Some(*index) != self.new);
+        let newest = older.map(|(_, set)| set.revision()).max().unwrap_or(0);
+        newest.saturating_add(1)
+    }
+
+    /// The revision that the Rollout bears; 0 when it bears none.
+    pub(super) fn revision(&self) -> i64 {
+        let written = self.world.rollout.metadata.annotations.get(REVISION);
+        written.and_then(|text| text.parse().ok()).unwrap_or(0)
+    }
+
+    /// `namespace/name`.
+    fn key(&self) -> String {
+        format!(
+            "{}/{}",
+            self.world.rollout.metadata.namespace(),
+            self.name()
+        )
+    }
+
+    fn replica_set(&self, name: &str, revision: i64) -> Value {
+        let rollout = &self.world.rollout;
+        let mut labels = labels(self.spec.template);
+        labels.insert(POD_HASH.to_owned(), self.hash.clone());
+        let mut annotations: BTreeMap<_, _> =
+            copied(rollout, &BTreeMap::new()).into_iter().collect();
+        annotations.insert(REVISION.to_owned(), revision.to_string());
+        annotations.insert(DESIRED_REPLICAS.to_owned(), self.spec.replicas.to_string());
+        let mut template = self.spec.template.0.clone();
+        template["metadata"]["labels"] = json!(labels);
+        if let Some(affinity) = self.affinity() {
+            template["spec"]["affinity"] = affinity;
+        }
+        if let Some(metadata) = self.wanted_metadata(None) {
+            metadata::inject(&mut template["metadata"], metadata);
+            annotations.insert(EPHEMERAL.to_owned(), metadata::written(metadata));
+        }
+        let mut selector = self.spec.selector.clone();
+        selector
+            .match_labels
+            .insert(POD_HASH.to_owned(), self.hash.clone());
+        json!({
+            "apiVersion": "apps/v1",
+            "kind": "ReplicaSet",
+            "metadata": {
+                "name": name,
+                "labels": labels,
+                "annotations": annotations,
+                "ownerReferences": [{
+                    "apiVersion": Rollout::API_VERSION,
+                    "kind": Rollout::KIND,
+                    "name": self.name(),
+                    "uid": rollout.metadata.uid,
+                    "controller": true,
+                    "blockOwnerDeletion": true,
+                }],
+            },
+            "spec": {
+                "replicas": 0,
+                "minReadySeconds": self.spec.min_ready_seconds,
+                "selector": selector,
+                "template": template,
+            },
+        })
+    }
+}
+
+/// The Rollout's annotations that `known` lacks or has otherwise.
+fn copied(rollout: &Rollout, known: &BTreeMap<String, String>) -> Vec<(String, String)> {
+    let written = rollout.metadata.annotations.iter();
+    written
+        .filter(|(key, value)| {
+            !NOT_COPIED.contains(&key.as_str()) && known.get(*key) != Some(value)
+        })
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
+}

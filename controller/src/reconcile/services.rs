@@ -1,0 +1,76 @@
+//! Services lead to a version by the hash in their selector.
+
+use serde_json::json;
+
+use super::Write;
+use super::names::{MANAGED_BY, POD_HASH};
+use super::spec::Canary;
+use super::work::Work;
+
+impl Work<'_> {
+    /// The hash of the version that a Service leads to, as it was seen.
+    pub(super) fn leads_to(&self, service: &str) -> Option<&str> {
+        let service = self.world.services.get(service)?;
+        service.selector.get(POD_HASH).map(String::as_str)
+    }
+
+    /// Makes a Service lead to the version with `hash`.
+    pub(super) fn switch(&mut self, service: &str, hash: &str) {
+        let Some(seen) = self.world.services.get(service) else {
+            return;
+        };
+        let from = seen.selector.get(POD_HASH).cloned();
+        let is_managed = seen.annotations.contains_key(MANAGED_BY);
+        if from.as_deref() == Some(hash) && is_managed {
+            return;
+        }
+        let mut patch = json!({"spec": {"selector": {POD_HASH: hash}}});
+        if !is_managed {
+            patch["metadata"] = json!({"annotations": {MANAGED_BY: self.name()}});
+        }
+        self.write(Write::PatchService {
+            name: service.to_owned(),
+            patch,
+        });
+        let from = from.unwrap_or_default();
+        let message =
+            format!("Switched selector for service '{service}' from '{from}' to '{hash}'");
+        self.tell("SwitchService", message);
+    }
+
+    /// Both Services of a canary, each to its version.
+    pub(super) fn canary_services(&mut self, canary: &Canary<'_>) {
+        if let Some(stable) = self.stable {
+            self.lead(canary.stable_service, stable);
+        }
+        let version = if self.is_aborted() {
+            self.stable
+        } else {
+            self.new
+        };
+        if let Some(version) = version {
+            self.lead(canary.canary_service, version);
+        }
+    }
+
+    /// Makes a Service lead to a set that can take its requests: with all its pods if the Service was nobody's so far,
+    /// and with one pod at least.
+    fn lead(&mut self, service: Option<&str>, index: usize) {
+        let Some(service) = service else {
+            return;
+        };
+        let set = &self.sets[index];
+        let Some(hash) = set.hash().map(str::to_owned) else {
+            return;
+        };
+        if self.leads_to(service) == Some(&hash) {
+            return;
+        }
+        let seen = self.world.services.get(service);
+        let is_managed = seen.is_some_and(|seen| seen.annotations.contains_key(MANAGED_BY));
+        let is_whole = set.wanted > 0 && set.available == set.wanted;
+        if set.available > 0 && (is_managed || is_whole) {
+            self.switch(service, &hash);
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! Rollouts in a cluster of the imagination, under virtual time.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that is surprised ends"
+)]
+
+mod blue_green;
+mod canary;
+mod cluster;
+mod pods;
+mod properties;
+mod specs;
+mod workload;
+
+use cluster::Cluster;
