@@ -4,16 +4,20 @@ use crate::{
     fence::{self, Fence},
     key::Key,
     metrics::Counts,
-    objects::Kind,
+    objects::{Kind, Workload, WorkloadKind},
     view::State,
 };
+use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, Client, Resource as _,
-    api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions, Request},
-    core::response::reason,
+    api::{
+        DeleteParams, EvictParams, ListParams, Patch, PatchParams, PostParams, Preconditions,
+        Request,
+    },
+    core::{DynamicObject, response::reason},
 };
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{future::Future, sync::Arc, time::Duration};
 
 /// Who is to be seen in `metadata.managedFields`.
@@ -55,6 +59,11 @@ impl Failure {
     pub(crate) fn is_taken(&self) -> bool {
         self.status()
             .is_some_and(|status| status.reason == reason::ALREADY_EXISTS)
+    }
+
+    /// It is not to be done now, such as an eviction that a PodDisruptionBudget is against.
+    pub(crate) fn is_too_early(&self) -> bool {
+        self.status().is_some_and(|status| status.code == 429)
     }
 
     /// There is no such object, or no such thing as was asked for.
@@ -111,16 +120,12 @@ impl Server {
         patch: &Value,
     ) -> Result<K::Wire, Failure> {
         let api = self.api::<K>(&key.namespace);
-        let as_us = PatchParams {
-            field_manager: Some(MANAGER.to_owned()),
-            ..PatchParams::default()
-        };
         let patch = Patch::Merge(patch);
         let write = async move {
             Ok(match subresource {
-                None => api.patch(&key.name, &as_us, &patch).await?,
+                None => api.patch(&key.name, &as_us(), &patch).await?,
                 Some(part) => {
-                    api.patch_subresource(part, &key.name, &as_us, &patch)
+                    api.patch_subresource(part, &key.name, &as_us(), &patch)
                         .await?
                 }
             })
@@ -174,6 +179,82 @@ impl Server {
         self.write(K::NAME, "delete", write).await
     }
 
+    /// Reads the workload that a template is taken from; none when it is not there.
+    pub(crate) async fn workload(
+        &self,
+        source: WorkloadKind,
+        key: &Key,
+    ) -> Result<Option<Workload>, Failure> {
+        let api = self.workloads(source, &key.namespace);
+        let read = async move { Ok(api.get_opt(&key.name).await?) };
+        let found = self
+            .counted(source.name(), "get", within(PATIENCE, read))
+            .await?;
+        Ok(found.map(|object| Workload::read(source, object)))
+    }
+
+    /// Scales a Deployment, if it is still as it was read.
+    pub(crate) async fn scale(
+        &self,
+        key: &Key,
+        read: &Workload,
+        replicas: u32,
+    ) -> Result<(), Failure> {
+        let source = WorkloadKind::Deployment;
+        let api = self.workloads(source, &key.namespace);
+        let patch =
+            json!({"metadata": {"resourceVersion": read.version}, "spec": {"replicas": replicas}});
+        let write = async move {
+            let patch = Patch::Merge(patch);
+            api.patch_subresource("scale", &key.name, &as_us(), &patch)
+                .await?;
+            Ok(())
+        };
+        self.write(source.name(), "patch", write).await
+    }
+
+    fn workloads(&self, source: WorkloadKind, namespace: &str) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), namespace, &source.resource())
+    }
+
+    /// Lists pods by their labels.
+    pub(crate) async fn pods(&self, namespace: &str, labels: &str) -> Result<Vec<Pod>, Failure> {
+        let api = self.pod_api(namespace);
+        let which = ListParams::default().labels(labels);
+        let read = async move { Ok(api.list(&which).await?.items) };
+        self.counted("Pod", "list", within(PATIENCE, read)).await
+    }
+
+    /// Changes a pod.
+    pub(crate) async fn patch_pod(
+        &self,
+        namespace: &str,
+        name: &str,
+        patch: &Value,
+    ) -> Result<(), Failure> {
+        let api = self.pod_api(namespace);
+        let write = async move {
+            api.patch_metadata(name, &as_us(), &Patch::Merge(patch))
+                .await?;
+            Ok(())
+        };
+        self.write("Pod", "patch", write).await
+    }
+
+    /// Asks for a pod to be evicted.
+    pub(crate) async fn evict(&self, namespace: &str, name: &str) -> Result<(), Failure> {
+        let api = self.pod_api(namespace);
+        let write = async move {
+            api.evict(name, &EvictParams::default()).await?;
+            Ok(())
+        };
+        self.write("Pod", "evict", write).await
+    }
+
+    fn pod_api(&self, namespace: &str) -> Api<Pod> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
     /// Makes a write, if there is time for it.
     async fn write<T>(
         &self,
@@ -201,6 +282,13 @@ impl Server {
             .map_or_else(Failure::code, |_| "ok".to_owned());
         self.counts.requested(kind, verb, code);
         result
+    }
+}
+
+fn as_us() -> PatchParams {
+    PatchParams {
+        field_manager: Some(MANAGER.to_owned()),
+        ..PatchParams::default()
     }
 }
 

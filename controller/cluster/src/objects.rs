@@ -1,11 +1,15 @@
 //! What is kept of objects: only what decisions look at, and what tells one state of an object from another.
 
+mod pod;
 mod replica_set;
 mod rollout;
 mod service;
+mod workload;
 
-pub(crate) use replica_set::Owned;
+pub(crate) use pod::pods;
+pub(crate) use replica_set::{Owned, POD_HASH};
 pub(crate) use rollout::Read;
+pub(crate) use workload::{Source as WorkloadKind, Workload};
 
 use crate::{instance::Instance, key::Key};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};

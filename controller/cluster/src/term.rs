@@ -7,10 +7,10 @@ use crate::{
     elect::Candidate,
     fence::Fence,
     metrics::Metrics,
-    objects::{Owned, Read},
+    objects::{Owned, Read, WorkloadKind},
     rounds::Rounds,
     shared::Shared,
-    watch::{Scope, watch},
+    watch::{Scope, watch, watch_workloads},
     work::work,
 };
 use controller::reconcile::Service;
@@ -95,7 +95,15 @@ async fn lead(settings: &Settings, client: Client, turn: TurnFn, metrics: &Metri
     let mut parts = JoinSet::new();
     parts.spawn(watch::<Read>(client.clone(), scope(), Arc::clone(&shared)));
     parts.spawn(watch::<Owned>(client.clone(), scope(), Arc::clone(&shared)));
-    parts.spawn(watch::<Arc<Service>>(client, scope(), Arc::clone(&shared)));
+    parts.spawn(watch::<Arc<Service>>(
+        client.clone(),
+        scope(),
+        Arc::clone(&shared),
+    ));
+    for kind in WorkloadKind::ALL {
+        let shared = Arc::clone(&shared);
+        parts.spawn(watch_workloads(kind, client.clone(), scope(), shared));
+    }
     parts.spawn(announce::send(
         announcements,
         server,

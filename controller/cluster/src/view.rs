@@ -7,7 +7,7 @@ mod tests;
 use crate::{
     key::Key,
     mirror::{Change, Held, Mirror, Source},
-    objects::{Kind, Owned, Read, Seen},
+    objects::{Kind, Owned, Read, Seen, Workload, WorkloadKind},
 };
 use controller::reconcile::{self, ReplicaSet, Service, World};
 use crds::Rollout;
@@ -27,6 +27,8 @@ pub(crate) struct View {
     owned: Index<Arc<str>, Key>,
     /// The Rollouts that name each Service.
     naming: Index<Key, Key>,
+    /// The Rollouts that take their template from each workload.
+    sources: Index<(WorkloadKind, Key), Key>,
 }
 
 /// A Rollout with the objects around it, and in which states they were seen.
@@ -40,6 +42,8 @@ pub(crate) struct Scene {
     pub(crate) replica_sets: HashMap<String, State>,
     /// The states of its Services, by name.
     pub(crate) services: HashMap<String, State>,
+    /// The workload that its template is taken from, once it was read.
+    pub(crate) workload: Option<Workload>,
 }
 
 /// Which object, and in which state it was seen.
@@ -145,11 +149,20 @@ impl View {
                 rollout: Arc::clone(rollout),
                 replica_sets,
                 services,
+                workload: None,
+                pods: None,
             },
             rollout: State::of(held),
             replica_sets: states,
             services: service_states,
+            workload: None,
         })
+    }
+
+    /// The Rollouts that take their template from a workload.
+    pub(crate) fn taking_from(&self, source: WorkloadKind, key: &Key) -> Vec<Key> {
+        let source = (source, key.clone());
+        self.sources.get(&source).cloned().collect()
     }
 
     /// All Rollouts that can be read.
@@ -167,18 +180,27 @@ impl Viewed for Read {
 
     fn index(view: &mut View, change: &Change<Self>) -> Vec<Key> {
         let key = &change.key;
-        let named = |read: &Option<Self>| {
-            let rollout = read.as_ref().and_then(|read| read.as_ref().ok());
+        let readable = |read: &Option<Self>| read.as_ref()?.as_ref().ok().cloned();
+        let (before, after) = (readable(&change.before), readable(&change.after));
+        let source = |rollout: &Option<Arc<Rollout>>| WorkloadKind::of(rollout.as_ref()?, key);
+        if let Some(source) = source(&before) {
+            view.sources.remove(&source, key);
+        }
+        if let Some(source) = source(&after) {
+            view.sources.add(source, key.clone());
+        }
+        let named = |rollout: &Option<Arc<Rollout>>| {
+            let rollout = rollout.as_ref();
             let names = rollout.map_or_else(Vec::new, |rollout| reconcile::services(rollout));
             names
                 .into_iter()
                 .map(|name| key.beside(name))
                 .collect::<Vec<Key>>()
         };
-        for service in named(&change.before) {
+        for service in named(&before) {
             view.naming.remove(&service, key);
         }
-        for service in named(&change.after) {
+        for service in named(&after) {
             view.naming.add(service, key.clone());
         }
         if let Some(Err(why)) = &change.after {

@@ -4,19 +4,20 @@ use crate::{
     instance::Instance,
     key::Key,
     mirror::Source,
-    objects::{self, Nameless},
+    objects::{self, Nameless, WorkloadKind},
     shared::Shared,
     view::{View, Viewed},
 };
 use futures_util::StreamExt as _;
 use kube::{
     Api, Client,
+    core::{DynamicObject, PartialObjectMeta},
     runtime::{
         WatchStreamExt as _,
         watcher::{self, Event, watcher},
     },
 };
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 /// Which objects of a kind are looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,6 +47,52 @@ pub(crate) async fn watch<K: Viewed>(client: Client, scope: Scope, shared: Arc<S
                 shared.counts.watch_failed(K::NAME);
                 tracing::warn!(kind = K::NAME, "cannot be watched for now: {error}");
             }
+        }
+    }
+}
+
+/// Watches the metadata of workloads for ever. Rollouts that take their template from one are due when it changes; nothing
+/// of it is kept.
+pub(crate) async fn watch_workloads(
+    source: WorkloadKind,
+    client: Client,
+    scope: Scope,
+    shared: Arc<Shared>,
+) {
+    let resource = source.resource();
+    let api: Api<PartialObjectMeta<DynamicObject>> = match &scope.namespace {
+        None => Api::all_with(client, &resource),
+        Some(namespace) => Api::namespaced_with(client, namespace, &resource),
+    };
+    let mut events = Box::pin(watcher(api, watcher::Config::default()).default_backoff());
+    // Of those that a Rollout takes its template from, as they were seen last.
+    let mut generations = HashMap::new();
+    while let Some(event) = events.next().await {
+        let (object, is_there) = match event {
+            Ok(Event::Init | Event::InitDone) => continue,
+            Ok(Event::InitApply(object) | Event::Apply(object)) => (object, true),
+            Ok(Event::Delete(object)) => (object, false),
+            Err(error) => {
+                shared.counts.watch_failed(source.name());
+                tracing::warn!(kind = source.name(), "cannot be watched for now: {error}");
+                continue;
+            }
+        };
+        let meta = object.metadata;
+        let (Some(namespace), Some(name)) = (&meta.namespace, &meta.name) else {
+            continue;
+        };
+        let key = Key {
+            namespace: namespace.as_str().into(),
+            name: name.as_str().into(),
+        };
+        let due = shared.view().taking_from(source, &key);
+        let is_news = match is_there && !due.is_empty() {
+            true => generations.insert(key, meta.generation) != Some(meta.generation),
+            false => generations.remove(&key).is_some() || !due.is_empty(),
+        };
+        if is_news {
+            shared.wake(&due);
         }
     }
 }

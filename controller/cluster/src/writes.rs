@@ -6,7 +6,7 @@ use crate::{
     api::Failure,
     key::Key,
     mirror::Source,
-    objects::{self, Kind, Owned, Read},
+    objects::{self, Kind, Owned, Read, WorkloadKind},
     rounds::{Rounds, Trouble},
     view::{Scene, State, Viewed},
 };
@@ -24,6 +24,8 @@ const STATUS: &str = "status";
 pub(crate) enum Next {
     /// It was written.
     GoOn,
+    /// It was not, which is no failure.
+    Refused,
     /// Something is not as the turn saw it. What there is now is known.
     TurnAgain,
 }
@@ -53,6 +55,7 @@ impl<'a> Writer<'a> {
             Ok(next) => {
                 match next {
                     Next::GoOn => tracing::info!(rollout = %self.key, "{what}"),
+                    Next::Refused => tracing::debug!(rollout = %self.key, "refused: {what}"),
                     Next::TurnAgain => {
                         tracing::debug!(rollout = %self.key, "not as it was seen: {what}")
                     }
@@ -77,6 +80,15 @@ impl<'a> Writer<'a> {
                 self.patch::<Arc<Service>>(self.key.beside(&name), &seen, patch)
                     .await
             }
+            Write::PatchPod { name, patch } => {
+                let namespace = &self.key.namespace;
+                let written = self.rounds.server.patch_pod(namespace, &name, &patch).await;
+                let is_fine = |failure: &Failure| failure.is_not_found();
+                written.or_else(|why| if is_fine(&why) { Ok(()) } else { Err(why) })?;
+                Ok(Next::GoOn)
+            }
+            Write::EvictPod { name } => self.evict(&name).await,
+            Write::ScaleWorkload { replicas } => self.scale_workload(replicas).await,
             Write::PatchRollout { patch } => {
                 let seen = self.scene.rollout.clone();
                 self.patch::<Read>(self.key.clone(), &seen, patch).await
@@ -136,6 +148,25 @@ impl<'a> Writer<'a> {
                 Ok(Next::GoOn)
             }
             Err(failure) => self.refused::<Owned>(&key, &seen, failure).await,
+        }
+    }
+
+    async fn evict(&self, name: &str) -> Result<Next, Failure> {
+        match self.rounds.server.evict(&self.key.namespace, name).await {
+            Err(failure) if failure.is_too_early() || failure.is_not_found() => Ok(Next::Refused),
+            evicted => evicted.map(|()| Next::GoOn),
+        }
+    }
+
+    async fn scale_workload(&self, replicas: u32) -> Result<Next, Failure> {
+        let source = WorkloadKind::of(self.rollout(), self.key);
+        let (Some((WorkloadKind::Deployment, key)), Some(read)) = (source, &self.scene.workload)
+        else {
+            return Err(Failure::Unfit("no Deployment was read".to_owned()));
+        };
+        match self.rounds.server.scale(&key, read, replicas).await {
+            Err(failure) if failure.is_not_found() || failure.is_conflict() => Ok(Next::TurnAgain),
+            scaled => scaled.map(|()| Next::GoOn),
         }
     }
 

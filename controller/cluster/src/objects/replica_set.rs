@@ -7,7 +7,11 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
 use kube::core::{ApiResource, Object};
 use serde::Deserialize;
-use std::sync::Arc;
+use serde_json::Value;
+use std::{collections::BTreeMap, sync::Arc};
+
+/// The label that tells the versions of a Rollout apart, at ReplicaSets and pods.
+pub(crate) const POD_HASH: &str = "rollouts-pod-template-hash";
 
 /// A ReplicaSet that a Rollout controls.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,12 +24,33 @@ pub(crate) struct Owned {
     pub(crate) replica_set: Arc<ReplicaSet>,
 }
 
-/// What is read of a ReplicaSet's spec. Its template is the largest part, and nobody looks at it.
+/// What is read of a ReplicaSet's spec. Its template is the largest part, and little of it is looked at.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct Spec {
     replicas: Option<i32>,
     min_ready_seconds: Option<i32>,
+    template: Template,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Template {
+    metadata: TemplateMeta,
+    spec: TemplateSpec,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct TemplateMeta {
+    labels: Option<BTreeMap<String, String>>,
+    annotations: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct TemplateSpec {
+    affinity: Value,
 }
 
 /// What is read of a ReplicaSet's status.
@@ -61,7 +86,7 @@ impl Kind for Owned {
         let owner = controller(&object.metadata)?;
         let (owner, owner_uid) = (owner.name.as_str().into(), owner.uid.as_str().into());
         let meta = &mut object.metadata;
-        let status = object.status.unwrap_or_default();
+        let (template, status) = (object.spec.template, object.status.unwrap_or_default());
         let replica_set = ReplicaSet {
             name: meta.name.take().unwrap_or_default(),
             uid: meta.uid.take().unwrap_or_default(),
@@ -84,6 +109,9 @@ impl Kind for Owned {
             ready: count(status.ready_replicas),
             available: count(status.available_replicas),
             failure: status.conditions.into_iter().flatten().find_map(failure),
+            pod_labels: template.metadata.labels.unwrap_or_default(),
+            pod_annotations: template.metadata.annotations.unwrap_or_default(),
+            apart_from: apart_from(&template.spec.affinity),
         };
         Some(Self {
             owner,
@@ -101,6 +129,21 @@ fn controller(meta: &ObjectMeta) -> Option<&OwnerReference> {
             && owner.kind == Rollout::KIND
             && group(&owner.api_version) == group(Rollout::API_VERSION)
     })
+}
+
+/// The version whose nodes the pods keep off: no other term looks at that label.
+fn apart_from(affinity: &Value) -> Option<String> {
+    let rules = &affinity["podAntiAffinity"];
+    let terms = |field: &str| rules[field].as_array().into_iter().flatten();
+    let required = terms("requiredDuringSchedulingIgnoredDuringExecution");
+    let preferred = terms("preferredDuringSchedulingIgnoredDuringExecution");
+    required
+        .chain(preferred.map(|weighted| &weighted["podAffinityTerm"]))
+        .filter_map(|term| term["labelSelector"]["matchExpressions"].as_array())
+        .flatten()
+        .find(|expression| expression["key"] == POD_HASH)
+        .and_then(|expression| expression["values"][0].as_str())
+        .map(str::to_owned)
 }
 
 /// A number of pods; the API server lets none below 0 pass.
@@ -136,7 +179,20 @@ mod tests {
                 "annotations": {"a": "b", "kubectl.kubernetes.io/last-applied-configuration": "{}"},
                 "managedFields": [{"manager": "m"}], "ownerReferences": [owner],
             },
-            "spec": {"replicas": 3, "minReadySeconds": 4, "template": {"spec": {"containers": []}}},
+            "spec": {
+                "replicas": 3, "minReadySeconds": 4,
+                "template": {
+                    "metadata": {"labels": {"role": "canary"}, "annotations": {"c": "d"}},
+                    "spec": {"containers": [], "affinity": {"podAntiAffinity": {
+                        "preferredDuringSchedulingIgnoredDuringExecution": [
+                            {"weight": 1, "podAffinityTerm": {"labelSelector": {"matchLabels": {"app": "shop"}}}},
+                            {"weight": 2, "podAffinityTerm": {"labelSelector": {"matchExpressions": [
+                                {"key": "rollouts-pod-template-hash", "operator": "In", "values": ["abc"]},
+                            ]}}},
+                        ],
+                    }}},
+                },
+            },
             "status": {
                 "observedGeneration": 2, "replicas": 3, "readyReplicas": 2, "availableReplicas": 1,
                 "conditions": [{
@@ -174,6 +230,9 @@ mod tests {
                 message: "quota".into(),
                 since: "2026-01-02T03:04:06Z".parse().unwrap(),
             }),
+            pod_labels: BTreeMap::from([("role".into(), "canary".into())]),
+            pod_annotations: BTreeMap::from([("c".into(), "d".into())]),
+            apart_from: Some("abc".into()),
         };
         let found = Owned::keep(wire, &Instance::default()).expect("a Rollout controls it");
         assert_eq!((&*found.owner, &*found.owner_uid), ("shop", "u0"));

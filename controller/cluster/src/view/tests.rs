@@ -3,7 +3,7 @@ use crate::{
     instance::Instance,
     key::Key,
     mirror::Source,
-    objects::{self, Owned, Read},
+    objects::{self, Owned, Read, WorkloadKind},
 };
 use controller::reconcile::Service;
 use serde_json::{Value, json};
@@ -173,13 +173,37 @@ fn a_rollout_of_another_controller_is_as_good_as_gone() {
 }
 
 #[test]
+fn a_workload_is_known_by_who_takes_from_it() {
+    let mut view = View::default();
+    let old = Key::new("prod", "old");
+    let mut taking = rollout("a", 1, "web");
+    taking["spec"]["workloadRef"] = json!({"kind": "Deployment", "name": "old"});
+    see::<Read>(&mut view, taking);
+    assert_eq!(
+        names(&view.taking_from(WorkloadKind::Deployment, &old)),
+        ["prod/a"]
+    );
+    assert_eq!(
+        names(&view.taking_from(WorkloadKind::ReplicaSet, &old)),
+        [""; 0]
+    );
+    see::<Read>(&mut view, rollout("a", 2, "web"));
+    assert_eq!(
+        names(&view.taking_from(WorkloadKind::Deployment, &old)),
+        [""; 0]
+    );
+}
+
+#[test]
 fn indexes_end_empty() {
     let mut view = View::default();
-    see::<Read>(&mut view, rollout("a", 1, "web"));
+    let mut taking = rollout("a", 1, "web");
+    taking["spec"]["workloadRef"] = json!({"kind": "Deployment", "name": "old"});
+    see::<Read>(&mut view, taking);
     see::<Owned>(&mut view, replica_set("a-1", 1, "a", 1));
     view.begin_list::<Read>();
     view.begin_list::<Owned>();
     assert_eq!(names(&view.end_list::<Read>()), ["prod/a"]);
     assert_eq!(names(&view.end_list::<Owned>()), ["prod/a"]);
-    assert!(view.owned.is_empty() && view.naming.is_empty());
+    assert!(view.owned.is_empty() && view.naming.is_empty() && view.sources.is_empty());
 }

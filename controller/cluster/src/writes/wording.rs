@@ -21,6 +21,9 @@ pub(super) fn wording(write: &Write) -> String {
         }
         Write::DeleteReplicaSet { name, .. } => format!("delete ReplicaSet {name}"),
         Write::PatchService { name, patch } => format!("patch Service {name}: {}", fields(patch)),
+        Write::PatchPod { name, patch } => format!("patch pod {name}: {}", fields(patch)),
+        Write::EvictPod { name } => format!("evict pod {name}"),
+        Write::ScaleWorkload { replicas } => format!("scale the workload to {replicas} pods"),
         Write::PatchRollout { patch } => format!("patch Rollout: {}", fields(patch)),
         Write::PatchStatus { patch } => format!("patch status: {}", fields(&patch["status"])),
         Write::Event(event) => format!("tell of {}", event.reason),
