@@ -1,7 +1,7 @@
 //! The controller on Kubernetes: what is seen of a cluster goes into its decisions, and their writes come out.
 //!
 //! What a Rollout is to become is decided by a turn ([`TurnFn`]), a pure function of what is known. Here is what is
-//! around it: watches that keep what is known true ([`view`](self)), a queue of what is due, writes that are made only
+//! around it: watches that keep what is known true, a queue of what is due, writes that are made only
 //! if their object is still as it was seen, and only while this process leads.
 //!
 //! Only the leader watches, and each term begins with lists that the API server answers from all that was written before.
@@ -9,6 +9,7 @@
 
 mod announce;
 mod api;
+mod connect;
 mod elect;
 mod fence;
 mod instance;
@@ -26,8 +27,11 @@ mod watch;
 mod work;
 mod writes;
 
+pub use connect::{ConnectError, connect};
 pub use elect::Election;
 pub use instance::{Instance, NoInstance};
+/// A client of the API server.
+pub use kube::Client;
 pub use term::{Settings, run};
 pub use watch::Scope;
 

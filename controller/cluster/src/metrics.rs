@@ -2,6 +2,8 @@
 
 mod counts;
 mod rollouts;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use counts::Counts;
 
