@@ -1,6 +1,6 @@
 //! The command line: every verb, its options and its help.
 //!
-//! `run`, `lint`, `demo` and `simulate` start something in this process. All others ([`ClientCommand`]) talk to the admin API of a
+//! `run`, `controller`, `lint`, `demo` and `simulate` start something in this process. All others ([`ClientCommand`]) talk to the admin API of a
 //! process that already runs, and are executed by [`client::execute`].
 
 pub(crate) mod client;
@@ -16,7 +16,7 @@ use jiff::SignedDuration;
 
 pub(crate) use target::Target;
 
-use crate::{demo::DemoArgs, simulate::SimulateArgs};
+use crate::{controller::ControllerArgs, demo::DemoArgs, simulate::SimulateArgs};
 
 /// Shifts traffic to a new version step by step, and takes it away again when that version is bad.
 #[derive(Debug, Parser)]
@@ -32,6 +32,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run the proxy and the controller with the documents in FILEs
     Run(RunArgs),
+    /// Run the controller of a Kubernetes cluster: Rollouts of argoproj.io, their ReplicaSets and Services
+    Controller(ControllerArgs),
     /// Check the documents in FILEs without running them
     Lint(LintArgs),
     /// Show a promotion and a rollback on this machine; needs no files

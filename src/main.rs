@@ -3,6 +3,7 @@
 mod admin;
 mod api;
 mod cli;
+mod controller;
 mod demo;
 mod lint;
 mod metrics;
@@ -28,6 +29,10 @@ fn main() -> ExitCode {
         Command::Run(args) => {
             log();
             run::run(&args)
+        }
+        Command::Controller(args) => {
+            log();
+            controller::run(args)
         }
         Command::Lint(args) => {
             lint::lint(&args.files, &mut io::stdout().lock()).unwrap_or(ExitCode::FAILURE)

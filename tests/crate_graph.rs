@@ -12,9 +12,18 @@ use std::{
 const ALLOWED: &[(&str, &[&str])] = &[
     (
         "sluice",
-        &["bench", "controller", "crds", "proxy", "rollout", "traffic"],
+        &[
+            "bench",
+            "cluster",
+            "controller",
+            "crds",
+            "proxy",
+            "rollout",
+            "traffic",
+        ],
     ),
     ("bench", &["proxy", "rollout", "traffic"]),
+    ("cluster", &["controller", "crds"]),
     ("controller", &["crds", "rollout", "traffic"]),
     ("crds", &[]),
     ("e2e", &["crds"]),
@@ -28,7 +37,8 @@ const UNREACHABLE: &[(&str, &[&str])] = &[
     ("traffic", &["tokio", "hyper", "kube", "jiff"]),
     ("rollout", &["tokio", "hyper", "kube"]),
     ("crds", &["tokio", "hyper"]),
-    ("controller", &["hyper", "proxy"]),
+    ("cluster", &["proxy"]),
+    ("controller", &["tokio", "hyper", "kube", "proxy"]),
     ("proxy", &["kube", "controller", "rollout", "crds"]),
 ];
 
@@ -102,6 +112,28 @@ fn edges(metadata: &Value) -> BTreeMap<&str, Vec<&str>> {
         .collect()
 }
 
+/// A crate of the workspace and all that it uses, directly or through others, by package id.
+fn reached<'a>(
+    metadata: &'a Value,
+    names: &BTreeMap<&str, &str>,
+    edges: &BTreeMap<&'a str, Vec<&'a str>>,
+    name: &str,
+) -> BTreeSet<&'a str> {
+    let mut members = list(&metadata["workspace_members"]).iter().map(text);
+    let start = members.find(|id| names[id] == name).expect("a member");
+    let mut reached = BTreeSet::from([start]);
+    let mut ahead = vec![start];
+    while let Some(id) = ahead.pop() {
+        ahead.extend(
+            edges[id]
+                .iter()
+                .copied()
+                .filter(|used| reached.insert(used)),
+        );
+    }
+    reached
+}
+
 #[test]
 fn each_crate_uses_only_what_it_may() {
     let metadata = metadata();
@@ -136,22 +168,7 @@ fn pure_crates_reach_no_io() {
     let names = names(&metadata);
     let edges = edges(&metadata);
     for (name, forbidden) in UNREACHABLE {
-        let members = list(&metadata["workspace_members"]);
-        let start = members
-            .iter()
-            .map(text)
-            .find(|id| names[id] == *name)
-            .expect("a member");
-        let mut reached = BTreeSet::from([start]);
-        let mut ahead = vec![start];
-        while let Some(id) = ahead.pop() {
-            ahead.extend(
-                edges[id]
-                    .iter()
-                    .copied()
-                    .filter(|used| reached.insert(used)),
-            );
-        }
+        let reached = reached(&metadata, &names, &edges, name);
         for id in reached {
             assert!(
                 !forbidden.contains(&names[id]),
@@ -160,4 +177,29 @@ fn pure_crates_reach_no_io() {
             );
         }
     }
+}
+
+/// hyper's pooled client takes a lock and boxes a future for every request. The client of the API server may have it, and
+/// as features add up, it is then in the binary; nothing on a request's way may ask for it.
+#[test]
+fn the_proxy_asks_for_no_pooled_client() {
+    let metadata = metadata();
+    let reached = reached(&metadata, &names(&metadata), &edges(&metadata), "proxy");
+    let asks = |package: &Value| {
+        list(&package["dependencies"]).iter().any(|used| {
+            used["name"] == "hyper-util"
+                && used["kind"].is_null()
+                && list(&used["features"])
+                    .iter()
+                    .any(|feature| feature == "client-legacy")
+        })
+    };
+    let asking: BTreeSet<&str> = list(&metadata["packages"])
+        .iter()
+        .filter(|package| asks(package))
+        .map(|package| text(&package["id"]))
+        .collect();
+    assert!(!asking.is_empty(), "kube-client is known to ask for it");
+    let found: Vec<&&str> = reached.intersection(&asking).collect();
+    assert!(found.is_empty(), "the proxy reaches {found:?}");
 }

@@ -3,6 +3,8 @@
 //! Runs only when it is asked for, since it needs programs that are built in minutes, and namespaces:
 //! `SLUICE_E2E_TESTS=1 cargo test -p e2e`.
 
+#[path = "cluster/controller.rs"]
+mod controller;
 #[path = "cluster/deployments.rs"]
 mod deployments;
 #[path = "cluster/pods.rs"]
@@ -12,8 +14,9 @@ use e2e::bed::harness;
 use std::{path::Path, process::ExitCode};
 
 fn main() -> ExitCode {
-    let tests = deployments::tests()
+    let tests = controller::tests()
         .into_iter()
+        .chain(deployments::tests())
         .chain(pods::tests())
         .collect();
     harness::run(

@@ -22,6 +22,10 @@ fn verbs_take_their_arguments() {
     );
     assert!(matches!(parse("sluice lint a.yaml"), Command::Lint(args) if args.files.len() == 1));
     assert!(matches!(
+        parse("sluice controller --instance-id blue --leader-elect false --lease-duration 30s"),
+        Command::Controller(_)
+    ));
+    assert!(matches!(
         parse("sluice promote shop/checkout --full"),
         Command::Client(ClientCommand::Promote(args)) if args.full
     ));
@@ -54,6 +58,12 @@ fn wrong_usage_is_refused() {
         "sluice status -w --timeout soon",
         ErrorKind::ValueValidation,
     );
+    for wrong in ["--instance-id a,b", "--concurrency 0", "--retry-period 2"] {
+        check(
+            &format!("sluice controller {wrong}"),
+            ErrorKind::ValueValidation,
+        );
+    }
     check("sluice demo --rps 0", ErrorKind::ValueValidation);
     check("sluice demo --scenario none", ErrorKind::InvalidValue);
     check("sluice simulate", ErrorKind::MissingRequiredArgument);

@@ -1,0 +1,57 @@
+use super::{Announcer, WAITING, object};
+use crate::metrics::Counts;
+use controller::reconcile::Event;
+use crds::{ObjectMeta, Rollout};
+use serde_json::json;
+use std::sync::Arc;
+
+fn rollout() -> Rollout {
+    let metadata = ObjectMeta {
+        name: Some("shop".into()),
+        namespace: Some("prod".into()),
+        uid: Some("u0".into()),
+        ..ObjectMeta::default()
+    };
+    Rollout {
+        metadata,
+        ..Rollout::default()
+    }
+}
+
+fn event() -> Event {
+    Event {
+        warns: true,
+        reason: "RolloutAborted",
+        message: "errors".into(),
+    }
+}
+
+#[test]
+fn it_is_an_event_of_the_rollout() {
+    let (announcer, mut announcements) = Announcer::new(Arc::new(Counts::default()));
+    announcer.announce(&rollout(), event());
+    let mut announcement = announcements.try_recv().unwrap();
+    announcement.at = "2026-01-02T03:04:05.6Z".parse().unwrap();
+    let expected = json!({
+        "apiVersion": "v1", "kind": "Event",
+        "metadata": {"namespace": "prod", "name": "shop.ff"},
+        "involvedObject": {
+            "apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "namespace": "prod", "name": "shop", "uid": "u0",
+        },
+        "type": "Warning", "reason": "RolloutAborted", "message": "errors", "count": 1,
+        "firstTimestamp": "2026-01-02T03:04:05Z", "lastTimestamp": "2026-01-02T03:04:05Z",
+        "source": {"component": "sluice-controller"},
+        "reportingComponent": "sluice-controller", "reportingInstance": "me",
+    });
+    assert_eq!(object(&announcement, 255, "me"), expected);
+}
+
+#[test]
+fn nobody_waits_and_what_is_lost_is_counted() {
+    let counts = Arc::new(Counts::default());
+    let (announcer, _announcements) = Announcer::new(Arc::clone(&counts));
+    for _ in 0..WAITING + 3 {
+        announcer.announce(&rollout(), event());
+    }
+    assert_eq!(counts.events_lost(), 3);
+}

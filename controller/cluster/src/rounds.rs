@@ -1,0 +1,150 @@
+//! The turns of one Rollout, one after the other, until nothing is left to write.
+
+use crate::{
+    TurnFn,
+    announce::Announcer,
+    api::{Failure, Server},
+    instance::Instance,
+    key::Key,
+    objects::{self, POD_HASH, WorkloadKind},
+    shared::Shared,
+    view::Scene,
+    writes::{Next, Writer},
+};
+use controller::reconcile::{Pod, Turn, World, Write};
+use jiff::Timestamp;
+use std::{collections::BTreeSet, sync::Arc};
+
+/// More turns in a row than any Rollout needs.
+const ROUNDS: usize = 32;
+
+/// What the Rollouts' turns need.
+#[derive(Clone)]
+pub(crate) struct Rounds {
+    pub(crate) turn: TurnFn,
+    pub(crate) server: Server,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) announcer: Announcer,
+    pub(crate) instance: Instance,
+}
+
+/// Why a Rollout has to be tried again.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Trouble {
+    /// A write failed.
+    #[error("cannot {what}: {why}")]
+    Write {
+        /// What was to be written.
+        what: String,
+        /// Why it was not.
+        why: Failure,
+    },
+    /// Something could not be read.
+    #[error("cannot read {what}: {why}")]
+    Read {
+        /// What was to be read.
+        what: String,
+        /// Why it was not.
+        why: Failure,
+    },
+    /// Its turns go on for ever.
+    #[error("{ROUNDS} turns in a row had something to write")]
+    Endless,
+}
+
+impl Rounds {
+    /// Takes turns until nothing is left to write. Returns when to look again by itself.
+    pub(crate) async fn take(&self, key: &Key) -> Result<Option<Timestamp>, Trouble> {
+        for _ in 0..ROUNDS {
+            let Some(mut scene) = self.shared.view().scene(key) else {
+                return Ok(None);
+            };
+            self.read_workload(key, &mut scene).await?;
+            let turn = self.turn(key, &mut scene).await?;
+            if self.write(key, scene, turn.writes).await? == Rest::Settled {
+                return Ok(turn.wake_at);
+            }
+        }
+        Err(Trouble::Endless)
+    }
+
+    async fn read_workload(&self, key: &Key, scene: &mut Scene) -> Result<(), Trouble> {
+        let Some((source, workload)) = WorkloadKind::of(&scene.world.rollout, key) else {
+            return Ok(());
+        };
+        let read = self.server.workload(source, &workload).await;
+        scene.workload = read.map_err(|why| Trouble::Read {
+            what: format!("{} {workload}", source.name()),
+            why,
+        })?;
+        let read = scene.workload.as_ref();
+        scene.world.workload = read.map(|read| Arc::new(read.value.clone()));
+        Ok(())
+    }
+
+    /// What a turn wants, which may want to see pods first.
+    async fn turn(&self, key: &Key, scene: &mut Scene) -> Result<Turn, Trouble> {
+        let turn = (self.turn)(&scene.world, Timestamp::now());
+        let only_tells = turn
+            .writes
+            .iter()
+            .all(|write| matches!(write, Write::Event(_)));
+        if !turn.needs_pods || !only_tells {
+            return Ok(turn);
+        }
+        scene.world.pods = Some(self.pods(key, &scene.world).await?);
+        Ok((self.turn)(&scene.world, Timestamp::now()))
+    }
+
+    /// The pods of the ReplicaSets.
+    async fn pods(&self, key: &Key, world: &World) -> Result<Vec<Pod>, Trouble> {
+        let sets = || world.replica_sets.iter();
+        let hashes: BTreeSet<&str> = sets()
+            .filter_map(|set| set.labels.get(POD_HASH))
+            .map(String::as_str)
+            .collect();
+        if hashes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let hashes: Vec<&str> = hashes.into_iter().collect();
+        let labels = format!("{POD_HASH} in ({})", hashes.join(","));
+        let listed = self.server.pods(&key.namespace, &labels).await;
+        let listed = listed.map_err(|why| Trouble::Read {
+            what: format!("pods with {labels}"),
+            why,
+        })?;
+        let uids = sets().map(|set| set.uid.as_str()).collect();
+        Ok(objects::pods(listed, &uids))
+    }
+
+    async fn write(&self, key: &Key, scene: Scene, writes: Vec<Write>) -> Result<Rest, Trouble> {
+        let mut writer = Writer::new(self, key, scene);
+        let mut rest = Rest::Settled;
+        for write in writes {
+            // What follows from an eviction shows in time; the turn has said when to look.
+            let is_act = match write {
+                Write::Event(event) => {
+                    self.announcer.announce(writer.rollout(), event);
+                    continue;
+                }
+                Write::EvictPod { .. } => false,
+                _ => true,
+            };
+            let next = writer.write(write).await?;
+            if is_act || next == Next::TurnAgain {
+                rest = Rest::TurnAgain;
+            }
+            if next == Next::TurnAgain {
+                break;
+            }
+        }
+        Ok(rest)
+    }
+}
+
+/// Whether a Rollout has come to rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rest {
+    Settled,
+    TurnAgain,
+}

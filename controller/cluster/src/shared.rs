@@ -1,0 +1,90 @@
+//! What the parts of a term share: what is known, and what is due.
+
+use crate::{
+    key::Key,
+    metrics::Counts,
+    queue::{Left, Queue, Taken},
+    view::View,
+};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+use tokio::sync::Notify;
+
+/// What is known and what is due in one term of a leader.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    view: Mutex<View>,
+    queue: Mutex<Queue<Key>>,
+    /// Rung when something is due that was not before, or all is known.
+    bell: Notify,
+    pub(crate) counts: Arc<Counts>,
+}
+
+impl Shared {
+    pub(crate) fn new(counts: Arc<Counts>) -> Self {
+        Self {
+            view: Mutex::default(),
+            queue: Mutex::default(),
+            bell: Notify::new(),
+            counts,
+        }
+    }
+
+    /// What is known. Nobody waits while he holds it.
+    pub(crate) fn view(&self) -> MutexGuard<'_, View> {
+        // No look at it and no change of it can panic half-way and leave a lie behind that a list would not mend.
+        self.view.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue<Key>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes Rollouts due.
+    pub(crate) fn wake(&self, rollouts: &[Key]) {
+        let now = Instant::now();
+        let mut queue = self.queue();
+        let added = rollouts.iter().filter(|key| queue.wake(key, now)).count();
+        self.counts.queue_depth(queue.len());
+        drop(queue);
+        if added > 0 {
+            self.counts.queued(added);
+            self.bell.notify_one();
+        }
+    }
+
+    /// All is known.
+    pub(crate) fn ring(&self) {
+        self.bell.notify_one();
+    }
+
+    /// Returns when [`Shared::wake`] or [`Shared::ring`] was called since the last time.
+    pub(crate) async fn rung(&self) {
+        self.bell.notified().await;
+    }
+
+    /// Takes the Rollout that is due for the longest, if all is known.
+    pub(crate) fn take(&self) -> Option<Taken<Key>> {
+        if !self.view().is_complete() {
+            return None;
+        }
+        let mut queue = self.queue();
+        let taken = queue.take(Instant::now());
+        self.counts.queue_depth(queue.len());
+        taken
+    }
+
+    /// Gives a Rollout back.
+    pub(crate) fn leave(&self, key: &Key, left: Left, random: u32) {
+        let mut queue = self.queue();
+        queue.leave(key, left, Instant::now(), random);
+        self.counts.queue_depth(queue.len());
+    }
+
+    /// When the next Rollout becomes due by itself.
+    pub(crate) fn next_timer(&self) -> Option<Instant> {
+        self.queue().next_timer()
+    }
+}

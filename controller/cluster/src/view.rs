@@ -1,0 +1,242 @@
+//! What is known of a cluster, with look-ups by what belongs together: no question goes through all of a namespace.
+
+mod index;
+#[cfg(test)]
+mod tests;
+
+use crate::{
+    key::Key,
+    mirror::{Change, Held, Mirror, Source},
+    objects::{Kind, Owned, Read, Seen, Workload, WorkloadKind},
+};
+use controller::reconcile::{self, ReplicaSet, Service, World};
+use crds::Rollout;
+use index::Index;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+/// All that is known.
+#[derive(Debug, Default)]
+pub(crate) struct View {
+    rollouts: Mirror<Read>,
+    replica_sets: Mirror<Owned>,
+    services: Mirror<Arc<Service>>,
+    /// The ReplicaSets of each Rollout, by its identity.
+    owned: Index<Arc<str>, Key>,
+    /// The Rollouts that name each Service.
+    naming: Index<Key, Key>,
+    /// The Rollouts that take their template from each workload.
+    sources: Index<(WorkloadKind, Key), Key>,
+}
+
+/// A Rollout with the objects around it, and in which states they were seen.
+#[derive(Clone, Debug)]
+pub(crate) struct Scene {
+    /// What a turn is about.
+    pub(crate) world: World,
+    /// The Rollout's state.
+    pub(crate) rollout: State,
+    /// The states of its ReplicaSets, by name.
+    pub(crate) replica_sets: HashMap<String, State>,
+    /// The states of its Services, by name.
+    pub(crate) services: HashMap<String, State>,
+    /// The workload that its template is taken from, once it was read.
+    pub(crate) workload: Option<Workload>,
+}
+
+/// Which object, and in which state it was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct State {
+    /// Its identity.
+    pub(crate) uid: Arc<str>,
+    /// Its version.
+    pub(crate) version: u64,
+}
+
+impl State {
+    fn of<T>(held: &Held<T>) -> Self {
+        Self {
+            uid: Arc::clone(&held.uid),
+            version: held.version,
+        }
+    }
+}
+
+/// A kind with a place in the view.
+pub(crate) trait Viewed: Kind {
+    /// Where its objects are.
+    fn mirror(view: &mut View) -> &mut Mirror<Self>;
+
+    /// Keeps the indexes true after `change`, and returns the Rollouts whose turn may differ now.
+    fn index(view: &mut View, change: &Change<Self>) -> Vec<Key>;
+}
+
+impl View {
+    /// Whether all objects have been listed once. Before that, what is not known may be there.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.rollouts.is_complete()
+            && self.replica_sets.is_complete()
+            && self.services.is_complete()
+    }
+
+    /// A list of all objects of a kind begins.
+    pub(crate) fn begin_list<K: Viewed>(&mut self) {
+        K::mirror(self).begin_list();
+    }
+
+    /// A list of all objects of a kind has ended. Returns the Rollouts whose turn may differ now.
+    pub(crate) fn end_list<K: Viewed>(&mut self) -> Vec<Key> {
+        let changes = K::mirror(self).end_list();
+        changes
+            .iter()
+            .flat_map(|change| K::index(self, change))
+            .collect()
+    }
+
+    /// An object was seen. Returns the Rollouts whose turn may differ now.
+    pub(crate) fn see<K: Viewed>(&mut self, seen: Seen<K>, source: Source) -> Vec<Key> {
+        let change = K::mirror(self).see(seen, source);
+        self.indexed(change)
+    }
+
+    /// An object is gone, or is none that is looked at any more. Returns the Rollouts whose turn may differ now.
+    pub(crate) fn gone<K: Viewed>(&mut self, seen: &Seen<()>) -> Vec<Key> {
+        let change = K::mirror(self).gone(seen);
+        self.indexed(change)
+    }
+
+    /// An object was deleted here, or was found to be so. Returns the Rollouts whose turn may differ now.
+    pub(crate) fn deleted<K: Viewed>(&mut self, key: &Key, uid: &Arc<str>) -> Vec<Key> {
+        let change = K::mirror(self).deleted(key, uid);
+        self.indexed(change)
+    }
+
+    fn indexed<K: Viewed>(&mut self, change: Option<Change<K>>) -> Vec<Key> {
+        change.map_or_else(Vec::new, |change| K::index(self, &change))
+    }
+
+    /// A Rollout with the objects around it; none when it is not there, cannot be read, or is being deleted, as what it
+    /// controls is deleted with it by others.
+    pub(crate) fn scene(&self, key: &Key) -> Option<Scene> {
+        let held = self.rollouts.get(key)?;
+        let rollout = held.value.as_ref().ok()?;
+        if rollout.metadata.deletion_timestamp.is_some() {
+            return None;
+        }
+        let owned = self.owned.get(&held.uid);
+        let owned = owned.filter_map(|key| self.replica_sets.get(key));
+        let (states, replica_sets): (_, Vec<Arc<ReplicaSet>>) = owned
+            .map(|held| {
+                let replica_set = &held.value.replica_set;
+                let state = (replica_set.name.clone(), State::of(held));
+                (state, Arc::clone(replica_set))
+            })
+            .unzip();
+        let named = reconcile::services(rollout).into_iter().filter_map(|name| {
+            let service = self.services.get(&key.beside(name))?;
+            Some((name.to_owned(), service))
+        });
+        let mut services = BTreeMap::new();
+        let mut service_states = HashMap::new();
+        for (name, held) in named {
+            service_states.insert(name.clone(), State::of(held));
+            services.insert(name, Arc::clone(&held.value));
+        }
+        Some(Scene {
+            world: World {
+                rollout: Arc::clone(rollout),
+                replica_sets,
+                services,
+                workload: None,
+                pods: None,
+            },
+            rollout: State::of(held),
+            replica_sets: states,
+            services: service_states,
+            workload: None,
+        })
+    }
+
+    /// The Rollouts that take their template from a workload.
+    pub(crate) fn taking_from(&self, source: WorkloadKind, key: &Key) -> Vec<Key> {
+        let source = (source, key.clone());
+        self.sources.get(&source).cloned().collect()
+    }
+
+    /// All Rollouts that can be read.
+    pub(crate) fn rollouts(&self) -> impl Iterator<Item = (&Key, &Arc<Rollout>)> {
+        self.rollouts
+            .iter()
+            .filter_map(|(key, held)| Some((key, held.value.as_ref().ok()?)))
+    }
+}
+
+impl Viewed for Read {
+    fn mirror(view: &mut View) -> &mut Mirror<Self> {
+        &mut view.rollouts
+    }
+
+    fn index(view: &mut View, change: &Change<Self>) -> Vec<Key> {
+        let key = &change.key;
+        let readable = |read: &Option<Self>| read.as_ref()?.as_ref().ok().cloned();
+        let (before, after) = (readable(&change.before), readable(&change.after));
+        let source = |rollout: &Option<Arc<Rollout>>| WorkloadKind::of(rollout.as_ref()?, key);
+        if let Some(source) = source(&before) {
+            view.sources.remove(&source, key);
+        }
+        if let Some(source) = source(&after) {
+            view.sources.add(source, key.clone());
+        }
+        let named = |rollout: &Option<Arc<Rollout>>| {
+            let rollout = rollout.as_ref();
+            let names = rollout.map_or_else(Vec::new, |rollout| reconcile::services(rollout));
+            names
+                .into_iter()
+                .map(|name| key.beside(name))
+                .collect::<Vec<Key>>()
+        };
+        for service in named(&before) {
+            view.naming.remove(&service, key);
+        }
+        for service in named(&after) {
+            view.naming.add(service, key.clone());
+        }
+        if let Some(Err(why)) = &change.after {
+            tracing::warn!(rollout = %key, "is left alone, as it cannot be read: {why}");
+        }
+        vec![key.clone()]
+    }
+}
+
+impl Viewed for Owned {
+    fn mirror(view: &mut View) -> &mut Mirror<Self> {
+        &mut view.replica_sets
+    }
+
+    fn index(view: &mut View, change: &Change<Self>) -> Vec<Key> {
+        let mut owners = Vec::new();
+        if let Some(before) = &change.before {
+            view.owned.remove(&before.owner_uid, &change.key);
+            owners.push(change.key.beside(&before.owner));
+        }
+        if let Some(after) = &change.after {
+            view.owned
+                .add(Arc::clone(&after.owner_uid), change.key.clone());
+            owners.push(change.key.beside(&after.owner));
+        }
+        owners.dedup();
+        owners
+    }
+}
+
+impl Viewed for Arc<Service> {
+    fn mirror(view: &mut View) -> &mut Mirror<Self> {
+        &mut view.services
+    }
+
+    fn index(view: &mut View, change: &Change<Self>) -> Vec<Key> {
+        view.naming.get(&change.key).cloned().collect()
+    }
+}

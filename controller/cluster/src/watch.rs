@@ -1,0 +1,140 @@
+//! Watching the objects of a kind.
+
+use crate::{
+    instance::Instance,
+    key::Key,
+    mirror::Source,
+    objects::{self, Nameless, WorkloadKind},
+    shared::Shared,
+    view::{View, Viewed},
+};
+use futures_util::StreamExt as _;
+use kube::{
+    Api, Client,
+    core::{DynamicObject, PartialObjectMeta},
+    runtime::{
+        WatchStreamExt as _,
+        watcher::{self, Event, watcher},
+    },
+};
+use std::{collections::HashMap, sync::Arc};
+
+/// Which objects of a kind are looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// Those of this namespace; of all when absent.
+    pub namespace: Option<String>,
+    /// Of the Rollouts, those of this controller.
+    pub instance: Instance,
+}
+
+/// Watches for ever. While the API server is away it is asked again, ever more seldom, up to twice a minute, with some
+/// chance in it. Only when it has forgotten what was seen last, all objects are listed again.
+pub(crate) async fn watch<K: Viewed>(client: Client, scope: Scope, shared: Arc<Shared>) {
+    let api: Api<K::Wire> = match &scope.namespace {
+        None => Api::all_with(client, &K::resource()),
+        Some(namespace) => Api::namespaced_with(client, namespace, &K::resource()),
+    };
+    let config = watcher::Config {
+        label_selector: K::selector(&scope.instance),
+        ..watcher::Config::default()
+    };
+    let mut events = Box::pin(watcher(api, config).default_backoff());
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(event) => note::<K>(&shared, event, &scope.instance),
+            Err(error) => {
+                shared.counts.watch_failed(K::NAME);
+                tracing::warn!(kind = K::NAME, "cannot be watched for now: {error}");
+            }
+        }
+    }
+}
+
+/// Watches the metadata of workloads for ever. Rollouts that take their template from one are due when it changes; nothing
+/// of it is kept.
+pub(crate) async fn watch_workloads(
+    source: WorkloadKind,
+    client: Client,
+    scope: Scope,
+    shared: Arc<Shared>,
+) {
+    let resource = source.resource();
+    let api: Api<PartialObjectMeta<DynamicObject>> = match &scope.namespace {
+        None => Api::all_with(client, &resource),
+        Some(namespace) => Api::namespaced_with(client, namespace, &resource),
+    };
+    let mut events = Box::pin(watcher(api, watcher::Config::default()).default_backoff());
+    // Of those that a Rollout takes its template from, as they were seen last.
+    let mut generations = HashMap::new();
+    while let Some(event) = events.next().await {
+        let (object, is_there) = match event {
+            Ok(Event::Init | Event::InitDone) => continue,
+            Ok(Event::InitApply(object) | Event::Apply(object)) => (object, true),
+            Ok(Event::Delete(object)) => (object, false),
+            Err(error) => {
+                shared.counts.watch_failed(source.name());
+                tracing::warn!(kind = source.name(), "cannot be watched for now: {error}");
+                continue;
+            }
+        };
+        let meta = object.metadata;
+        let (Some(namespace), Some(name)) = (&meta.namespace, &meta.name) else {
+            continue;
+        };
+        let key = Key {
+            namespace: namespace.as_str().into(),
+            name: name.as_str().into(),
+        };
+        let due = shared.view().taking_from(source, &key);
+        let is_news = match is_there && !due.is_empty() {
+            true => generations.insert(key, meta.generation) != Some(meta.generation),
+            false => generations.remove(&key).is_some() || !due.is_empty(),
+        };
+        if is_news {
+            shared.wake(&due);
+        }
+    }
+}
+
+fn note<K: Viewed>(shared: &Shared, event: Event<K::Wire>, instance: &Instance) {
+    let mut view = shared.view();
+    let due = match event {
+        Event::Init => {
+            view.begin_list::<K>();
+            Vec::new()
+        }
+        Event::InitDone => view.end_list::<K>(),
+        Event::InitApply(object) => saw::<K>(&mut view, object, Source::List, instance),
+        Event::Apply(object) => saw::<K>(&mut view, object, Source::Watch, instance),
+        Event::Delete(object) => match objects::identify::<K>(&object) {
+            Ok(seen) => view.gone::<K>(&seen),
+            Err(nameless) => told(&nameless),
+        },
+    };
+    let is_complete = view.is_complete();
+    drop(view);
+    shared.wake(&due);
+    if is_complete {
+        shared.ring();
+    }
+}
+
+/// Notes an object; one that is none of those that are looked at any more is as good as gone.
+fn saw<K: Viewed>(
+    view: &mut View,
+    object: K::Wire,
+    source: Source,
+    instance: &Instance,
+) -> Vec<Key> {
+    match objects::see::<K>(object, instance) {
+        Ok((seen, Some(value))) => view.see(seen.with(value), source),
+        Ok((seen, None)) => view.gone::<K>(&seen),
+        Err(nameless) => told(&nameless),
+    }
+}
+
+fn told(nameless: &Nameless) -> Vec<Key> {
+    tracing::warn!("is left alone: {nameless}");
+    Vec::new()
+}

@@ -1,0 +1,198 @@
+//! `sluice controller` as a process, and what it needs.
+
+use anyhow::{Context as _, Result, bail, ensure};
+use e2e::http;
+use k8s_openapi::api::{authentication::v1::TokenRequest, core::v1::ServiceAccount};
+use kube::{Api, Client, api::PostParams};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use std::{
+    env, fs,
+    io::Write as _,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::{Arc, Mutex, PoisonError},
+};
+use tempfile::NamedTempFile;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    process::{Child, ChildStderr, Command},
+    sync::watch,
+};
+
+/// A controller; it is killed when it is dropped.
+pub(crate) struct Controller {
+    process: Child,
+    log: Arc<Mutex<String>>,
+    /// How many lines there are, for whoever waits for one.
+    lines: watch::Receiver<usize>,
+}
+
+impl Controller {
+    /// Starts one with a kubeconfig and further arguments, with ports that nobody else has.
+    pub(crate) fn start(kubeconfig: &Path, arguments: &[&str]) -> Result<Self> {
+        let binary = binary()?;
+        let mut process = Command::new(&binary)
+            .arg("controller")
+            .arg("--kubeconfig")
+            .arg(kubeconfig)
+            .args(["--metrics-port=0", "--healthz-port=0"])
+            .args(arguments)
+            .env_remove("POD_NAMESPACE")
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| binary.display().to_string())?;
+        let stderr = process.stderr.take().context("it was asked for")?;
+        let log = Arc::<Mutex<String>>::default();
+        let (sender, lines) = watch::channel(0);
+        tokio::spawn(read(stderr, Arc::clone(&log), sender));
+        Ok(Self {
+            process,
+            log,
+            lines,
+        })
+    }
+
+    /// What it has said.
+    pub(crate) fn log(&self) -> String {
+        self.log
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Waits until it has said something; returns the line.
+    pub(crate) async fn says(&self, what: &str) -> Result<String> {
+        let mut lines = self.lines.clone();
+        loop {
+            let log = self.log();
+            if let Some(line) = log.lines().find(|line| line.contains(what)) {
+                return Ok(line.to_owned());
+            }
+            if lines.changed().await.is_err() {
+                bail!("it ended without saying {what:?}:\n{log}");
+            }
+        }
+    }
+
+    /// Its metrics.
+    pub(crate) async fn metrics(&self) -> Result<String> {
+        let line = self.says("metrics at http://").await?;
+        let port = line.rsplit_once("]:").or_else(|| line.rsplit_once(':'));
+        let port = port.and_then(|(_, rest)| rest.strip_suffix("/metrics"));
+        let port = port.context("a port")?.parse()?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let answer = http::get(address, "/metrics").await?;
+        Ok(String::from_utf8(answer.body().to_vec())?)
+    }
+
+    /// How many writes it has made.
+    pub(crate) fn writes(&self) -> usize {
+        let log = self.log();
+        let is_write = |line: &&str| line.contains("INFO") && line.contains(" rollout=");
+        log.lines().filter(is_write).count()
+    }
+
+    /// Whether nothing was refused, and nothing had to be tried again.
+    pub(crate) fn has_no_trouble(&self) -> bool {
+        !self.log().contains("WARN") && !self.log().contains("ERROR")
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = self.process.id().context("it has ended")?;
+        let pid = Pid::from_raw(pid.try_into()?).context("a process has a number above 0")?;
+        Ok(kill_process(pid, signal)?)
+    }
+
+    /// Ends it, and waits until it has said all.
+    pub(crate) async fn ends(&mut self, signal: Signal) -> Result<()> {
+        self.signal(signal)?;
+        let status = self.process.wait().await?;
+        while self.lines.changed().await.is_ok() {}
+        ensure!(status.success(), "{status}:\n{}", self.log());
+        Ok(())
+    }
+}
+
+async fn read(stderr: ChildStderr, log: Arc<Mutex<String>>, lines: watch::Sender<usize>) {
+    let mut read = BufReader::new(stderr).lines();
+    while let Ok(Some(line)) = read.next_line().await {
+        let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.push_str(&line);
+        log.push('\n');
+        drop(log);
+        lines.send_modify(|lines| *lines += 1);
+    }
+}
+
+/// That of `SLUICE_BINARY`, else the one that was built last.
+fn binary() -> Result<PathBuf> {
+    let built = || {
+        let target = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+        let tree = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
+        target.unwrap_or(tree).join("debug/sluice")
+    };
+    let binary = env::var_os("SLUICE_BINARY").map_or_else(built, PathBuf::from);
+    let found = fs::canonicalize(&binary);
+    found.with_context(|| format!("{}: build it with cargo build -p sluice", binary.display()))
+}
+
+/// Applies a manifest as the administrator.
+pub(crate) async fn apply(manifest: &str) -> Result<()> {
+    let arguments = ["apply", "--server-side", "--force-conflicts", "-f", "-"];
+    run(&arguments, manifest.as_bytes()).await
+}
+
+/// Runs `kubectl` as the administrator.
+pub(crate) async fn kubectl(arguments: &[&str]) -> Result<()> {
+    run(arguments, b"").await
+}
+
+async fn run(arguments: &[&str], input: &[u8]) -> Result<()> {
+    let mut kubectl = Command::new("kubectl")
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("kubectl")?;
+    let mut stdin = kubectl.stdin.take().context("it was asked for")?;
+    stdin.write_all(input).await?;
+    drop(stdin);
+    let ended = kubectl.wait_with_output().await?;
+    let said = String::from_utf8_lossy(&ended.stderr);
+    ensure!(ended.status.success(), "kubectl {arguments:?}: {said}");
+    Ok(())
+}
+
+/// A kubeconfig of the service account `sluice-controller` of `namespace`.
+pub(crate) async fn account(client: &Client, namespace: &str) -> Result<NamedTempFile> {
+    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
+    let request = json!({
+        "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"audiences": []},
+    });
+    let token: TokenRequest = accounts
+        .create_subresource(
+            "token",
+            "sluice-controller",
+            &PostParams::default(),
+            &request,
+        )
+        .await?;
+    let token = token.status.context("a token")?.token;
+    let admin = PathBuf::from(env::var_os("KUBECONFIG").context("KUBECONFIG")?);
+    changed(&admin, |config| {
+        config["users"][0]["user"] = json!({"token": token});
+    })
+}
+
+/// A copy of a kubeconfig (in JSON) with something changed.
+pub(crate) fn changed(kubeconfig: &Path, change: impl FnOnce(&mut Value)) -> Result<NamedTempFile> {
+    let mut config: Value = serde_json::from_slice(&fs::read(kubeconfig)?)?;
+    change(&mut config);
+    let mut file = NamedTempFile::new()?;
+    file.write_all(config.to_string().as_bytes())?;
+    Ok(file)
+}

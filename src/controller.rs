@@ -1,0 +1,186 @@
+//! `sluice controller`: the controller of a cluster, with its metrics and its health.
+
+mod pages;
+
+use crate::cli::duration;
+use clap::{ArgAction, Args};
+use cluster::{
+    ConnectError, Election, Instance, NoInstance, Scope, Settings,
+    lease::{NoTiming, Timing},
+    metrics::Metrics,
+};
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    io,
+    num::NonZeroUsize,
+    path::PathBuf,
+    process::{self, ExitCode},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The Lease's name, before that of the instance.
+const LEASE: &str = "sluice-controller-lock";
+
+/// The arguments of `controller`.
+#[derive(Debug, Args)]
+pub(crate) struct ControllerArgs {
+    /// Look after the Rollouts of this namespace only [default: all]
+    #[arg(long)]
+    namespace: Option<String>,
+    /// Look after the Rollouts whose label argo-rollouts.argoproj.io/controller-instance-id is NAME [default: those
+    /// without it]
+    #[arg(long, value_name = "NAME", value_parser = instance)]
+    instance_id: Option<Instance>,
+    /// How the API server is reached [default: KUBECONFIG, ~/.kube/config, or the pod's service account]
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// Lead only while holding a Lease, as there may be other processes
+    #[arg(long, action = ArgAction::Set, default_value_t = true, value_name = "BOOL")]
+    leader_elect: bool,
+    /// Namespace of the Lease [default: the one that this process runs in]
+    #[arg(long, value_name = "NAMESPACE", env = "POD_NAMESPACE")]
+    lease_namespace: Option<String>,
+    /// How long others wait for a renewal of the Lease before they take over, in whole seconds
+    #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = duration)]
+    lease_duration: Duration,
+    /// How long after its last renewal the leader still writes; less than the lease duration
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    renew_deadline: Duration,
+    /// How long to wait between two attempts to get or renew the Lease; less than the renew deadline
+    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]
+    retry_period: Duration,
+    /// How many Rollouts are worked on at a time
+    #[arg(long, value_name = "N", default_value = "10")]
+    concurrency: NonZeroUsize,
+    /// Port of /metrics; 0 for any
+    #[arg(long, value_name = "PORT", default_value_t = 8090)]
+    metrics_port: u16,
+    /// Port of /healthz; 0 for any
+    #[arg(long, value_name = "PORT", default_value_t = 8080)]
+    healthz_port: u16,
+}
+
+fn instance(name: &str) -> Result<Instance, NoInstance> {
+    Instance::named(name)
+}
+
+/// Why the controller does not start.
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    #[error("{0}")]
+    Timing(#[from] NoTiming),
+    #[error("the API server cannot be reached: {0}")]
+    Connect(#[from] ConnectError),
+    #[error("port {port}: {why}")]
+    Port { port: u16, why: io::Error },
+    #[error("{0}")]
+    System(#[from] io::Error),
+}
+
+/// Runs the controller until the process is asked to end.
+pub(crate) fn run(args: ControllerArgs) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let ended = runtime
+        .map_err(StartError::from)
+        .and_then(|runtime| runtime.block_on(control(args)));
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("sluice: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn control(args: ControllerArgs) -> Result<(), StartError> {
+    let stop = asked_to_end()?;
+    let timing = Timing {
+        duration: args.lease_duration,
+        renew_deadline: args.renew_deadline,
+        retry_period: args.retry_period,
+    };
+    let timing = timing.check()?;
+    let (client, own_namespace) = cluster::connect(args.kubeconfig.as_deref()).await?;
+    let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
+    let address = pages::serve_metrics(args.metrics_port, Arc::clone(&metrics)).await?;
+    tracing::info!("metrics at http://{address}/metrics");
+    let address = pages::serve_health(args.healthz_port).await?;
+    tracing::info!("health at http://{address}/healthz");
+    let instance = args.instance_id.unwrap_or_default();
+    let me = name_of_this_process();
+    let election = args.leader_elect.then(|| Election {
+        namespace: args.lease_namespace.unwrap_or(own_namespace),
+        name: lease_name(&instance),
+        me: me.clone(),
+        timing,
+    });
+    let settings = Settings {
+        scope: Scope {
+            namespace: args.namespace,
+            instance,
+        },
+        election,
+        me,
+        concurrency: args.concurrency,
+    };
+    let turn = controller::reconcile::turn;
+    cluster::run(&settings, client, turn, &metrics, stop).await;
+    tracing::info!("ends, as it was asked to");
+    Ok(())
+}
+
+fn lease_name(instance: &Instance) -> String {
+    match instance.name() {
+        None => LEASE.to_owned(),
+        // A Lease's name has no upper case and no underscore.
+        Some(name) => format!("{LEASE}-{}", name.to_ascii_lowercase().replace('_', "-")),
+    }
+}
+
+/// Ready when the process is asked to end.
+fn asked_to_end() -> io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// A name that no other process has: a pod's may be that of one before it whose container was started anew.
+fn name_of_this_process() -> String {
+    let host = std::env::var("POD_NAME")
+        .or_else(|_| std::fs::read_to_string("/proc/sys/kernel/hostname"))
+        .unwrap_or_default();
+    let random = RandomState::new().hash_one(process::id());
+    format!("{}_{random:016x}", host.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lease_name;
+    use cluster::Instance;
+
+    #[test]
+    fn each_instance_has_a_lease_of_its_own() {
+        for (instance, expected) in [
+            (Instance::default(), "sluice-controller-lock"),
+            (
+                Instance::named("blue").unwrap(),
+                "sluice-controller-lock-blue",
+            ),
+            (
+                Instance::named("Blue_2").unwrap(),
+                "sluice-controller-lock-blue-2",
+            ),
+        ] {
+            assert_eq!(lease_name(&instance), expected);
+        }
+    }
+}
