@@ -35,5 +35,7 @@ mod traces;
 mod trips;
 mod trust;
 mod tunnels;
+#[cfg(target_os = "linux")]
+mod vanishing;
 mod versions;
 mod windows;
