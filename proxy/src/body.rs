@@ -10,6 +10,7 @@ use crate::{
 };
 use h2::RecvStream;
 use std::{
+    cell::RefCell,
     rc::Rc,
     task::{Context, Poll, ready},
     time::Duration,
@@ -56,7 +57,7 @@ enum Source {
     None,
     Http1(Rc<http1::Io>),
     Http2 {
-        stream: RecvStream,
+        stream: Rc<RefCell<RecvStream>>,
         data_ended: bool,
         /// Where a client waits to be told that it may send the body.
         waiting: Option<Early>,
@@ -115,14 +116,11 @@ impl RequestBody {
     /// What comes on an HTTP/2 stream; `length` when it was announced. A client that is `waiting` is told to go on when the
     /// first piece is asked for.
     pub(crate) fn http2(
-        stream: RecvStream,
+        stream: Rc<RefCell<RecvStream>>,
         length: Option<u64>,
         waiting: Option<Early>,
         watch: &Rc<Watch>,
     ) -> Self {
-        if stream.is_end_stream() {
-            return Self::none(watch);
-        }
         let framing = length.map_or(Framing::Chunked, Framing::Length);
         let source = Source::Http2 {
             stream,
@@ -323,7 +321,8 @@ impl Source {
                 if let Some(early) = waiting.take() {
                     early.go_on();
                 }
-                poll_http2(stream, data_ended, context).map_err(|_| BodyError::Gone)
+                let mut stream = stream.borrow_mut();
+                poll_http2(&mut stream, data_ended, context).map_err(|_| BodyError::Gone)
             }
         }
     }

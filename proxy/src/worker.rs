@@ -114,6 +114,8 @@ pub(crate) struct Worker {
     pub(crate) http2_client: h2::client::Builder,
     /// How HTTP/2 is spoken with clients.
     pub(crate) http2_server: h2::server::Builder,
+    /// What connections of HTTP/2 clients may take in beyond their windows.
+    pub(crate) purse: Rc<client::http2::Purse>,
     /// Wakes every connection when draining begins.
     pub(crate) drain: Notify,
     /// Set once it drains: until when connections stay open that nothing is under way on.
@@ -178,6 +180,10 @@ impl Worker {
             turn,
             http2_client: http2_client(&limits),
             http2_server: client::http2::builder(&limits),
+            purse: Rc::new(client::http2::Purse::new(
+                limits.memory_bytes,
+                config.workers.get(),
+            )),
             limits,
             head_limits,
             spares: Rc::default(),
