@@ -308,12 +308,12 @@ fn http2_client(limits: &Limits) -> h2::client::Builder {
     builder
 }
 
-/// What small DATA frames may cost in memory beyond a window, in bytes, before the connection is closed. The library's
-/// own bound is that of a reader who keeps up: a stream of small messages to one who stalls would break it. It counts 256
-/// bytes for each frame that waits, less what the frame carries: a stream that stalls with 256 KiB in messages of 16 bytes
-/// costs 3.75 MiB, so that with the default windows 8 of them may stall on a client's connection, and 68 on an endpoint's.
+/// What small DATA frames that were not taken yet may cost in memory beyond a window, in bytes, before the connection is
+/// closed; the library counts up to 256 for each. They are taken as soon as the tasks of their streams run, so it is a bound
+/// of what comes within one turn of the connection's task.
 pub(crate) fn small_frames(connection_window: u32) -> usize {
-    8 * connection_window as usize
+    const LEAST: usize = 2 * 1024 * 1024;
+    LEAST.max(connection_window as usize)
 }
 
 /// A client's connection that is open.

@@ -343,6 +343,9 @@ async fn write(
             }
             let mut stream = io.stream.borrow_mut();
             let written = outbox.poll_write(&mut *stream, &io.watch, context);
+            if written.is_pending() {
+                body.gather(context);
+            }
             ready!(written).map_err(|_| Unwritten::Gone)?;
         }
     })

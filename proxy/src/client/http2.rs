@@ -13,6 +13,7 @@ use crate::{
     forward::forward,
     headers,
     http1::{Framing, HeadFault, HeadLimits, Piece, RequestFault},
+    incoming::Incoming,
     request::check_http2,
     response::ResponseBody,
     stream::Stream,
@@ -36,7 +37,7 @@ use std::{
     cell::{Cell, RefCell},
     future::{Future, poll_fn},
     pin::pin,
-    rc::Rc,
+    rc::{Rc, Weak},
     task::Poll,
     time::Duration,
 };
@@ -221,11 +222,22 @@ async fn answer(
     watch.enter(Phase::Upload);
     let respond = Rc::new(RefCell::new(respond));
     let mut alarm = pin!(sleep_until(watch.deadline()));
-    let bodies = &open.0.bodies;
-    let mut exchange = pin!(exchange(&client, &watch, request, &respond, bodies));
+    let (parts, stream) = request.into_parts();
+    let body = (!stream.is_end_stream()).then(|| Rc::new(RefCell::new(Incoming::new(stream))));
+    if let Some(body) = &body {
+        open.0.bodies.add(body);
+    }
+    let coming = body.as_ref().map_or_else(Weak::new, Rc::downgrade);
+    let mut exchange = pin!(exchange(&client, &watch, parts, body, &respond));
     let done = poll_fn(|context| {
         poll_watched(&watch, alarm.as_mut(), context, |context| {
-            exchange.as_mut().poll(context)
+            let polled = exchange.as_mut().poll(context);
+            if polled.is_pending()
+                && let Some(body) = coming.upgrade()
+            {
+                body.borrow_mut().gather(context);
+            }
+            polled
         })
     })
     .await;
@@ -237,11 +249,10 @@ async fn answer(
 async fn exchange(
     client: &Rc<Client>,
     watch: &Rc<Watch>,
-    request: Request<RecvStream>,
+    mut parts: Parts,
+    body: Option<Rc<RefCell<Incoming>>>,
     respond: &Rc<RefCell<SendResponse<Bytes>>>,
-    bodies: &Bodies,
 ) {
-    let (mut parts, stream) = request.into_parts();
     let is_head = parts.method == Method::HEAD;
     let response = match check(&parts, &client.worker.head_limits) {
         Err(refusal) => Some(refusal.unrouted(client, Some(&parts))),
@@ -255,9 +266,9 @@ async fn exchange(
             };
             let waits = headers::has_token(&parts.headers, &EXPECT, "100-continue");
             let waiting = waits.then(|| ask.early.clone());
-            let mut body = match stream.is_end_stream() {
-                true => RequestBody::none(watch),
-                false => RequestBody::http2(bodies.add(stream), length, waiting, watch),
+            let mut body = match body {
+                Some(incoming) => RequestBody::http2(incoming, length, waiting, watch),
+                None => RequestBody::none(watch),
             };
             let mut forwarding = pin!(forward(&ask, &mut parts, &mut body));
             poll_fn(|context| {
@@ -325,7 +336,10 @@ async fn write(
             match outgoing.poll_room(watch, context) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(_)) => return Poll::Ready(()),
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    body.gather(context);
+                    return Poll::Pending;
+                }
             }
             match body.poll_piece(context) {
                 Poll::Ready(Ok(Piece::End)) => {

@@ -31,6 +31,7 @@ mod routing;
 mod shutdown;
 mod spread;
 mod support;
+mod tiny_frames;
 mod traces;
 mod trips;
 mod trust;

@@ -31,6 +31,10 @@ const PREFACE: usize = 24;
 /// The length of a frame's head.
 const HEAD: usize = 9;
 
+/// Frames that are read before the tasks of the streams run, which take out of the connection what has come for them: the
+/// library keeps each by itself until then, however small it is.
+const TURN: u64 = 1024;
+
 /// The kind of frames that carry bodies.
 const DATA: u8 = 0;
 
@@ -46,6 +50,8 @@ pub(super) struct Metered {
     frames: Frames,
     /// Bytes of DATA that have come, as others read it.
     data: Rc<Cell<u64>>,
+    /// The number of the last frame that is read before others run.
+    turn: u64,
     /// Bytes that were sent to the client.
     sent: u32,
     since: Instant,
@@ -59,6 +65,7 @@ impl Metered {
             ahead,
             frames: Frames::default(),
             data: Rc::default(),
+            turn: TURN,
             sent: 0,
             since: Instant::now(),
             limit,
@@ -106,6 +113,8 @@ struct Frames {
     come: usize,
     /// Control frames so far.
     controls: u32,
+    /// Frames so far.
+    count: u64,
     /// Bytes of DATA so far, those of a frame as soon as its head has come.
     data: u64,
 }
@@ -117,6 +126,7 @@ impl Default for Frames {
             head: [0; HEAD],
             come: 0,
             controls: 0,
+            count: 0,
             data: 0,
         }
     }
@@ -139,6 +149,7 @@ impl Frames {
                 self.come = 0;
                 let [a, b, c, kind, ..] = self.head;
                 self.skip = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
+                self.count += 1;
                 if kind == DATA {
                     self.data += self.skip as u64;
                 }
@@ -170,8 +181,17 @@ impl AsyncRead for Metered {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
+        if self.frames.count >= self.turn {
+            self.turn = self.frames.count + TURN;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         if self.ahead.is_empty() {
-            ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+            let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+            if read.is_pending() {
+                self.turn = self.frames.count + TURN;
+            }
+            ready!(read)?;
         } else {
             let length = self.ahead.len().min(buffer.remaining());
             buffer.put_slice(&self.ahead[..length]);

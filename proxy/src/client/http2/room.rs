@@ -5,7 +5,7 @@
 //! for each connection. So a connection's window grows by what stalls on it, out of a purse that all connections of the
 //! worker share. When the purse is empty, or the process short of memory, windows stay as they are.
 
-use h2::RecvStream;
+use crate::incoming::Incoming;
 use std::{
     cell::{Cell, RefCell},
     rc::{Rc, Weak},
@@ -44,26 +44,23 @@ impl Purse {
 
 /// The bodies of a connection's requests that are not read to their end.
 #[derive(Debug, Default)]
-pub(super) struct Bodies(RefCell<Vec<Weak<RefCell<RecvStream>>>>);
+pub(super) struct Bodies(RefCell<Vec<Weak<RefCell<Incoming>>>>);
 
 impl Bodies {
-    /// Looks after `stream` as long as somebody holds it.
-    pub(super) fn add(&self, stream: RecvStream) -> Rc<RefCell<RecvStream>> {
-        let stream = Rc::new(RefCell::new(stream));
+    /// Looks after `body` as long as somebody holds it.
+    pub(super) fn add(&self, body: &Rc<RefCell<Incoming>>) {
         let mut bodies = self.0.borrow_mut();
         if bodies.len() == bodies.capacity() {
             bodies.retain(|body| body.strong_count() > 0);
         }
-        bodies.push(Rc::downgrade(&stream));
-        stream
+        bodies.push(Rc::downgrade(body));
     }
 
     /// Bytes that have come and were not read.
     fn held(&self) -> u64 {
         let bodies = self.0.borrow();
         let held = bodies.iter().filter_map(Weak::upgrade);
-        held.map(|body| body.borrow_mut().flow_control().used_capacity() as u64)
-            .sum()
+        held.map(|body| body.borrow_mut().held() as u64).sum()
     }
 }
 
