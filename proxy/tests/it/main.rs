@@ -8,6 +8,7 @@
     reason = "a test that is surprised ends"
 )]
 
+mod balancing;
 mod bodies;
 mod clients;
 mod corpus;
