@@ -375,6 +375,7 @@ pub(crate) async fn run(
         cut = accept_and_drain(&worker, listeners, inbox, stop) => cut,
         never = acknowledge(&worker) => match never {},
         never = sweep(&worker) => match never {},
+        never = make_room(&worker) => match never {},
         never = worker.shared.watch_memory(worker.index) => match never {},
     };
     // Connections hold the worker, and the worker them.
@@ -434,6 +435,18 @@ async fn acknowledge(worker: &Worker) -> Infallible {
         drop(view);
         let changed = worker.reader.borrow().changed(seen);
         changed.await;
+    }
+}
+
+/// Closes a connection that lies idle wherever a request waits for a place that it has: on this worker or another, which
+/// looks again by itself.
+async fn make_room(worker: &Worker) -> Infallible {
+    loop {
+        worker.shared.asked_for_room().await;
+        for service in worker.balancer.waited_for() {
+            worker.pool.close_idle(&service);
+            service.share_idle();
+        }
     }
 }
 

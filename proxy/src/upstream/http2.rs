@@ -77,6 +77,11 @@ impl Connection {
         !self.is_closed() && self.streams.get() < most
     }
 
+    /// Its place among those of its Service.
+    pub(crate) fn slot(&self) -> &Slot {
+        &self.slot
+    }
+
     /// Requests under way on it.
     pub(crate) fn streams(&self) -> usize {
         self.streams.get()

@@ -27,6 +27,7 @@ mod logs;
 mod origins;
 mod origins_http2;
 mod panics;
+mod places;
 mod policies;
 mod routing;
 mod shutdown;
