@@ -57,5 +57,7 @@ fn log() {
         .with_env_filter(filter)
         .with_ansi(io::stderr().is_terminal())
         .with_writer(io::stderr)
+        // Told on standard error, too, that it takes nothing would end in a panic of whoever logs.
+        .log_internal_errors(false)
         .init();
 }

@@ -74,6 +74,13 @@ impl Balancer {
         Rc::clone(service)
     }
 
+    /// The Services where requests wait for a connection, on any worker. Asks all Services for what all workers share.
+    pub(crate) fn waited_for(&self) -> Vec<Rc<Service>> {
+        let services = self.services.borrow();
+        let waited_for = services.values().filter(|service| service.is_waited_for());
+        waited_for.map(Rc::clone).collect()
+    }
+
     /// Whether requests still go to `address` as an endpoint of the Service of `state`.
     #[cfg(test)]
     fn is_current(&self, state: &Arc<BackendState>, address: std::net::SocketAddr) -> bool {

@@ -4,12 +4,13 @@ use crate::{
     client::{Early, http1},
     headers,
     http1::{BodyFault, Framing, Piece},
+    incoming::Incoming,
     mirror::Tee,
     pieces::Pieces,
     watch::Watch,
 };
-use h2::RecvStream;
 use std::{
+    cell::RefCell,
     rc::Rc,
     task::{Context, Poll, ready},
     time::Duration,
@@ -56,8 +57,7 @@ enum Source {
     None,
     Http1(Rc<http1::Io>),
     Http2 {
-        stream: RecvStream,
-        data_ended: bool,
+        incoming: Rc<RefCell<Incoming>>,
         /// Where a client waits to be told that it may send the body.
         waiting: Option<Early>,
     },
@@ -112,23 +112,16 @@ impl RequestBody {
         }
     }
 
-    /// What comes on an HTTP/2 stream; `length` when it was announced. A client that is `waiting` is told to go on when the
+    /// What is `incoming` on an HTTP/2 stream; `length` when it was announced. A client that is `waiting` is told to go on when the
     /// first piece is asked for.
     pub(crate) fn http2(
-        stream: RecvStream,
+        incoming: Rc<RefCell<Incoming>>,
         length: Option<u64>,
         waiting: Option<Early>,
         watch: &Rc<Watch>,
     ) -> Self {
-        if stream.is_end_stream() {
-            return Self::none(watch);
-        }
         let framing = length.map_or(Framing::Chunked, Framing::Length);
-        let source = Source::Http2 {
-            stream,
-            data_ended: false,
-            waiting,
-        };
+        let source = Source::Http2 { incoming, waiting };
         Self::new(source, framing, watch)
     }
 
@@ -315,43 +308,13 @@ impl Source {
         match self {
             Self::None => Poll::Ready(Ok(Piece::End)),
             Self::Http1(io) => io.poll_piece(context),
-            Self::Http2 {
-                stream,
-                data_ended,
-                waiting,
-            } => {
+            Self::Http2 { incoming, waiting } => {
                 if let Some(early) = waiting.take() {
                     early.go_on();
                 }
-                poll_http2(stream, data_ended, context).map_err(|_| BodyError::Gone)
+                let piece = incoming.borrow_mut().poll_piece(context);
+                piece.map_err(|_| BodyError::Gone)
             }
         }
     }
-}
-
-/// The next piece of an HTTP/2 body. What is taken makes room for more at the sender.
-pub(crate) fn poll_http2(
-    stream: &mut RecvStream,
-    data_ended: &mut bool,
-    context: &mut Context<'_>,
-) -> Poll<Result<Piece, h2::Error>> {
-    while !*data_ended {
-        match ready!(stream.poll_data(context)) {
-            Some(data) => {
-                let data = data?;
-                stream.flow_control().release_capacity(data.len())?;
-                if !data.is_empty() {
-                    return Poll::Ready(Ok(Piece::Data(data)));
-                }
-            }
-            None => *data_ended = true,
-        }
-    }
-    if stream.is_end_stream() {
-        return Poll::Ready(Ok(Piece::End));
-    }
-    Poll::Ready(Ok(match ready!(stream.poll_trailers(context))? {
-        Some(trailers) => Piece::Trailers(trailers),
-        None => Piece::End,
-    }))
 }

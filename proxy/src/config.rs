@@ -258,8 +258,8 @@ pub struct Http2Limits {
     pub control_frames: u32,
     /// Bytes that a stream's body may come ahead of its reader. Default 256 KiB.
     pub stream_window: u32,
-    /// Bytes that all bodies of a connection may come ahead of their readers. As many streams as it has windows for may
-    /// stall before they hold up the others. Default 4 MiB.
+    /// Bytes that all bodies of a connection may come ahead of their readers. Where more stall, it grows by what they hold, as
+    /// long as that is no more than 256 MiB, or a quarter of `memory_bytes`, for all connections. Default 4 MiB.
     pub connection_window: u32,
 }
 

@@ -34,6 +34,7 @@ pub mod fuzzing;
 mod grpc;
 mod headers;
 mod http1;
+mod incoming;
 mod input;
 mod lane;
 mod listener;

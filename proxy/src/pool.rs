@@ -223,6 +223,20 @@ impl Pool {
         });
         // Its end looks at what is idle.
         drop(idle);
+        closed.is_some() || self.close_idle_shared(service)
+    }
+
+    /// The same of those that many may use.
+    fn close_idle_shared(&self, service: &Rc<Service>) -> bool {
+        let mut shared = self.shared.borrow_mut();
+        let closed = shared.values_mut().find_map(|endpoint| {
+            let place = endpoint.iter().position(|shared| {
+                // One that somebody holds is about to be used.
+                Rc::strong_count(&shared.connection) == 1 && shared.connection.slot().is_of(service)
+            })?;
+            Some(endpoint.remove(place))
+        });
+        drop(shared);
         closed.is_some()
     }
 

@@ -144,6 +144,15 @@ impl ResponseBody {
         piece
     }
 
+    /// Lets what an endpoint sends come, though nobody has room for the next piece.
+    pub(crate) fn gather(&mut self, context: &mut Context<'_>) {
+        if let Kind::Passing(passing) = &mut self.kind
+            && let Some(exchange) = &mut passing.exchange
+        {
+            exchange.gather(context);
+        }
+    }
+
     fn note(&mut self, piece: &Poll<Result<Piece, Cut>>) {
         let Some(account) = &mut self.account else {
             return;

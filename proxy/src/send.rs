@@ -8,6 +8,7 @@ use crate::{
     client::Ask,
     lane::Dispatched,
     pool::{Key, Proxied},
+    shared::ASKED_EVERY,
     upstream::{Answer, Exchange, NoConnection, SendError, connect, http2},
     watch::{Phase, Watch},
 };
@@ -315,8 +316,7 @@ impl Delivery<'_> {
 
     /// A connection with room for one more request.
     async fn shared(&self, key: &Key) -> Result<Rc<http2::Connection>, NoConnection> {
-        let permit = || self.service.admit(Limit::Connections);
-        connect::http2(&self.ask.client.worker, key.clone(), permit).await
+        connect::http2(&self.ask.client.worker, key.clone(), || self.room()).await
     }
 
     /// A place for one more connection. What lies idle makes room, or it would keep other endpoints from being reached.
@@ -324,6 +324,19 @@ impl Delivery<'_> {
         let admit = || self.service.admit(Limit::Connections).ok();
         let pool = &self.ask.client.worker.pool;
         admit().or_else(|| pool.close_idle(self.service).then(admit).flatten())
+    }
+
+    /// Waits until something came free: here, which `freed` tells, or on another worker, which has to be looked for.
+    async fn freed(&self, freed: impl Future<Output = ()>) {
+        let worker = &self.ask.client.worker;
+        let mut freed = pin!(freed);
+        loop {
+            worker.shared.ask_for_room(worker.clock.elapsed());
+            let waited = timeout(ASKED_EVERY, freed.as_mut()).await;
+            if waited.is_ok() || self.service.has_room(Limit::Connections) {
+                return;
+            }
+        }
     }
 
     /// Looks whenever something came free, until there is what is looked for. That nothing came free in time says that there
@@ -343,7 +356,7 @@ impl Delivery<'_> {
                 if let Some(found) = look().await {
                     return found;
                 }
-                freed.await;
+                self.freed(freed).await;
             }
         };
         let found = in_time(&self.ask.watch, Failure::Overload, found);

@@ -1,4 +1,5 @@
-//! What all workers of a process share, beside routes and counters. Nothing in it is written on a request's way.
+//! What all workers of a process share, beside routes and counters. Nothing in it is written on the way of a request that
+//! need not wait.
 
 use crate::{Config, ListenerTlsError, tls::Tls};
 use std::{
@@ -9,14 +10,17 @@ use std::{
     net::{IpAddr, Ipv6Addr},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
-use tokio::time::sleep;
+use tokio::{sync::Notify, time::sleep};
 
 /// How often the memory that the process holds is looked at.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// How often workers are asked to make room for requests that wait.
+pub(crate) const ASKED_EVERY: Duration = Duration::from_millis(10);
 
 /// What all workers share.
 #[derive(Debug)]
@@ -25,6 +29,10 @@ pub(crate) struct Shared {
     clients: Clients,
     most_memory: Option<u64>,
     is_short_of_memory: AtomicBool,
+    /// Told when a request waits for a place that another worker may have.
+    asked: Notify,
+    /// When that was told last, in milliseconds from the process's epoch.
+    asked_at: AtomicU64,
 }
 
 impl Shared {
@@ -38,12 +46,30 @@ impl Shared {
             clients: Clients::new(config.limits.connections_per_client),
             most_memory: config.limits.memory_bytes,
             is_short_of_memory: AtomicBool::new(false),
+            asked: Notify::new(),
+            asked_at: AtomicU64::new(0),
         })
     }
 
     /// Whether the process holds more memory than it may.
     pub(crate) fn is_short_of_memory(&self) -> bool {
         self.is_short_of_memory.load(Relaxed)
+    }
+
+    /// Asks all workers at `now` to make room where requests wait for connections. However many ask, they are told once in
+    /// [`ASKED_EVERY`].
+    pub(crate) fn ask_for_room(&self, now: Duration) {
+        let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        let last = self.asked_at.load(Relaxed);
+        if now.saturating_sub(last) >= ASKED_EVERY.as_millis() as u64 {
+            self.asked_at.store(now, Relaxed);
+            self.asked.notify_waiters();
+        }
+    }
+
+    /// Waits until somebody asks for room.
+    pub(crate) async fn asked_for_room(&self) {
+        self.asked.notified().await;
     }
 
     /// A connection's place among those that its client may have; nothing when it has as many.

@@ -146,6 +146,13 @@ impl Exchange {
         }
     }
 
+    /// Takes what has come of the answer's body, for later, where leaving it costs memory.
+    pub(crate) fn gather(&mut self, context: &mut Context<'_>) {
+        if let Self::Http2(call) = self {
+            call.gather(context);
+        }
+    }
+
     /// Ends the exchange, whose answer has come whole, and keeps the connection for the next one where that may be.
     pub(crate) fn finish(self, pool: &Pool) {
         match self {

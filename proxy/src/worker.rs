@@ -114,6 +114,8 @@ pub(crate) struct Worker {
     pub(crate) http2_client: h2::client::Builder,
     /// How HTTP/2 is spoken with clients.
     pub(crate) http2_server: h2::server::Builder,
+    /// What connections of HTTP/2 clients may take in beyond their windows.
+    pub(crate) purse: Rc<client::http2::Purse>,
     /// Wakes every connection when draining begins.
     pub(crate) drain: Notify,
     /// Set once it drains: until when connections stay open that nothing is under way on.
@@ -178,6 +180,10 @@ impl Worker {
             turn,
             http2_client: http2_client(&limits),
             http2_server: client::http2::builder(&limits),
+            purse: Rc::new(client::http2::Purse::new(
+                limits.memory_bytes,
+                config.workers.get(),
+            )),
             limits,
             head_limits,
             spares: Rc::default(),
@@ -302,12 +308,12 @@ fn http2_client(limits: &Limits) -> h2::client::Builder {
     builder
 }
 
-/// What small DATA frames may cost in memory beyond a window, in bytes, before the connection is closed. The library's
-/// own bound is that of a reader who keeps up: a stream of small messages to one who stalls would break it. It counts 256
-/// bytes for each frame that waits, less what the frame carries: a stream that stalls with 256 KiB in messages of 16 bytes
-/// costs 3.75 MiB, so that with the default windows 8 of them may stall on a client's connection, and 68 on an endpoint's.
+/// What small DATA frames that were not taken yet may cost in memory beyond a window, in bytes, before the connection is
+/// closed; the library counts up to 256 for each. They are taken as soon as the tasks of their streams run, so it is a bound
+/// of what comes within one turn of the connection's task.
 pub(crate) fn small_frames(connection_window: u32) -> usize {
-    8 * connection_window as usize
+    const LEAST: usize = 2 * 1024 * 1024;
+    LEAST.max(connection_window as usize)
 }
 
 /// A client's connection that is open.
@@ -369,6 +375,7 @@ pub(crate) async fn run(
         cut = accept_and_drain(&worker, listeners, inbox, stop) => cut,
         never = acknowledge(&worker) => match never {},
         never = sweep(&worker) => match never {},
+        never = make_room(&worker) => match never {},
         never = worker.shared.watch_memory(worker.index) => match never {},
     };
     // Connections hold the worker, and the worker them.
@@ -428,6 +435,18 @@ async fn acknowledge(worker: &Worker) -> Infallible {
         drop(view);
         let changed = worker.reader.borrow().changed(seen);
         changed.await;
+    }
+}
+
+/// Closes a connection that lies idle wherever a request waits for a place that it has: on this worker or another, which
+/// looks again by itself.
+async fn make_room(worker: &Worker) -> Infallible {
+    loop {
+        worker.shared.asked_for_room().await;
+        for service in worker.balancer.waited_for() {
+            worker.pool.close_idle(&service);
+            service.share_idle();
+        }
     }
 }
 

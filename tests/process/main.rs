@@ -18,6 +18,7 @@ mod outages;
 mod promotion;
 mod replay;
 mod shutdown;
+mod silence;
 mod splitting;
 mod start;
 mod support;

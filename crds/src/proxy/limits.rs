@@ -135,8 +135,8 @@ pub struct Http2Limits {
         extend("default" = 262_144, "x-unit" = "bytes")
     )]
     pub stream_window: Option<u32>,
-    /// How far all bodies of a connection may come ahead of their readers. As many streams as this has stream windows
-    /// for may stall before they hold up the others.
+    /// How far all bodies of a connection may come ahead of their readers. Where more stall, it grows by what they hold, as
+    /// long as that is no more than 256 MiB, or a quarter of `memoryBytes`, for all connections.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(
         range(min = 65_535, max = 2_147_483_647),

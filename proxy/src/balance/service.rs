@@ -109,6 +109,21 @@ impl Service {
         Permit::of(self, limit)
     }
 
+    /// Whether there is a permit of `limit` to be had.
+    pub(crate) fn has_room(&self, limit: Limit) -> bool {
+        self.shard.is_available(limit, &self.limits())
+    }
+
+    /// Whether a request waits for a connection, on any worker.
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.state.under_way(Limit::Pending) > 0
+    }
+
+    /// Lets other workers have the permits that lie idle here.
+    pub(crate) fn share_idle(&self) {
+        self.shard.release_idle();
+    }
+
     /// Counts a request's first attempt at `now`, which the budget of retries grows by.
     pub(crate) fn count_request(&self, now: Duration) {
         self.shard.count_request(now);

@@ -1,5 +1,6 @@
 //! A client's connection that speaks HTTP/1.
 
+mod hangup;
 mod io;
 
 pub(crate) use io::Io;
@@ -68,6 +69,7 @@ pub(crate) async fn serve(client: Rc<Client>, stream: Stream, input: BytesMut) {
         .unwrap_or(Ended::Broken)
     };
     let Some(io) = Rc::into_inner(io) else { return };
+    io.forget_hangup();
     let is_cut = io.ends_answer.get();
     let mut stream = io.stream.into_inner();
     match ended {
@@ -146,7 +148,8 @@ async fn read_head(client: &Client, io: &Io) -> Result<Option<RequestHead>, Requ
                         io.watch.idle_until(until);
                     }
                     if input.is_empty() {
-                        // An idle connection keeps no memory.
+                        // An idle connection keeps no memory, and one descriptor.
+                        io.forget_hangup();
                         io.spares.reclaim(&mut input);
                         io.outbox.borrow_mut().release(&io.spares);
                     }
@@ -340,6 +343,9 @@ async fn write(
             }
             let mut stream = io.stream.borrow_mut();
             let written = outbox.poll_write(&mut *stream, &io.watch, context);
+            if written.is_pending() {
+                body.gather(context);
+            }
             ready!(written).map_err(|_| Unwritten::Gone)?;
         }
     })

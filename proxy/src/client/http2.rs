@@ -1,6 +1,9 @@
 //! A client's connection that speaks HTTP/2.
 
 mod meter;
+mod room;
+
+pub(crate) use room::Purse;
 
 use super::{Ask, Client, Early, poll_watched};
 use crate::{
@@ -10,6 +13,7 @@ use crate::{
     forward::forward,
     headers,
     http1::{Framing, HeadFault, HeadLimits, Piece, RequestFault},
+    incoming::Incoming,
     request::check_http2,
     response::ResponseBody,
     stream::Stream,
@@ -28,11 +32,12 @@ use http::{
     request::Parts,
 };
 use meter::Metered;
+use room::{Bodies, Room};
 use std::{
     cell::{Cell, RefCell},
     future::{Future, poll_fn},
     pin::pin,
-    rc::Rc,
+    rc::{Rc, Weak},
     task::Poll,
     time::Duration,
 };
@@ -65,18 +70,29 @@ pub(crate) fn builder(limits: &crate::Limits) -> Builder {
 pub(crate) async fn serve(client: Rc<Client>, stream: Stream, input: BytesMut) {
     let worker = &client.worker;
     let metered = Metered::new(stream, input, worker.limits.http2.control_frames);
+    let open = Rc::new(Open::default());
+    let room = Room::new(
+        worker.limits.http2.connection_window,
+        Rc::clone(&open.bodies),
+        metered.data(),
+        Rc::clone(&worker.purse),
+    );
     let handshake = worker.http2_server.handshake(metered);
     let connection = timeout(worker.timeouts.request_header, handshake).await;
     let Ok(Ok(connection)) = connection else {
         return;
     };
-    drive(&client, connection).await;
+    drive(&client, connection, open, room).await;
 }
 
 /// Begins a task for each request, until the connection ends, lies idle for too long, or has to end for draining.
-async fn drive(client: &Rc<Client>, mut connection: Connection<Metered, Bytes>) {
+async fn drive(
+    client: &Rc<Client>,
+    mut connection: Connection<Metered, Bytes>,
+    open: Rc<Open>,
+    mut room: Room,
+) {
     let worker = &client.worker;
-    let open = Rc::new(Open::default());
     let mut alarm = pin!(sleep_until(open.deadline(worker.timeouts.keep_alive)));
     let mut drain = pin!(worker.drain.notified());
     let mut is_ending = false;
@@ -84,6 +100,10 @@ async fn drive(client: &Rc<Client>, mut connection: Connection<Metered, Bytes>) 
     poll_fn(|context| {
         let _ = drain.as_mut().poll(context);
         loop {
+            let may_grow = !worker.is_short_of_memory();
+            if let Some(size) = room.resize(may_grow) {
+                connection.set_target_window_size(size);
+            }
             let has_accepted = match connection.poll_accept(context) {
                 Poll::Ready(Some(Ok((request, respond)))) => {
                     served += 1;
@@ -123,6 +143,11 @@ async fn drive(client: &Rc<Client>, mut connection: Connection<Metered, Bytes>) 
                 // More may have come with it, of which nothing else would tell.
                 continue;
             }
+            if let Some(size) = room.resize(may_grow) {
+                connection.set_target_window_size(size);
+                // The client is told by the next turn.
+                continue;
+            }
             if alarm.is_elapsed() || deadline < alarm.deadline() {
                 alarm.as_mut().reset(deadline);
             }
@@ -141,6 +166,7 @@ struct Open {
     count: Cell<usize>,
     /// Since when there is none.
     since: Cell<Instant>,
+    bodies: Rc<Bodies>,
 }
 
 impl Default for Open {
@@ -148,6 +174,7 @@ impl Default for Open {
         Self {
             count: Cell::new(0),
             since: Cell::new(Instant::now()),
+            bodies: Rc::default(),
         }
     }
 }
@@ -189,16 +216,28 @@ async fn answer(
     client: Rc<Client>,
     request: Request<RecvStream>,
     respond: SendResponse<Bytes>,
-    _open: OpenStream,
+    open: OpenStream,
 ) {
     let watch = Rc::new(Watch::of(&client.worker));
     watch.enter(Phase::Upload);
     let respond = Rc::new(RefCell::new(respond));
     let mut alarm = pin!(sleep_until(watch.deadline()));
-    let mut exchange = pin!(exchange(&client, &watch, request, &respond));
+    let (parts, stream) = request.into_parts();
+    let body = (!stream.is_end_stream()).then(|| Rc::new(RefCell::new(Incoming::new(stream))));
+    if let Some(body) = &body {
+        open.0.bodies.add(body);
+    }
+    let coming = body.as_ref().map_or_else(Weak::new, Rc::downgrade);
+    let mut exchange = pin!(exchange(&client, &watch, parts, body, &respond));
     let done = poll_fn(|context| {
         poll_watched(&watch, alarm.as_mut(), context, |context| {
-            exchange.as_mut().poll(context)
+            let polled = exchange.as_mut().poll(context);
+            if polled.is_pending()
+                && let Some(body) = coming.upgrade()
+            {
+                body.borrow_mut().gather(context);
+            }
+            polled
         })
     })
     .await;
@@ -210,10 +249,10 @@ async fn answer(
 async fn exchange(
     client: &Rc<Client>,
     watch: &Rc<Watch>,
-    request: Request<RecvStream>,
+    mut parts: Parts,
+    body: Option<Rc<RefCell<Incoming>>>,
     respond: &Rc<RefCell<SendResponse<Bytes>>>,
 ) {
-    let (mut parts, stream) = request.into_parts();
     let is_head = parts.method == Method::HEAD;
     let response = match check(&parts, &client.worker.head_limits) {
         Err(refusal) => Some(refusal.unrouted(client, Some(&parts))),
@@ -227,7 +266,10 @@ async fn exchange(
             };
             let waits = headers::has_token(&parts.headers, &EXPECT, "100-continue");
             let waiting = waits.then(|| ask.early.clone());
-            let mut body = RequestBody::http2(stream, length, waiting, watch);
+            let mut body = match body {
+                Some(incoming) => RequestBody::http2(incoming, length, waiting, watch),
+                None => RequestBody::none(watch),
+            };
             let mut forwarding = pin!(forward(&ask, &mut parts, &mut body));
             poll_fn(|context| {
                 if let Poll::Ready(response) = forwarding.as_mut().poll(context) {
@@ -294,7 +336,10 @@ async fn write(
             match outgoing.poll_room(watch, context) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(_)) => return Poll::Ready(()),
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    body.gather(context);
+                    return Poll::Pending;
+                }
             }
             match body.poll_piece(context) {
                 Poll::Ready(Ok(Piece::End)) => {

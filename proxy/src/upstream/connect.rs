@@ -16,7 +16,7 @@ use crate::{
 use http::uri::Scheme;
 use std::{io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
-use traffic::{BackendPolicy, Failure, policy::Protocol, state::backend::Limit};
+use traffic::{BackendPolicy, Failure, policy::Protocol};
 
 /// A connection of its own for one request, as `key` says, in the place that `permit` gives.
 pub(crate) async fn http1(
@@ -34,7 +34,7 @@ pub(crate) async fn http1(
 pub(crate) async fn http2(
     worker: &Rc<Worker>,
     key: Key,
-    admit: impl Fn() -> Result<Permit, Limit>,
+    admit: impl Fn() -> Option<Permit>,
 ) -> Result<Rc<http2::Connection>, NoConnection> {
     loop {
         if let Some(connection) = worker.pool.shared(&key) {
@@ -55,11 +55,11 @@ pub(crate) async fn http2(
         };
         worker.pool.forget_closed(&key);
         let made = match admit() {
-            Ok(permit) => {
+            Some(permit) => {
                 let slot = Slot::new(permit, worker);
                 within(worker.timeouts.connect, handshake(worker, &key, slot)).await
             }
-            Err(_) => Err(Failure::Overload.into()),
+            None => Err(Failure::Overload.into()),
         };
         match made {
             Ok(connection) => {

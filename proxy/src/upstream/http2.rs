@@ -6,15 +6,16 @@ pub(crate) use driven::{Driven, UNSAID};
 
 use super::{Answer, MOST_INTERIM, SendError};
 use crate::{
-    body::{BodyError, RequestBody, poll_http2},
+    body::{BodyError, RequestBody},
     client::Early,
     http1::{Framing, Piece},
+    incoming::Incoming,
     pool::Slot,
     watch::Watch,
 };
 use bytes::Bytes;
 use h2::{
-    Reason, RecvStream, SendStream,
+    Reason, SendStream,
     client::{ResponseFuture, SendRequest},
 };
 use http::{
@@ -76,6 +77,11 @@ impl Connection {
         !self.is_closed() && self.streams.get() < most
     }
 
+    /// Its place among those of its Service.
+    pub(crate) fn slot(&self) -> &Slot {
+        &self.slot
+    }
+
     /// Requests under way on it.
     pub(crate) fn streams(&self) -> usize {
         self.streams.get()
@@ -110,7 +116,7 @@ pub(crate) struct Call {
     /// Interim answers that have come.
     interim: u32,
     outgoing: Option<Outgoing>,
-    incoming: Option<(RecvStream, bool)>,
+    incoming: Option<Incoming>,
     /// Whether the endpoint gave the answer up by CANCEL.
     is_cancelled: bool,
     refused: Option<SendError>,
@@ -243,7 +249,7 @@ impl Call {
             None => Framing::Chunked,
         };
         self.response = None;
-        self.incoming = Some((stream, false));
+        self.incoming = Some(Incoming::new(stream));
         Poll::Ready(Ok(Answer {
             parts,
             lines: None,
@@ -252,14 +258,20 @@ impl Call {
     }
 
     pub(super) fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Result<Piece, Failure>> {
-        let Some((stream, data_ended)) = &mut self.incoming else {
+        let Some(incoming) = &mut self.incoming else {
             return Poll::Ready(Ok(Piece::End));
         };
-        poll_http2(stream, data_ended, context).map_err(|error| {
+        incoming.poll_piece(context).map_err(|error| {
             tracing::debug!(%error, "a response broke off");
             self.is_cancelled = error.is_remote() && error.reason() == Some(Reason::CANCEL);
             Failure::BodyCut
         })
+    }
+
+    pub(super) fn gather(&mut self, context: &mut Context<'_>) {
+        if let Some(incoming) = &mut self.incoming {
+            incoming.gather(context);
+        }
     }
 
     pub(super) fn is_cancelled(&self) -> bool {

@@ -12,7 +12,7 @@ use traffic::{
     Backend, BackendId, BackendPolicy, Role, Route, RouteTable, Split, Target, Weight,
     action::{Actions, Mirror, RouteTimeouts},
     matches::{HostMatch, RequestMatch},
-    policy::{BackendLimits, Ejection, Protocol, Retry},
+    policy::{Ejection, Protocol, Retry},
 };
 
 /// One body of each framing, and what an endpoint gets of it.
@@ -228,29 +228,6 @@ fn a_status_that_is_tried_again_counts_against_its_endpoint() {
         assert_eq!(client.get("/", "").status(), 200);
     }
     assert_eq!(bad.seen().len(), 1, "it is ejected after its first failure");
-}
-
-#[test]
-fn a_connection_that_idles_does_not_keep_another_endpoint_from_being_reached() {
-    let origins = [origin::http().run(), origin::http().run()];
-    let world = world::start_with(1, |config| {
-        config.pool.idle_time = Duration::from_secs(3600);
-    });
-    let policy = BackendPolicy {
-        balancing: traffic::policy::Balancing::RoundRobin,
-        limits: BackendLimits {
-            connections: 1,
-            ..BackendLimits::default()
-        },
-        ..BackendPolicy::default()
-    };
-    world.serve_with(&[origins[0].address, origins[1].address], policy);
-    let mut client = world.connect();
-    for _ in 0..4 {
-        assert_eq!(client.get("/", "").status(), 200);
-    }
-    let seen = origins.map(|origin| origin.seen().len());
-    assert_eq!(seen, [2, 2]);
 }
 
 #[test]

@@ -8,6 +8,7 @@
     reason = "a test that is surprised ends"
 )]
 
+mod balancing;
 mod bodies;
 mod clients;
 mod corpus;
@@ -26,14 +27,18 @@ mod logs;
 mod origins;
 mod origins_http2;
 mod panics;
+mod places;
 mod policies;
 mod routing;
 mod shutdown;
 mod spread;
 mod support;
+mod tiny_frames;
 mod traces;
 mod trips;
 mod trust;
 mod tunnels;
+#[cfg(target_os = "linux")]
+mod vanishing;
 mod versions;
 mod windows;

@@ -3,9 +3,11 @@
 use crate::support::{
     eventually,
     frames::{self, Peer},
-    origin,
+    origin, run, soon,
     world::{self, World},
 };
+use std::{env, process::Command};
+use tracing::{Event, Metadata, Subscriber, span};
 use traffic::{Backend, Role, RolloutId, Stats, Target};
 
 /// A proxy of two workers and its origin. The path `/broken` counts into a series that was made for one worker: a
@@ -76,4 +78,58 @@ fn a_panic_ends_one_request_of_an_http2_connection() {
     eventually("all connections end", || counters.read().open == 0);
     assert_eq!(counters.read().panics, 1);
     assert_eq!(world.stable().failed, 0);
+}
+
+/// Panics over a warning, which a worker gives outside of all connections when memory is short.
+struct Broken;
+
+impl Subscriber for Broken {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() == tracing::Level::WARN
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn event(&self, _: &Event<'_>) {
+        panic!("a warning");
+    }
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
+}
+
+/// In a process of its own, as whoever is told of what is logged is told of it by all threads.
+const CHILD: &str = "SLUICE_PANICKING_WORKER";
+
+#[test]
+fn whoever_runs_a_worker_that_panics_is_told_and_the_others_go_on() {
+    let child = Command::new(env::current_exe().unwrap())
+        .args(["panics::child", "--exact", "--nocapture"])
+        .env(CHILD, "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&child.stdout);
+    assert!(child.status.success(), "{said}");
+    let expected = "worker 0 of the proxy ended by a panic; 20 answers";
+    assert!(said.contains(expected), "{said}");
+}
+
+#[test]
+fn child() {
+    if env::var_os(CHILD).is_none() {
+        return;
+    }
+    tracing::subscriber::set_global_default(Broken).unwrap();
+    let world = world::start_with(2, |config| config.limits.memory_bytes = Some(1));
+    let panicked = run(soon("a worker panics", world.proxy.panicked()));
+    // Its sockets are closed, so that nobody waits there in vain.
+    let answers = (0..20).filter(|_| world.connect().get("/", "").status() == 404);
+    println!("{panicked}; {} answers", answers.count());
 }

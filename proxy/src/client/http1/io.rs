@@ -1,5 +1,6 @@
 //! The two directions of a client's HTTP/1 connection.
 
+use super::hangup::Hangup;
 use crate::{
     body::BodyError,
     http1::{Decoder, Framing, Piece, StatusLine, write_response},
@@ -33,6 +34,8 @@ pub(crate) struct Io {
     pub(super) waits_to_continue: Cell<bool>,
     /// Whether an answer is under way that only the connection's end tells the end of.
     pub(super) ends_answer: Cell<bool>,
+    /// Tells that the client has gone while nothing is read; there once it was asked for.
+    hangup: Cell<Option<Box<Hangup>>>,
     pub(super) watch: Rc<Watch>,
     pub(super) spares: Rc<Spares>,
 }
@@ -51,6 +54,7 @@ impl Io {
             decoder: RefCell::new(Decoder::new(Framing::None, &worker.head_limits)),
             waits_to_continue: Cell::new(false),
             ends_answer: Cell::new(false),
+            hangup: Cell::default(),
             watch: Rc::clone(watch),
             spares: Rc::clone(&worker.spares),
         })
@@ -114,8 +118,8 @@ impl Io {
     }
 
     /// Ready when the client has gone. What it sends ahead is kept, up to a limit: the next of a body that an endpoint does not
-    /// take or that is not asked for yet, or the requests that follow. A socket tells of its end only to who has read it empty:
-    /// that a client has gone which had sent more than that is noticed when the rest is taken, or the request's time is over.
+    /// take or that is not asked for yet, or the requests that follow. What is beyond stays in the socket, where it fills the
+    /// window: a client whose end waits behind what it could not send is gone when that was read, or its request's time is over.
     pub(super) fn poll_gone(&self, context: &mut Context<'_>) -> Poll<()> {
         let mut input = self.input.borrow_mut();
         while input.len() < AHEAD {
@@ -131,7 +135,27 @@ impl Io {
                 _ => return Poll::Ready(()),
             }
         }
-        Poll::Pending
+        self.poll_hangup(context)
+    }
+
+    /// Ready when the client has gone, whatever waits to be read.
+    fn poll_hangup(&self, context: &mut Context<'_>) -> Poll<()> {
+        let mut hangup = self.hangup.take().or_else(|| {
+            let hangup = Hangup::of(self.stream.borrow().tcp());
+            // Without a descriptor for it, the client's end is heard of later.
+            hangup.ok().map(Box::new)
+        });
+        let is_gone = match &mut hangup {
+            Some(hangup) => hangup.poll(context),
+            None => Poll::Pending,
+        };
+        self.hangup.set(hangup);
+        is_gone
+    }
+
+    /// Holds the connection by one descriptor again.
+    pub(super) fn forget_hangup(&self) {
+        self.hangup.take();
     }
 
     /// Whether what is left of the present request's body has come already; throws it away.

@@ -10,8 +10,10 @@
 use crate::stream::Stream;
 use bytes::{Buf, BytesMut};
 use std::{
+    cell::Cell,
     io,
     pin::Pin,
+    rc::Rc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -29,6 +31,13 @@ const PREFACE: usize = 24;
 /// The length of a frame's head.
 const HEAD: usize = 9;
 
+/// Frames that are read before the tasks of the streams run, which take out of the connection what has come for them: the
+/// library keeps each by itself until then, however small it is.
+const TURN: u64 = 1024;
+
+/// The kind of frames that carry bodies.
+const DATA: u8 = 0;
+
 /// Bytes sent to the client that pay for one control frame: more than the answer to a PING or to SETTINGS has.
 const PAYS: u32 = 32;
 
@@ -39,6 +48,10 @@ pub(super) struct Metered {
     /// What was read before, to be read first.
     ahead: BytesMut,
     frames: Frames,
+    /// Bytes of DATA that have come, as others read it.
+    data: Rc<Cell<u64>>,
+    /// The number of the last frame that is read before others run.
+    turn: u64,
     /// Bytes that were sent to the client.
     sent: u32,
     since: Instant,
@@ -51,14 +64,22 @@ impl Metered {
             stream,
             ahead,
             frames: Frames::default(),
+            data: Rc::default(),
+            turn: TURN,
             sent: 0,
             since: Instant::now(),
             limit,
         }
     }
 
+    /// The bytes of DATA that have come, padding included: what flow control counts (RFC 9113 section 6.9.1).
+    pub(super) fn data(&self) -> Rc<Cell<u64>> {
+        Rc::clone(&self.data)
+    }
+
     fn count(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.frames.walk(bytes);
+        self.data.set(self.frames.data);
         if self.frames.controls <= self.limit {
             return Ok(());
         }
@@ -92,6 +113,10 @@ struct Frames {
     come: usize,
     /// Control frames so far.
     controls: u32,
+    /// Frames so far.
+    count: u64,
+    /// Bytes of DATA so far, those of a frame as soon as its head has come.
+    data: u64,
 }
 
 impl Default for Frames {
@@ -101,6 +126,8 @@ impl Default for Frames {
             head: [0; HEAD],
             come: 0,
             controls: 0,
+            count: 0,
+            data: 0,
         }
     }
 }
@@ -122,6 +149,10 @@ impl Frames {
                 self.come = 0;
                 let [a, b, c, kind, ..] = self.head;
                 self.skip = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
+                self.count += 1;
+                if kind == DATA {
+                    self.data += self.skip as u64;
+                }
                 self.controls = self
                     .controls
                     .saturating_add(u32::from(is_control(kind, self.skip)));
@@ -132,7 +163,6 @@ impl Frames {
 
 /// Whether a frame carries no part of a message.
 fn is_control(kind: u8, length: usize) -> bool {
-    const DATA: u8 = 0;
     const HEADERS: u8 = 1;
     const WINDOW_UPDATE: u8 = 8;
     const CONTINUATION: u8 = 9;
@@ -151,8 +181,17 @@ impl AsyncRead for Metered {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
+        if self.frames.count >= self.turn {
+            self.turn = self.frames.count + TURN;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         if self.ahead.is_empty() {
-            ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+            let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+            if read.is_pending() {
+                self.turn = self.frames.count + TURN;
+            }
+            ready!(read)?;
         } else {
             let length = self.ahead.len().min(buffer.remaining());
             buffer.put_slice(&self.ahead[..length]);
@@ -206,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn control_frames_are_counted_however_the_bytes_come() {
+    fn frames_are_counted_however_the_bytes_come() {
         let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
         for (kind, length) in [(4, 0), (1, 70), (0, 300), (0, 0), (6, 8), (8, 4), (3, 4)] {
             bytes.extend(frame(kind, length));
@@ -214,7 +253,11 @@ mod tests {
         for size in [1, 2, 7, 9, 10, 1000] {
             let mut frames = Frames::default();
             bytes.chunks(size).for_each(|piece| frames.walk(piece));
-            assert_eq!(frames.controls, 4, "in pieces of {size}");
+            assert_eq!(
+                (frames.controls, frames.data),
+                (4, 300),
+                "in pieces of {size}"
+            );
         }
     }
 }

@@ -113,6 +113,12 @@ impl BackendShard {
         true
     }
 
+    /// Whether [`BackendShard::acquire`] would give a permit of `limit` now. Counts nothing.
+    pub fn is_available(&self, limit: Limit, limits: &BackendLimits) -> bool {
+        self.holdings[limit as usize].idle.load(Relaxed) > 0
+            || self.allowance(limit).0.load(Relaxed) < limit.of(limits)
+    }
+
     /// Gives a permit of `limit` back.
     pub fn release(&self, limit: Limit, limits: &BackendLimits) {
         let holding = &self.holdings[limit as usize];
@@ -166,7 +172,11 @@ mod tests {
         let state = BackendState::default();
         let shards = [state.shard(0, 2), state.shard(1, 2)];
         let most = limits(3);
-        let acquire = |worker: usize| shards[worker].acquire(Limit::Requests, &most);
+        let acquire = |worker: usize| {
+            let is_available = shards[worker].is_available(Limit::Requests, &most);
+            assert_eq!(is_available, shards[worker].acquire(Limit::Requests, &most));
+            is_available
+        };
         assert_eq!(
             [0, 1, 0, 1, 0].map(acquire),
             [true, true, true, false, false]
