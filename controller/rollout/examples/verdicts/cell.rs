@@ -4,7 +4,10 @@ use crate::{
     crowd::{Crowd, StickyStream},
     watched::{Flight, Seen, Stream, Watched},
 };
-use rollout::sim::{Bursts, Climate, Conditions, Drift, Loss, Rival, Rule, Traffic, Weather};
+use rollout::{
+    analysis::Judgement,
+    sim::{Bursts, Climate, Conditions, Drift, Loss, Rival, Rule, Traffic, Weather},
+};
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,
@@ -41,6 +44,9 @@ pub(crate) struct Cell {
     climate: Sky,
     /// Who is kept on a version, if users are split and not requests.
     crowd: Option<Crowd>,
+    /// The shares of the requests which do not fail that stable and canary answer with a 4xx, where it is asked how often
+    /// the canary is held for that.
+    refused: Option<[f64; 2]>,
 }
 
 /// The climates of the table.
@@ -73,6 +79,15 @@ const fn alike(rps: f64, ratio: f64, climate: Sky) -> Cell {
         slower: 1,
         climate,
         crowd: None,
+        refused: None,
+    }
+}
+
+/// Both versions have the same clients, and answer so large a share of them with a 4xx: the canary `canary`.
+const fn refusing(rps: f64, stable: f64, canary: f64) -> Cell {
+    Cell {
+        refused: Some([stable, canary]),
+        ..alike(rps, 0.001, Sky::Fair)
     }
 }
 
@@ -91,6 +106,7 @@ const fn sticky(weight: u8, canary: f64, crowd: Crowd) -> Cell {
         slower: 1,
         climate: Sky::Fair,
         crowd: Some(crowd),
+        refused: None,
     }
 }
 
@@ -104,6 +120,7 @@ const fn bad(rps: f64, weight: u8, canary: f64, slower: u32) -> Cell {
         slower,
         climate: Sky::Fair,
         crowd: None,
+        refused: None,
     }
 }
 
@@ -117,7 +134,7 @@ const NEW: Crowd = Crowd {
 };
 
 /// Every cell.
-pub(crate) const CELLS: [Cell; 56] = [
+pub(crate) const CELLS: [Cell; 64] = [
     alike(10.0, 0.001, Sky::Fair),
     alike(10.0, 0.01, Sky::Fair),
     alike(10.0, 0.05, Sky::Fair),
@@ -174,6 +191,15 @@ pub(crate) const CELLS: [Cell; 56] = [
     sticky(10, 0.1, KNOWN),
     sticky(10, 0.05, UNKNOWN),
     sticky(10, 0.05, KNOWN),
+    refusing(10.0, 0.05, 0.05),
+    refusing(100.0, 0.01, 0.01),
+    refusing(100.0, 0.05, 0.05),
+    refusing(100.0, 0.2, 0.2),
+    refusing(100.0, 0.5, 0.5),
+    refusing(1_000.0, 0.05, 0.05),
+    // As many as the margins allow: 1.5 times stable's and a percentage point.
+    refusing(100.0, 0.01, 0.025),
+    refusing(100.0, 0.05, 0.085),
 ];
 
 /// What became of one rollout, by each judge: what it had cost by the rollback, if there was one.
@@ -197,6 +223,9 @@ impl Cell {
         }
         if self.slower > 1 {
             name += &format!(", canary {} x latency", self.slower);
+        }
+        if let Some([stable, canary]) = self.refused {
+            name += &format!(", 4xx {} % and {} %", percent(stable), percent(canary));
         }
         name += match self.climate {
             Sky::Fair => "",
@@ -284,6 +313,19 @@ impl Cell {
     /// The same of the canary.
     pub(crate) fn canary(&self) -> f64 {
         self.canary
+    }
+
+    /// The shares of the requests that do not fail which stable and canary answer with a 4xx.
+    pub(crate) fn refused(&self) -> [f64; 2] {
+        self.refused.unwrap_or_default()
+    }
+
+    /// Whether `judgement` is what the cell counts: a rollback, or a hold for 4xx.
+    pub(crate) fn counts(&self, judgement: Judgement) -> bool {
+        match self.refused {
+            Some(_) => matches!(judgement, Judgement::ClientErrors { .. }),
+            None => matches!(judgement, Judgement::RollBack { .. }),
+        }
     }
 
     pub(crate) fn share(&self) -> Weight {

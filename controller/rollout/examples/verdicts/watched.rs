@@ -21,7 +21,7 @@ pub(crate) struct Seen {
     pub(crate) elapsed: Duration,
     pub(crate) requests: u64,
     pub(crate) failures: u64,
-    /// Whether the guard has convicted it.
+    /// Whether the guard has said of it what the cell counts.
     pub(crate) convicted: bool,
 }
 
@@ -76,6 +76,7 @@ fn plan(cell: &Cell) -> Plan {
 /// Counts alone: how many requests and failures, drawn for half a second at a time, so that there can be tens of
 /// thousands of rollouts. Latency is not judged, and all of alpha is the error test's.
 pub(crate) struct Stream {
+    cell: Cell,
     judge: Judge,
     snapshot: Snapshot,
     generation: Generation,
@@ -103,6 +104,7 @@ impl Stream {
     /// The cell's canary at its begin, after the stable was alone for a while.
     pub(crate) fn new(cell: &Cell, seed: u64) -> Self {
         let mut stream = Self {
+            cell: *cell,
             judge: Judge::new(errors_only()),
             snapshot: Snapshot::default(),
             generation: Routes::default().publish(RouteTable::default()),
@@ -128,17 +130,20 @@ impl Stream {
         let Conditions { rps, .. } = self.weather.at(self.snapshot.at);
         let [stable, canary] = self.weather.endpoints(self.snapshot.at);
         let (random, seconds) = (&mut self.random, LOOK.as_secs_f64());
+        let [stable_refuses, canary_refuses] = self.cell.refused();
+        let (canary, stable) = ((canary, canary_refuses), (stable, stable_refuses));
         let sides = [
             (&mut self.snapshot.canary, self.share, canary),
             (&mut self.snapshot.stable, 1.0 - self.share, stable),
         ];
-        for (counts, share, ratios) in sides {
+        for (counts, share, (ratios, refuses)) in sides {
             let share = share / ratios.len() as f64;
             for (number, ratio) in (0..).zip(ratios) {
                 let requests = random.poisson(rps * share * seconds);
                 let failed = random.binomial(requests, ratio);
                 counts.dispatched += requests;
                 counts.failed += failed;
+                counts.client_errors += random.binomial(requests - failed, refuses);
                 count(&mut counts.endpoints, number, requests, failed);
             }
         }
@@ -171,7 +176,7 @@ impl Watched for Stream {
             elapsed: self.snapshot.at.saturating_sub(self.begun),
             requests: self.snapshot.canary.dispatched,
             failures: self.snapshot.canary.failed,
-            convicted: matches!(self.judge.judgement(), Judgement::RollBack { .. }),
+            convicted: self.cell.counts(self.judge.judgement()),
         }
     }
 }
