@@ -4,10 +4,13 @@ use crate::cell::{Cell, HISTORY};
 use rollout::{
     Plan, Revision, Step, Steps, Terms,
     analysis::{Config, Judge, Judgement, Parameters},
-    sim::{Conditions, Pilot, Random, Weather},
+    sim::{Behaviour, Conditions, Pilot, Random, Weather},
 };
 use std::{net::SocketAddr, time::Duration};
-use traffic::{EndpointCounts, Generation, RolloutId, RouteTable, Routes, Snapshot};
+use traffic::{
+    Bucket, EndpointCounts, Generation, HalfOctave, HalfOctaves, RolloutId, RouteTable, Routes,
+    Snapshot,
+};
 
 /// A canary, from its begin on.
 pub(crate) trait Watched {
@@ -74,7 +77,8 @@ fn plan(cell: &Cell) -> Plan {
 }
 
 /// Counts alone: how many requests and failures, drawn for half a second at a time, so that there can be tens of
-/// thousands of rollouts. Latency is not judged, and all of alpha is the error test's.
+/// thousands of rollouts. Latency is drawn and judged only in cells whose endpoints are slow in bursts, and a request ends
+/// in the half second in which it was sent; elsewhere all of alpha is the error test's.
 pub(crate) struct Stream {
     cell: Cell,
     judge: Judge,
@@ -105,7 +109,11 @@ impl Stream {
     pub(crate) fn new(cell: &Cell, seed: u64) -> Self {
         let mut stream = Self {
             cell: *cell,
-            judge: Judge::new(errors_only()),
+            judge: Judge::new(if cell.has_latency() {
+                Config::default()
+            } else {
+                errors_only()
+            }),
             snapshot: Snapshot::default(),
             generation: Routes::default().publish(RouteTable::default()),
             weather: cell.weather(seed),
@@ -136,15 +144,24 @@ impl Stream {
             (&mut self.snapshot.canary, self.share, canary),
             (&mut self.snapshot.stable, 1.0 - self.share, stable),
         ];
-        for (counts, share, (ratios, refuses)) in sides {
-            let share = share / ratios.len() as f64;
-            for (number, ratio) in (0..).zip(ratios) {
+        for (counts, share, (endpoints, refuses)) in sides {
+            let share = share / endpoints.len() as f64;
+            for (number, endpoint) in endpoints.into_iter().enumerate() {
                 let requests = random.poisson(rps * share * seconds);
-                let failed = random.binomial(requests, ratio);
+                let failed = random.binomial(requests, endpoint.failure_ratio);
                 counts.dispatched += requests;
                 counts.failed += failed;
                 counts.client_errors += random.binomial(requests - failed, refuses);
-                count(&mut counts.endpoints, number, requests, failed);
+                let known = of_endpoint(&mut counts.endpoints, number);
+                known.dispatched += requests;
+                known.failed += failed;
+                if self.cell.has_latency() {
+                    for _ in 0..requests {
+                        let took = latency(endpoint.slower, random);
+                        counts.latency.add(Bucket::of(took), 1);
+                        known.took.add(HalfOctave::of(took), 1);
+                    }
+                }
             }
         }
         self.snapshot.at += LOOK;
@@ -153,20 +170,26 @@ impl Stream {
     }
 }
 
-/// Adds to the counts of endpoint `number` of a version.
-fn count(endpoints: &mut Vec<EndpointCounts>, number: u16, requests: u64, failed: u64) {
-    let address = SocketAddr::from(([127, 0, 0, 1], number));
-    match endpoints.get_mut(usize::from(number)) {
-        Some(endpoint) => {
-            endpoint.dispatched += requests;
-            endpoint.failed += failed;
-        }
-        None => endpoints.push(EndpointCounts {
-            address,
-            dispatched: requests,
-            failed,
-        }),
+/// How long a request takes at an endpoint that takes `slower` times as long as usual: as
+/// [`Behaviour`](rollout::sim::Behaviour) has it.
+fn latency(slower: f64, random: &mut Random) -> Duration {
+    let Behaviour {
+        latency, spread, ..
+    } = Behaviour::default();
+    latency.mul_f64(slower * (spread * random.normal()).exp())
+}
+
+/// The counts of endpoint `number` of a version.
+fn of_endpoint(endpoints: &mut Vec<EndpointCounts>, number: usize) -> &mut EndpointCounts {
+    while endpoints.len() <= number {
+        endpoints.push(EndpointCounts {
+            address: SocketAddr::from(([127, 0, 0, 1], endpoints.len() as u16)),
+            dispatched: 0,
+            failed: 0,
+            took: HalfOctaves::default(),
+        });
     }
+    &mut endpoints[number]
 }
 
 impl Watched for Stream {

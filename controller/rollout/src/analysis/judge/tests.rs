@@ -9,7 +9,8 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 use std::{net::SocketAddr, time::Duration};
 use traffic::{
-    Bucket, Counting, EndpointCounts, FailureRule, SECTORS, SectorCounts, UserCounts, Weight,
+    Bucket, Counting, EndpointCounts, FailureRule, HalfOctave, HalfOctaves, SECTORS, SectorCounts,
+    UserCounts, Weight,
 };
 
 fn percent(percent: u8) -> Weight {
@@ -667,10 +668,13 @@ fn arbitrary_snapshot() -> impl Strategy<Value = (u64, Snapshot)> {
                 };
                 // Endpoints that come and go, and do not fit the sums.
                 for (index, requests) in cells.iter().filter(|(index, _)| index % 3 == 0) {
+                    let mut took = HalfOctaves::default();
+                    took.add(HalfOctave::holding(Bucket::at(*index).unwrap()), *requests);
                     counts.endpoints.push(EndpointCounts {
                         address: SocketAddr::from(([127, 0, 0, 1], (*index % 6) as u16)),
                         dispatched: *requests,
                         failed: failed / 3,
+                        took,
                     });
                 }
                 counts.endpoints.sort_by_key(|endpoint| endpoint.address);
