@@ -20,7 +20,7 @@ pub(super) fn against(reading: &Reading, page: &mut Page) {
     if let Some(known) = &reading.pre_period {
         page.text(&met_before(known));
     }
-    let of_failures = reading.tests.first().and_then(|test| dispersed(test));
+    let of_failures = reading.tests.first().and_then(dispersed);
     if let Some((canary, stable)) = of_failures {
         page.text(&format!(
             "Stable's failures come many at once at one endpoint. So {canary} requests of the canary tell as much of failures \

@@ -187,7 +187,8 @@ impl Trial {
             }
             self.last_step = Some(step);
         }
-        self.acceptance = target.map(|target| AcceptanceTest::new(target, now));
+        let known = self.allowance.pre_period();
+        self.acceptance = target.map(|target| AcceptanceTest::new(target, known, now));
     }
 
     /// Takes the counts of an interval that ended at `now`.
@@ -279,7 +280,7 @@ impl Trial {
         self.errors
             .close(Null::Within(margin), dispersion, parameters);
         if let Some(ceiling) = &mut self.ceiling {
-            ceiling.close(dispersion, parameters);
+            ceiling.close(dispersion, self.allowance.none(), parameters);
         }
         if let Some(client_errors) = &mut self.client_errors {
             client_errors.close(parameters);
@@ -372,7 +373,10 @@ impl Trial {
     }
 
     fn fault(&self, health: &Health, config: &Config) -> Option<Fault> {
-        self.ceiling.as_ref()?.fault(health, config.parameters())
+        let allowance = self.allowance.none();
+        self.ceiling
+            .as_ref()?
+            .fault(health, allowance, config.parameters())
     }
 
     /// That the canary is above the failure limit and nothing shows whose fault that is.

@@ -38,6 +38,8 @@ struct Scene {
     judge: Judge,
     traffic: Traffic,
     target: Option<Target>,
+    /// What stable's users met, where they are split.
+    users: Option<UserCounts>,
 }
 
 impl Scene {
@@ -51,6 +53,7 @@ impl Scene {
             judge: Judge::new(config),
             traffic: Traffic::new(rps, Weight::ZERO, seed),
             target: None,
+            users: None,
         };
         scene.traffic.stable = stable;
         scene.traffic.canary = stable;
@@ -66,7 +69,10 @@ impl Scene {
     }
 
     fn tick(&mut self) {
-        let snapshot = self.traffic.tick();
+        let snapshot = Snapshot {
+            users: self.users.clone(),
+            ..self.traffic.tick()
+        };
         self.judge
             .observe(&snapshot, self.target, self.traffic.now());
     }
@@ -395,6 +401,46 @@ fn above_the_failure_limit_a_canary_is_rolled_back_if_the_stable_is_well() {
     // What drives both above the limit is nobody's fault, until the canary is shown to be worse.
     check(0.3, 0.3, 10, End::Held);
     check(0.08, 0.6, 50, End::RolledBack);
+}
+
+#[test]
+fn a_canary_whose_users_failed_above_the_limit_before_is_not_at_fault_for_that() {
+    let check = |canary: f64, wanted: Option<Test>| {
+        let mut scene = Scene::new(200.0, 0, 3, limited());
+        scene.judge.end();
+        let mut users = UserCounts {
+            counting: Counting {
+                salt: 7,
+                rule: FailureRule::DEFAULT,
+            },
+            sectors: Box::new([SectorCounts::default(); SECTORS]),
+        };
+        for _ in 0..100 {
+            for (sector, counts) in users.sectors.iter_mut().enumerate() {
+                counts.requests += 100;
+                counts.failed += if sector < 6 { 12 } else { 1 };
+            }
+            scene.users = Some(users.clone());
+            scene.tick();
+        }
+        scene.judge.begin(scene.traffic.now(), 3);
+        scene.traffic.set_weight(percent(10));
+        scene.judge.start_step(percent(10));
+        scene.traffic.stable.failure_ratio = 0.01;
+        scene.traffic.canary.failure_ratio = canary;
+        scene.run(120.0);
+        let found = match scene.judge.judgement() {
+            Judgement::RollBack { test } => Some(test),
+            Judgement::Unattributed { .. } => None,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(found, wanted, "{canary}");
+        let (record, reading) = (scene.judge.record().unwrap(), scene.judge.reading());
+        let replay = record.replay(&reading).unwrap();
+        assert_eq!(replay.first_difference(), None);
+    };
+    check(0.12, None);
+    check(0.5, Some(Test::FailureLimit));
 }
 
 #[test]
