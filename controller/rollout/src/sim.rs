@@ -107,8 +107,8 @@ pub struct Traffic {
     pub stable: Behaviour,
     /// How the canary answers.
     pub canary: Behaviour,
-    /// How each endpoint of stable and canary does at the moment. They get equally many requests. Of a side without any,
-    /// nothing is counted by endpoint.
+    /// How each endpoint of stable and canary does at the moment. They get equally many requests. Of a side without
+    /// any, nothing is counted by endpoint.
     pub endpoints: [Vec<Endpoint>; 2],
     weight: Weight,
     routes: Routes,

@@ -42,8 +42,8 @@ pub(super) fn against(view: &RolloutView, palette: Palette, width: usize) -> Vec
     lines
 }
 
-/// What a full bar leads to. Client errors hold unless they are told to convict, and a failure limit convicts only beside a
-/// stable that is well.
+/// What a full bar leads to. Client errors hold unless they are told to convict, and a failure limit convicts only
+/// beside a stable that is well.
 fn full_bar(tests: &[TestReading]) -> &'static str {
     let may_hold =
         |test: &TestReading| matches!(test.test, Test::ClientErrors | Test::FailureLimit);

@@ -44,8 +44,8 @@ pub(crate) struct Cell {
     climate: Sky,
     /// Who is kept on a version, if users are split and not requests.
     crowd: Option<Crowd>,
-    /// The shares of the requests which do not fail that stable and canary answer with a 4xx, where it is asked how often
-    /// the canary is held for that.
+    /// The shares of the requests which do not fail that stable and canary answer with a 4xx, where it is asked how
+    /// often the canary is held for that.
     refused: Option<[f64; 2]>,
 }
 

@@ -77,8 +77,8 @@ fn plan(cell: &Cell) -> Plan {
 }
 
 /// Counts alone: how many requests and failures, drawn for half a second at a time, so that there can be tens of
-/// thousands of rollouts. Latency is drawn and judged only in cells whose endpoints are slow in bursts, and a request ends
-/// in the half second in which it was sent; elsewhere all of alpha is the error test's.
+/// thousands of rollouts. Latency is drawn and judged only in cells whose endpoints are slow in bursts, and a request
+/// ends in the half second in which it was sent; elsewhere all of alpha is the error test's.
 pub(crate) struct Stream {
     cell: Cell,
     judge: Judge,

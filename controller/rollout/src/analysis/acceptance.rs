@@ -5,8 +5,8 @@
 //! The first step that is wrongly left must itself be a false rejection, so a budget that is broken already is
 //! exceeded with a chance of at most beta; one that a later step breaks is the rollback tests' to find.
 //!
-//! Where users are kept on one version, `p_s` is what the stable would fail of the canary's users, as far as these are shown to
-//! differ from the others: see [`users`](super::users).
+//! Where users are kept on one version, `p_s` is what the stable would fail of the canary's users, as far as these are
+//! shown to differ from the others.
 
 use super::{
     baseline::Baseline,

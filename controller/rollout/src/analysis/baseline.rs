@@ -124,7 +124,8 @@ impl Baseline {
         &self.agreement
     }
 
-    /// How far the latencies of one endpoint's requests agree at `quantile`, as [`Agreement::degree`] has it for failures.
+    /// How far the latencies of one endpoint's requests agree at `quantile`, as [`Agreement::degree`] has it for
+    /// failures.
     pub(super) fn slowness(&self, quantile: f64) -> f64 {
         self.slowness.degree(quantile)
     }

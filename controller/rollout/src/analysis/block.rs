@@ -21,7 +21,8 @@ use serde::{Deserialize, Serialize};
 /// The border of the null hypothesis: `p_c = relative * p_s + absolute`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Margin {
-    /// What the stable's ratio is multiplied by: at least 1, but for users who are known to fail less than the stable's.
+    /// What the stable's ratio is multiplied by: at least 1, but for users who are known to fail less than the
+    /// stable's.
     pub relative: f64,
     /// What is added, 0 to 0.5.
     pub absolute: f64,

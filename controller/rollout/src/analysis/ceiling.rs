@@ -6,7 +6,8 @@
 //! - the stable's failure ratio of the last minute lies below the limit with all of its confidence interval;
 //! - the canary is shown to be worse than the stable, without any margin, at a level of 5 %.
 //!
-//! Where users are kept on one version, both make the allowance for the canary's users that [`users`](super::users) tells of.
+//! Where users are kept on one version, both make the allowance for the canary's users that [`users`](super::users)
+//! tells of.
 //!
 //! Otherwise the rollout holds. Asking for more than the limit's own evidence only ever makes rollbacks rarer, so what
 //! bounds false ones is the limit's part of alpha alone.
@@ -86,8 +87,8 @@ impl Ceiling {
             .close(Null::Within(allowance), dispersion, parameters);
     }
 
-    /// Whose fault it is that the canary is above the limit, if it is shown to be. Its users may fail more than the others by
-    /// `allowance`.
+    /// Whose fault it is that the canary is above the limit, if it is shown to be. Its users may fail more than the
+    /// others by `allowance`.
     pub(super) fn fault(
         &self,
         health: &Health,

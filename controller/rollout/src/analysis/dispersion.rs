@@ -25,10 +25,11 @@
 //! outcome for each endpoint and window, and the evidence an e-variable by Hölder's inequality; otherwise it is a good
 //! measure, and no proof.
 //!
-//! **Slow answers** agree as failures do: an endpoint that collects its garbage for half a second is slow for all of its
-//! requests. So the same is measured of them, for each quantile by itself, as what is slow differs. Endpoints count how long
-//! requests took by half octaves, which is what the bound is rounded up to: at the usual `increase` of 40 % it is then between
-//! what is slow of the stable and what is slow of the canary. Here requests count when they end, each with its latency.
+//! **Slow answers** agree as failures do: an endpoint that collects its garbage for half a second is slow for all of
+//! its requests. So the same is measured of them, for each quantile by itself, as what is slow differs. Endpoints count
+//! how long requests took by half octaves, which is what the bound is rounded up to: at the usual `increase` of 40 % it
+//! is then between what is slow of the stable and what is slow of the canary. Here requests count when they end, each
+//! with its latency.
 //!
 //! The window is that of the burst cap, [`burst_window`](super::Parameters::burst_window): both say what counts as a
 //! hiccup. What lasts longer is no hiccup but a failure, and counts again in each window.
@@ -207,7 +208,8 @@ pub(super) struct Slowness(Vec<Slow>);
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Slow {
     quantile: f64,
-    /// The index of the bucket above which requests are slow in the window under way; nothing while no latency is known.
+    /// The index of the bucket above which requests are slow in the window under way; nothing while no latency is
+    /// known.
     bound: Option<usize>,
     agreement: Agreement,
 }

@@ -126,7 +126,8 @@ impl<'a> Grown<'a> {
         })
     }
 
-    /// Of each endpoint, in the same order, how many of its requests ended and how many of them took longer than `bound`.
+    /// Of each endpoint, in the same order, how many of its requests ended and how many of them took longer than
+    /// `bound`.
     pub(super) fn endpoints_slower_than(
         &self,
         bound: HalfOctave,

@@ -6,7 +6,8 @@
 //! failures do, without a margin: the margin is in the time. `x` comes from earlier blocks only and may move between
 //! blocks; within a block it stays.
 //!
-//! Slow answers of one endpoint agree as its failures do, so counts are divided as theirs: see [`dispersion`](super::dispersion).
+//! Slow answers of one endpoint agree as its failures do, so counts are divided as theirs: see
+//! [`dispersion`](super::dispersion).
 //!
 //! A request that is still under way counts as soon as its age passes the bound, so a canary that hangs is seen long
 //! before its requests time out.

@@ -224,7 +224,8 @@ fn met(arms: &Arms, ratios: [f64; 2], random: &mut Random) -> UserCounts {
     }
 }
 
-/// The same where users are kept on one version, of whom stable failed so much before: those of the canary, and the others.
+/// The same where users are kept on one version, of whom stable failed so much before: those of the canary, and the
+/// others.
 fn accepted_for(arms: &Arms, users: Option<[f64; 2]>, seed: u64) -> bool {
     let config = Config::new(Parameters {
         latency: None,

@@ -24,13 +24,14 @@
 //! more than half of what lies between what its users failed and everything. A dead canary is convicted whoever its users
 //! are.
 //!
-//! **The failure limit** asks whose fault it is that a canary is above it. A stable is well for these users only when it is with
-//! the same allowance on what it fails of the others, and the canary worse only beyond it: `rho'` for a `rho` of 1.
+//! **The failure limit** asks whose fault it is that a canary is above it. A stable is well for these users only when
+//! it is with the same allowance on what it fails of the others, and the canary worse only beyond it: `rho'` for a
+//! `rho` of 1.
 //!
-//! **The harm bound** asks by how much the canary fails more because it is another version. An allowance would hide harm
-//! there, and none would keep a good canary from ever going on whose users fail more, or let a bad one pass whose users fail
-//! less. So what stable fails is taken for as much higher or lower for the canary's users as is *shown*: by `r`, two standard
-//! deviations nearer to 1, which is not at all where they may be alike.
+//! **The harm bound** asks by how much the canary fails more because it is another version. An allowance would hide
+//! harm there, and none would keep a good canary from ever going on whose users fail more, or let a bad one pass whose
+//! users fail less. So what stable fails is taken for as much higher or lower for the canary's users as is *shown*: by
+//! `r`, two standard deviations nearer to 1, which is not at all where they may be alike.
 //!
 //! **A weight within a sector** gives the canary a part of that sector's users, and nobody knows which. All of its
 //! failures are taken for theirs, and none for the others', with the part of its requests that is theirs: so the margin is
@@ -264,8 +265,8 @@ impl PrePeriod {
         widened.min(self.most()).clamp(relative, WIDEST)
     }
 
-    /// How many times as much as the others these users are shown to fail whatever version they get, below 1 where they fail
-    /// less: 1 as long as they may be alike.
+    /// How many times as much as the others these users are shown to fail whatever version they get, below 1 where they
+    /// fail less: 1 as long as they may be alike.
     pub(super) fn shown(&self) -> f64 {
         let ratio = self.ratio(self.canary) / self.ratio(self.stable);
         let reach = self.reach();

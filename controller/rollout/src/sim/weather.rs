@@ -15,8 +15,8 @@ pub struct Climate {
     pub drift: Option<Drift>,
 }
 
-/// Each endpoint fails everything, or is slow, for some time, at random moments and independently of the others. Requests
-/// are spread over a version's endpoints at random.
+/// Each endpoint fails everything, or is slow, for some time, at random moments and independently of the others.
+/// Requests are spread over a version's endpoints at random.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bursts {
     /// The endpoints of the stable and of the canary.
@@ -121,8 +121,8 @@ impl Weather {
         }
     }
 
-    /// How each endpoint of stable and canary does at `now`, which never goes back. One endpoint a side where there are no
-    /// bursts.
+    /// How each endpoint of stable and canary does at `now`, which never goes back. One endpoint a side where there are
+    /// no bursts.
     pub fn endpoints(&mut self, now: Duration) -> [Vec<Endpoint>; 2] {
         let (_, failures) = self.drift(now);
         let usual = [self.fair.stable, self.fair.canary].map(|usual| usual * failures);
