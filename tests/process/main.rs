@@ -23,5 +23,6 @@ mod start;
 mod support;
 mod takeover;
 mod trips;
+mod users;
 mod verbs;
 mod verdicts;
