@@ -146,9 +146,11 @@ impl Dispatched {
             return;
         }
         let shard = self.lane.series.shard(self.lane.worker);
-        shard.end(self.began, self.lane.turn.elapsed(), outcome);
+        let now = self.lane.turn.elapsed();
+        shard.end(self.began, now, outcome);
         if let Some(place) = &self.place {
-            place.series.end(self.lane.worker, outcome);
+            let took = now.saturating_sub(self.began);
+            place.series.end(self.lane.worker, outcome, took);
         }
         if let Some(stake) = self.stake
             && let Some(trip) = self.lane.series.ended(self.lane.worker, stake, outcome)

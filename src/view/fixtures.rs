@@ -105,15 +105,20 @@ pub(crate) fn low_traffic() -> RolloutView {
     view
 }
 
-/// The same, on endpoints that fail many requests at once.
+/// The same, on endpoints that fail many requests at once and are slow for some at once.
 pub(crate) fn bursts() -> RolloutView {
     let mut view = progressing();
-    if let Some(reading) = &mut view.evidence {
-        reading.dispersion = Dispersion {
-            canary: 3.24,
-            stable: 12.7,
-        };
-    }
+    let [errors, _, p90, ..] = &mut view.evidence.as_mut().unwrap().tests[..] else {
+        unreachable!("a reading of the error test and three quantiles")
+    };
+    errors.dispersion = Dispersion {
+        canary: 3.24,
+        stable: 12.7,
+    };
+    p90.dispersion = Dispersion {
+        canary: 1.5,
+        stable: 4.0,
+    };
     view
 }
 
@@ -163,6 +168,7 @@ pub(crate) fn refusing() -> RolloutView {
             relative: 1.5,
             absolute: 0.01,
         }),
+        dispersion: Dispersion::NONE,
     });
     view.evidence = Some(reading);
     view
@@ -314,6 +320,7 @@ fn reading(seconds: f64, canary: (u64, u64), stable: (u64, u64), ln_e: f64) -> R
         stable_requests: stable.0,
         stable_events: events.1,
         limit,
+        dispersion: Dispersion::NONE,
     };
     let latency = |quantile: f64, ln_e, bound: f64| {
         let share = 1.0 - quantile;
@@ -369,7 +376,6 @@ fn reading(seconds: f64, canary: (u64, u64), stable: (u64, u64), ln_e: f64) -> R
         canary: side(canary, 19.8),
         stable: side(stable, 380.2),
         failure_rule: FailureRule::DEFAULT,
-        dispersion: Dispersion::NONE,
         pre_period: None,
     }
 }

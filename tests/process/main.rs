@@ -24,5 +24,6 @@ mod start;
 mod support;
 mod takeover;
 mod trips;
+mod users;
 mod verbs;
 mod verdicts;

@@ -20,11 +20,14 @@ mod weather;
 pub use pilot::{Ending, Flight, Kept, Pilot};
 pub use random::Random;
 pub use rivals::{Loss, Rival, Rule};
-pub use weather::{Bursts, Climate, Conditions, Drift, Weather};
+pub use weather::{Burst, Bursts, Climate, Conditions, Drift, Weather};
 
 use jiff::{SignedDuration, Timestamp};
 use std::{collections::VecDeque, net::SocketAddr, time::Duration};
-use traffic::{Bucket, Counts, EndpointCounts, Generation, RouteTable, Routes, Snapshot, Weight};
+use traffic::{
+    Bucket, Counts, EndpointCounts, Generation, HalfOctave, HalfOctaves, RouteTable, Routes,
+    Snapshot, Weight,
+};
 
 /// How often [`Traffic`] is looked at.
 pub const TICK: Duration = Duration::from_millis(100);
@@ -85,6 +88,15 @@ impl Default for Behaviour {
     }
 }
 
+/// How one endpoint of a version does at the moment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Endpoint {
+    /// The share of requests that fail, in the place of the behaviour's ratio.
+    pub failure_ratio: f64,
+    /// How many times as long as usual it takes.
+    pub slower: f64,
+}
+
 /// Requests that come at random moments, at a constant rate, to a stable and a canary. Rate and behaviours may be
 /// changed between ticks.
 #[derive(Debug)]
@@ -95,9 +107,9 @@ pub struct Traffic {
     pub stable: Behaviour,
     /// How the canary answers.
     pub canary: Behaviour,
-    /// The share of requests that each endpoint of stable and canary fails, in the place of the behaviours' ratio. They
-    /// get equally many requests. Of a side without any, nothing is counted by endpoint.
-    pub endpoints: [Vec<f64>; 2],
+    /// How each endpoint of stable and canary does at the moment. They get equally many requests. Of a side without
+    /// any, nothing is counted by endpoint.
+    pub endpoints: [Vec<Endpoint>; 2],
     weight: Weight,
     routes: Routes,
     generation: Generation,
@@ -233,13 +245,15 @@ impl Traffic {
         let endpoint = (!endpoints.is_empty())
             .then(|| (self.random.unit() * endpoints.len() as f64) as usize)
             .filter(|endpoint| *endpoint < endpoints.len());
-        if let Some(endpoint) = endpoint {
-            behaviour.failure_ratio = endpoints[endpoint];
+        let now = endpoint.map(|endpoint| endpoints[endpoint]);
+        if let Some(now) = now {
+            behaviour.failure_ratio = now.failure_ratio;
         }
         let version = &mut self.versions[usize::from(to_canary)];
         let first = *version.first_request.get_or_insert(self.next_arrival);
         let since_first = self.next_arrival.saturating_sub(first);
-        let slower = behaviour.cold.map_or(1.0, |cold| cold.at(since_first));
+        let slower = behaviour.cold.map_or(1.0, |cold| cold.at(since_first))
+            * now.map_or(1.0, |now| now.slower);
         let mut request = Request::draw(&behaviour, slower, self.next_arrival, &mut self.random);
         request.endpoint = endpoint;
         version.counts.dispatched += 1;
@@ -285,6 +299,7 @@ fn of_endpoint(counts: &mut Counts, endpoint: usize) -> &mut EndpointCounts {
             address: SocketAddr::from((number.to_be_bytes(), 80)),
             dispatched: 0,
             failed: 0,
+            took: HalfOctaves::default(),
         });
     }
     &mut endpoints[endpoint]
@@ -298,10 +313,12 @@ impl Version {
             Some(ends) if ends <= now => {
                 counts.failed += u64::from(request.fails);
                 counts.client_errors += u64::from(request.is_refused);
-                if let Some(endpoint) = request.endpoint {
-                    of_endpoint(counts, endpoint).failed += u64::from(request.fails);
-                }
                 let latency = ends.saturating_sub(request.began);
+                if let Some(endpoint) = request.endpoint {
+                    let endpoint = of_endpoint(counts, endpoint);
+                    endpoint.failed += u64::from(request.fails);
+                    endpoint.took.add(HalfOctave::of(latency), 1);
+                }
                 counts.latency.add(Bucket::of(latency), 1);
                 false
             }

@@ -2,7 +2,7 @@
 //!
 //! The buckets are those of a Prometheus native histogram of schema 4: sixteen to an octave, each 2^(1/16) (4.4 %)
 //! wider than the one below, upper bound inclusive. One layout serves recording, the scrape (classic and native) and
-//! the latency test, which moves bounds by whole buckets.
+//! the latency test, which moves bounds by whole buckets. What is counted by endpoint has eight of them in one.
 
 use std::{
     sync::{
@@ -27,6 +27,32 @@ pub const BUCKETS: usize = ((HIGHEST_OCTAVE - LOWEST_OCTAVE) * PER_OCTAVE) as us
 static OCTAVE_BOUNDS: LazyLock<[f64; PER_OCTAVE as usize]> =
     LazyLock::new(|| std::array::from_fn(|k| (k as f64 / f64::from(PER_OCTAVE)).exp2()));
 
+/// Where a latency lies.
+enum Octave {
+    /// In the lowest bucket.
+    Below,
+    /// So many octaves above the lowest bucket's, so many times (1 to 2) its lower bound.
+    At(u16, f64),
+    /// In the highest bucket.
+    Above,
+}
+
+impl Octave {
+    fn of(latency: Duration) -> Self {
+        let seconds = latency.as_secs_f64();
+        if seconds <= f64::from(LOWEST_OCTAVE).exp2() {
+            return Self::Below;
+        }
+        let bits = seconds.to_bits();
+        let octave = ((bits >> 52) & 0x7ff) as i32 - 1023;
+        if octave >= HIGHEST_OCTAVE {
+            return Self::Above;
+        }
+        let mantissa = f64::from_bits((bits & ((1 << 52) - 1)) | (1023 << 52));
+        Self::At((octave - LOWEST_OCTAVE) as u16, mantissa)
+    }
+}
+
 /// A bucket of the histogram, 0 to [`BUCKETS`] - 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Bucket(u16);
@@ -37,18 +63,14 @@ impl Bucket {
 
     /// The bucket that `latency` falls into.
     pub fn of(latency: Duration) -> Self {
-        let seconds = latency.as_secs_f64();
-        if seconds <= f64::from(LOWEST_OCTAVE).exp2() {
-            return Self(0);
+        match Octave::of(latency) {
+            Octave::Below => Self(0),
+            Octave::Above => Self::LAST,
+            Octave::At(octave, mantissa) => {
+                let within = OCTAVE_BOUNDS.partition_point(|bound| *bound < mantissa) as u16;
+                Self(octave * PER_OCTAVE as u16 + within)
+            }
         }
-        let bits = seconds.to_bits();
-        let octave = ((bits >> 52) & 0x7ff) as i32 - 1023;
-        if octave >= HIGHEST_OCTAVE {
-            return Self::LAST;
-        }
-        let mantissa = f64::from_bits((bits & ((1 << 52) - 1)) | (1023 << 52));
-        let within = OCTAVE_BOUNDS.partition_point(|bound| *bound < mantissa) as i32;
-        Self(((octave - LOWEST_OCTAVE) * PER_OCTAVE + within) as u16)
     }
 
     /// The bucket at `index`, or nothing when there is none.
@@ -139,6 +161,91 @@ impl Histogram {
     }
 }
 
+/// How many buckets of the histogram are one [`HalfOctave`].
+const PER_HALF: usize = PER_OCTAVE as usize / 2;
+/// How many half octaves there are; the last one has no upper bound.
+pub const HALF_OCTAVES: usize = (BUCKETS - 2) / PER_HALF + 2;
+
+/// Eight buckets in one, for what is counted too often to have all of them: each 41.4 % wider than the one below, its upper
+/// bound that of a bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HalfOctave(u8);
+
+impl HalfOctave {
+    /// The half octave that `latency` falls into.
+    pub fn of(latency: Duration) -> Self {
+        match Octave::of(latency) {
+            Octave::Below => Self(0),
+            Octave::Above => Self((HALF_OCTAVES - 1) as u8),
+            Octave::At(octave, mantissa) => {
+                let within =
+                    u8::from(mantissa > 1.0) + u8::from(mantissa > OCTAVE_BOUNDS[PER_HALF]);
+                Self(2 * octave as u8 + within)
+            }
+        }
+    }
+
+    /// The half octave that `bucket` is part of. Its upper bound is the least of all that are not below the bucket's.
+    pub fn holding(bucket: Bucket) -> Self {
+        Self(bucket.index().div_ceil(PER_HALF) as u8)
+    }
+
+    /// Its place, 0 to [`HALF_OCTAVES`] - 1.
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// How many requests fell into each half octave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HalfOctaves([u64; HALF_OCTAVES]);
+
+impl Default for HalfOctaves {
+    fn default() -> Self {
+        Self([0; HALF_OCTAVES])
+    }
+}
+
+impl HalfOctaves {
+    /// Counts `requests` in `half`.
+    pub fn add(&mut self, half: HalfOctave, requests: u64) {
+        self.0[half.index()] += requests;
+    }
+
+    /// How many requests there are.
+    pub fn count(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// How many requests were slower than `half`'s upper bound.
+    pub fn above(&self, half: HalfOctave) -> u64 {
+        self.0[half.index() + 1..].iter().sum()
+    }
+}
+
+/// Half octaves that one thread writes and others read.
+#[derive(Debug)]
+pub(crate) struct HalfRecorder([AtomicU64; HALF_OCTAVES]);
+
+impl Default for HalfRecorder {
+    fn default() -> Self {
+        Self([const { AtomicU64::new(0) }; HALF_OCTAVES])
+    }
+}
+
+impl HalfRecorder {
+    pub(crate) fn record(&self, latency: Duration) {
+        let cell = &self.0[HalfOctave::of(latency).index()];
+        cell.store(cell.load(Relaxed).wrapping_add(1), Relaxed);
+    }
+
+    pub(crate) fn add_to(&self, total: &mut HalfOctaves) {
+        for (sum, cell) in total.0.iter_mut().zip(&self.0) {
+            *sum += cell.load(Relaxed);
+        }
+    }
+}
+
 /// A histogram that one thread writes and others read.
 #[derive(Debug)]
 pub(crate) struct Recorder(Box<[AtomicU64]>);
@@ -206,7 +313,35 @@ mod tests {
         assert_eq!(histogram.above(Bucket::LAST), 0);
     }
 
+    #[test]
+    fn every_bucket_is_in_the_half_octave_of_its_latencies() {
+        for index in 0..BUCKETS {
+            let bucket = Bucket::at(index).unwrap();
+            let half = HalfOctave::holding(bucket);
+            // A little below, as durations are whole nanoseconds.
+            let within = 0.999 * bucket.upper_bound().min(1e6);
+            assert_eq!(
+                HalfOctave::of(Duration::from_secs_f64(within)),
+                half,
+                "{index}"
+            );
+        }
+        assert_eq!(HalfOctave::holding(Bucket::LAST).index(), HALF_OCTAVES - 1);
+        let mut counts = HalfOctaves::default();
+        counts.add(HalfOctave(7), 3);
+        counts.add(HalfOctave(8), 2);
+        assert_eq!(counts.count(), 5);
+        assert_eq!(counts.above(HalfOctave(7)), 2);
+        assert_eq!(counts.above(HalfOctave::holding(Bucket::LAST)), 0);
+    }
+
     proptest! {
+        #[test]
+        fn a_latency_is_in_the_half_octave_of_its_bucket(nanos in 0u64..4_000_000_000_000) {
+            let latency = Duration::from_nanos(nanos);
+            prop_assert_eq!(HalfOctave::of(latency), HalfOctave::holding(Bucket::of(latency)));
+        }
+
         #[test]
         fn a_latency_lies_between_its_buckets_bounds(micros in 2u64..1_000_000_000) {
             let latency = Duration::from_micros(micros);

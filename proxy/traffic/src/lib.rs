@@ -26,7 +26,7 @@ pub mod weight;
 
 pub use action::Actions;
 pub use handle::{Generation, Reader, Routes, View};
-pub use histogram::{Bucket, Histogram};
+pub use histogram::{Bucket, HalfOctave, HalfOctaves, Histogram};
 pub use log_template::LogTemplate;
 pub use name::{BackendId, Role, RolloutId};
 pub use policy::BackendPolicy;

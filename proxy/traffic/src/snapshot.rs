@@ -1,7 +1,7 @@
 //! Plain values read out of the counters.
 
 use crate::{
-    Bucket, Generation, Histogram,
+    Bucket, Generation, HalfOctaves, Histogram,
     stats::{Counting, Trip},
 };
 use std::{net::SocketAddr, time::Duration};
@@ -40,6 +40,8 @@ pub struct EndpointCounts {
     pub dispatched: u64,
     /// Those of them that are among [`Counts::failed`].
     pub failed: u64,
+    /// How long those of them took that ended, cancelled ones included.
+    pub took: HalfOctaves,
 }
 
 impl Counts {

@@ -20,8 +20,12 @@ pub(super) fn against(reading: &Reading, page: &mut Page) {
     if let Some(known) = &reading.pre_period {
         page.text(&met_before(known));
     }
-    if let Some(text) = dispersed(reading.dispersion) {
-        page.text(&text);
+    let of_failures = reading.tests.first().and_then(dispersed);
+    if let Some((canary, stable)) = of_failures {
+        page.text(&format!(
+            "Stable's failures come many at once at one endpoint. So {canary} requests of the canary tell as much of failures \
+             as one would by itself, and {stable} of stable: the counts are divided by that before they are judged."
+        ));
     }
     page.text(
         "E is the evidence so far. For a canary within the limit, the chance that E ever gets so high, however often \
@@ -47,17 +51,10 @@ fn met_before(known: &PrePeriod) -> String {
     )
 }
 
-/// That many failures tell as much as one, where that is so.
-fn dispersed(dispersion: Dispersion) -> Option<String> {
-    let Dispersion { canary, stable } = dispersion;
-    (canary >= 1.05 || stable >= 1.05).then(|| {
-        format!(
-            "Stable's failures come many at once at one endpoint. So {} requests of the canary tell as much of failures as \
-             one would by itself, and {} of stable: the counts are divided by that before they are judged.",
-            magnitude(canary),
-            magnitude(stable),
-        )
-    })
+/// How many requests of canary and stable tell as much as one, where that is more than one.
+fn dispersed(test: &TestReading) -> Option<(String, String)> {
+    let Dispersion { canary, stable } = test.dispersion;
+    (canary >= 1.05 || stable >= 1.05).then(|| (magnitude(canary), magnitude(stable)))
 }
 
 fn strength(test: &TestReading) -> String {
@@ -127,10 +124,16 @@ fn counts(test: &TestReading) -> Vec<String> {
             ..
         } => {
             let slow = format!("took longer than {}", seconds(canary));
-            vec![
+            let mut lines = vec![
                 both(&slow, &format!("longer than {}", seconds(stable))),
                 "allowed: the same share".into(),
-            ]
+            ];
+            lines.extend(dispersed(test).map(|(canary, stable)| {
+                format!(
+                    "slow answers come many at once at one endpoint: counts are divided by {canary} and {stable}"
+                )
+            }));
+            lines
         }
         Limit::Latency { increase, .. } => vec![format!(
             "not judged yet: it warms up, or too little is known of stable; allowed: {} more",

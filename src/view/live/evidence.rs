@@ -2,7 +2,7 @@
 
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
-use rollout::analysis::{Acceptance, Judgement, Limit, Reading, Reason, TestReading};
+use rollout::analysis::{Acceptance, Judgement, Limit, Reading, Reason, Test, TestReading};
 
 use super::bar::bar;
 use crate::api::RolloutView;
@@ -30,7 +30,7 @@ pub(super) fn against(view: &RolloutView, palette: Palette, width: usize) -> Vec
         "the last canary"
     };
     let title = format!("Evidence against {whose}");
-    let mut lines = vec![heading(title, " (a full bar convicts)", palette, width)];
+    let mut lines = vec![heading(title, full_bar(&reading.tests), palette, width)];
     let gauge = Gauge::new(reading, width);
     lines.extend(
         reading
@@ -40,6 +40,18 @@ pub(super) fn against(view: &RolloutView, palette: Palette, width: usize) -> Vec
     );
     lines.extend(hold(reading, palette, width));
     lines
+}
+
+/// What a full bar leads to. Client errors hold unless they are told to convict, and a failure limit convicts only
+/// beside a stable that is well.
+fn full_bar(tests: &[TestReading]) -> &'static str {
+    let may_hold =
+        |test: &TestReading| matches!(test.test, Test::ClientErrors | Test::FailureLimit);
+    if tests.iter().any(may_hold) {
+        " (a full bar convicts or holds)"
+    } else {
+        " (a full bar convicts)"
+    }
 }
 
 /// A heading with a note, where there is room for one.

@@ -225,6 +225,17 @@ q quits
 }
 
 #[test]
+fn a_full_bar_is_said_to_hold_where_it_may() {
+    let check = |view: &RolloutView, wanted: &str| {
+        let shown = rows(&drawn(view, 110, 36, None));
+        assert!(shown.contains(wanted), "it looks like:\n{shown}");
+    };
+    check(&fixtures::progressing(), "(a full bar convicts)");
+    check(&fixtures::refusing(), "(a full bar convicts or holds)");
+    check(&fixtures::unattributed(), "(a full bar convicts or holds)");
+}
+
+#[test]
 fn no_size_is_too_small() {
     for view in [
         fixtures::healthy(),

@@ -4,7 +4,10 @@ use crate::{
     crowd::{Crowd, StickyStream},
     watched::{Flight, Seen, Stream, Watched},
 };
-use rollout::sim::{Bursts, Climate, Conditions, Drift, Loss, Rival, Rule, Traffic, Weather};
+use rollout::{
+    analysis::Judgement,
+    sim::{Burst, Bursts, Climate, Conditions, Drift, Loss, Rival, Rule, Traffic, Weather},
+};
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,
@@ -41,6 +44,9 @@ pub(crate) struct Cell {
     climate: Sky,
     /// Who is kept on a version, if users are split and not requests.
     crowd: Option<Crowd>,
+    /// The shares of the requests which do not fail that stable and canary answer with a 4xx, where it is asked how
+    /// often the canary is held for that.
+    refused: Option<[f64; 2]>,
 }
 
 /// The climates of the table.
@@ -61,6 +67,16 @@ enum Sky {
     HarshAlone,
     /// A day in a quarter of an hour.
     Drift,
+    /// Each of four endpoints a side is ten times as slow for a second, every half hour.
+    Slow,
+    /// The same every ten minutes, with one endpoint for the canary.
+    SlowOften,
+    /// Every thirty seconds, with four endpoints a side.
+    SlowHarsh,
+    /// The same, with one endpoint for the canary.
+    SlowHarshOneEndpoint,
+    /// The same, with one endpoint for each side.
+    SlowHarshAlone,
 }
 
 const fn alike(rps: f64, ratio: f64, climate: Sky) -> Cell {
@@ -73,6 +89,23 @@ const fn alike(rps: f64, ratio: f64, climate: Sky) -> Cell {
         slower: 1,
         climate,
         crowd: None,
+        refused: None,
+    }
+}
+
+/// A canary of one endpoint or several, at 10 %, that is `slower` while endpoints are slow in bursts.
+const fn bad_beside(rps: f64, slower: u32, climate: Sky) -> Cell {
+    Cell {
+        climate,
+        ..bad(rps, 10, 0.001, slower)
+    }
+}
+
+/// Both versions have the same clients, and answer so large a share of them with a 4xx: the canary `canary`.
+const fn refusing(rps: f64, stable: f64, canary: f64) -> Cell {
+    Cell {
+        refused: Some([stable, canary]),
+        ..alike(rps, 0.001, Sky::Fair)
     }
 }
 
@@ -91,6 +124,7 @@ const fn sticky(weight: u8, canary: f64, crowd: Crowd) -> Cell {
         slower: 1,
         climate: Sky::Fair,
         crowd: Some(crowd),
+        refused: None,
     }
 }
 
@@ -104,6 +138,7 @@ const fn bad(rps: f64, weight: u8, canary: f64, slower: u32) -> Cell {
         slower,
         climate: Sky::Fair,
         crowd: None,
+        refused: None,
     }
 }
 
@@ -117,7 +152,7 @@ const NEW: Crowd = Crowd {
 };
 
 /// Every cell.
-pub(crate) const CELLS: [Cell; 56] = [
+pub(crate) const CELLS: [Cell; 73] = [
     alike(10.0, 0.001, Sky::Fair),
     alike(10.0, 0.01, Sky::Fair),
     alike(10.0, 0.05, Sky::Fair),
@@ -174,6 +209,24 @@ pub(crate) const CELLS: [Cell; 56] = [
     sticky(10, 0.1, KNOWN),
     sticky(10, 0.05, UNKNOWN),
     sticky(10, 0.05, KNOWN),
+    refusing(10.0, 0.05, 0.05),
+    refusing(100.0, 0.01, 0.01),
+    refusing(100.0, 0.05, 0.05),
+    refusing(100.0, 0.2, 0.2),
+    refusing(100.0, 0.5, 0.5),
+    refusing(1_000.0, 0.05, 0.05),
+    // As many as the margins allow: 1.5 times stable's and a percentage point.
+    refusing(100.0, 0.01, 0.025),
+    refusing(100.0, 0.05, 0.085),
+    alike(100.0, 0.001, Sky::Slow),
+    alike(100.0, 0.001, Sky::SlowOften),
+    alike(200.0, 0.001, Sky::SlowHarsh),
+    alike(200.0, 0.001, Sky::SlowHarshOneEndpoint),
+    alike(200.0, 0.001, Sky::SlowHarshAlone),
+    bad_beside(200.0, 2, Sky::Fair),
+    bad_beside(200.0, 2, Sky::SlowHarsh),
+    bad_beside(200.0, 2, Sky::SlowHarshOneEndpoint),
+    bad_beside(200.0, 2, Sky::SlowHarshAlone),
 ];
 
 /// What became of one rollout, by each judge: what it had cost by the rollback, if there was one.
@@ -198,6 +251,9 @@ impl Cell {
         if self.slower > 1 {
             name += &format!(", canary {} x latency", self.slower);
         }
+        if let Some([stable, canary]) = self.refused {
+            name += &format!(", 4xx {} % and {} %", percent(stable), percent(canary));
+        }
         name += match self.climate {
             Sky::Fair => "",
             Sky::Bursts => ", bursts",
@@ -207,6 +263,11 @@ impl Cell {
             Sky::HarshOneEndpoint => ", bursts every 30 s, one canary endpoint",
             Sky::HarshAlone => ", bursts every 30 s, one endpoint a side",
             Sky::Drift => ", drift",
+            Sky::Slow => ", slow bursts",
+            Sky::SlowOften => ", slow bursts every 10 min, one canary endpoint",
+            Sky::SlowHarsh => ", slow bursts every 30 s",
+            Sky::SlowHarshOneEndpoint => ", slow bursts every 30 s, one canary endpoint",
+            Sky::SlowHarshAlone => ", slow bursts every 30 s, one endpoint a side",
         };
         if let Some(crowd) = self.crowd {
             name += ", sticky users, 1 % broken";
@@ -286,6 +347,31 @@ impl Cell {
         self.canary
     }
 
+    /// Whether requests have a latency, which is judged.
+    pub(crate) fn has_latency(&self) -> bool {
+        matches!(
+            self.climate,
+            Sky::Slow
+                | Sky::SlowOften
+                | Sky::SlowHarsh
+                | Sky::SlowHarshOneEndpoint
+                | Sky::SlowHarshAlone
+        )
+    }
+
+    /// The shares of the requests that do not fail which stable and canary answer with a 4xx.
+    pub(crate) fn refused(&self) -> [f64; 2] {
+        self.refused.unwrap_or_default()
+    }
+
+    /// Whether `judgement` is what the cell counts: a rollback, or a hold for 4xx.
+    pub(crate) fn counts(&self, judgement: Judgement) -> bool {
+        match self.refused {
+            Some(_) => matches!(judgement, Judgement::ClientErrors { .. }),
+            None => matches!(judgement, Judgement::RollBack { .. }),
+        }
+    }
+
     pub(crate) fn share(&self) -> Weight {
         Weight::from_percent(self.weight).unwrap_or_default()
     }
@@ -315,14 +401,17 @@ fn told(rival: &mut Rival, seen: &Seen) -> Option<Loss> {
 
 impl Sky {
     fn of(self) -> Climate {
-        let bursts = |endpoints, apart| Climate {
+        let all = |then, endpoints, apart| Climate {
             bursts: Some(Bursts {
                 endpoints,
                 apart: Duration::from_secs(apart),
                 lasts: Duration::from_secs(1),
+                then,
             }),
             drift: None,
         };
+        let bursts = |endpoints, apart| all(Burst::Fails, endpoints, apart);
+        let slow = |endpoints, apart| all(Burst::Slower(10.0), endpoints, apart);
         match self {
             Self::Fair => Climate::default(),
             Self::Bursts => bursts([4, 4], 1800),
@@ -331,6 +420,11 @@ impl Sky {
             Self::Harsh => bursts([4, 4], 30),
             Self::HarshOneEndpoint => bursts([4, 1], 30),
             Self::HarshAlone => bursts([1, 1], 30),
+            Self::Slow => slow([4, 4], 1800),
+            Self::SlowOften => slow([4, 1], 600),
+            Self::SlowHarsh => slow([4, 4], 30),
+            Self::SlowHarshOneEndpoint => slow([4, 1], 30),
+            Self::SlowHarshAlone => slow([1, 1], 30),
             Self::Drift => Climate {
                 bursts: None,
                 drift: Some(Drift {

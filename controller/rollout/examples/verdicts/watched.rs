@@ -4,10 +4,13 @@ use crate::cell::{Cell, HISTORY};
 use rollout::{
     Plan, Revision, Step, Steps, Terms,
     analysis::{Config, Judge, Judgement, Parameters},
-    sim::{Conditions, Pilot, Random, Weather},
+    sim::{Behaviour, Conditions, Pilot, Random, Weather},
 };
 use std::{net::SocketAddr, time::Duration};
-use traffic::{EndpointCounts, Generation, RolloutId, RouteTable, Routes, Snapshot};
+use traffic::{
+    Bucket, EndpointCounts, Generation, HalfOctave, HalfOctaves, RolloutId, RouteTable, Routes,
+    Snapshot,
+};
 
 /// A canary, from its begin on.
 pub(crate) trait Watched {
@@ -21,7 +24,7 @@ pub(crate) struct Seen {
     pub(crate) elapsed: Duration,
     pub(crate) requests: u64,
     pub(crate) failures: u64,
-    /// Whether the guard has convicted it.
+    /// Whether the guard has said of it what the cell counts.
     pub(crate) convicted: bool,
 }
 
@@ -74,8 +77,10 @@ fn plan(cell: &Cell) -> Plan {
 }
 
 /// Counts alone: how many requests and failures, drawn for half a second at a time, so that there can be tens of
-/// thousands of rollouts. Latency is not judged, and all of alpha is the error test's.
+/// thousands of rollouts. Latency is drawn and judged only in cells whose endpoints are slow in bursts, and a request
+/// ends in the half second in which it was sent; elsewhere all of alpha is the error test's.
 pub(crate) struct Stream {
+    cell: Cell,
     judge: Judge,
     snapshot: Snapshot,
     generation: Generation,
@@ -103,7 +108,12 @@ impl Stream {
     /// The cell's canary at its begin, after the stable was alone for a while.
     pub(crate) fn new(cell: &Cell, seed: u64) -> Self {
         let mut stream = Self {
-            judge: Judge::new(errors_only()),
+            cell: *cell,
+            judge: Judge::new(if cell.has_latency() {
+                Config::default()
+            } else {
+                errors_only()
+            }),
             snapshot: Snapshot::default(),
             generation: Routes::default().publish(RouteTable::default()),
             weather: cell.weather(seed),
@@ -128,18 +138,30 @@ impl Stream {
         let Conditions { rps, .. } = self.weather.at(self.snapshot.at);
         let [stable, canary] = self.weather.endpoints(self.snapshot.at);
         let (random, seconds) = (&mut self.random, LOOK.as_secs_f64());
+        let [stable_refuses, canary_refuses] = self.cell.refused();
+        let (canary, stable) = ((canary, canary_refuses), (stable, stable_refuses));
         let sides = [
             (&mut self.snapshot.canary, self.share, canary),
             (&mut self.snapshot.stable, 1.0 - self.share, stable),
         ];
-        for (counts, share, ratios) in sides {
-            let share = share / ratios.len() as f64;
-            for (number, ratio) in (0..).zip(ratios) {
+        for (counts, share, (endpoints, refuses)) in sides {
+            let share = share / endpoints.len() as f64;
+            for (number, endpoint) in endpoints.into_iter().enumerate() {
                 let requests = random.poisson(rps * share * seconds);
-                let failed = random.binomial(requests, ratio);
+                let failed = random.binomial(requests, endpoint.failure_ratio);
                 counts.dispatched += requests;
                 counts.failed += failed;
-                count(&mut counts.endpoints, number, requests, failed);
+                counts.client_errors += random.binomial(requests - failed, refuses);
+                let known = of_endpoint(&mut counts.endpoints, number);
+                known.dispatched += requests;
+                known.failed += failed;
+                if self.cell.has_latency() {
+                    for _ in 0..requests {
+                        let took = latency(endpoint.slower, random);
+                        counts.latency.add(Bucket::of(took), 1);
+                        known.took.add(HalfOctave::of(took), 1);
+                    }
+                }
             }
         }
         self.snapshot.at += LOOK;
@@ -148,20 +170,26 @@ impl Stream {
     }
 }
 
-/// Adds to the counts of endpoint `number` of a version.
-fn count(endpoints: &mut Vec<EndpointCounts>, number: u16, requests: u64, failed: u64) {
-    let address = SocketAddr::from(([127, 0, 0, 1], number));
-    match endpoints.get_mut(usize::from(number)) {
-        Some(endpoint) => {
-            endpoint.dispatched += requests;
-            endpoint.failed += failed;
-        }
-        None => endpoints.push(EndpointCounts {
-            address,
-            dispatched: requests,
-            failed,
-        }),
+/// How long a request takes at an endpoint that takes `slower` times as long as usual: as
+/// [`Behaviour`](rollout::sim::Behaviour) has it.
+fn latency(slower: f64, random: &mut Random) -> Duration {
+    let Behaviour {
+        latency, spread, ..
+    } = Behaviour::default();
+    latency.mul_f64(slower * (spread * random.normal()).exp())
+}
+
+/// The counts of endpoint `number` of a version.
+fn of_endpoint(endpoints: &mut Vec<EndpointCounts>, number: usize) -> &mut EndpointCounts {
+    while endpoints.len() <= number {
+        endpoints.push(EndpointCounts {
+            address: SocketAddr::from(([127, 0, 0, 1], endpoints.len() as u16)),
+            dispatched: 0,
+            failed: 0,
+            took: HalfOctaves::default(),
+        });
     }
+    &mut endpoints[number]
 }
 
 impl Watched for Stream {
@@ -171,7 +199,7 @@ impl Watched for Stream {
             elapsed: self.snapshot.at.saturating_sub(self.begun),
             requests: self.snapshot.canary.dispatched,
             failures: self.snapshot.canary.failed,
-            convicted: matches!(self.judge.judgement(), Judgement::RollBack { .. }),
+            convicted: self.cell.counts(self.judge.judgement()),
         }
     }
 }

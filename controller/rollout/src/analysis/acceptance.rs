@@ -4,6 +4,9 @@
 //! `H0: p_c >= (1 + slack/w') p_s + budget/w'`, with this step's requests only: a defect may show under load first.
 //! The first step that is wrongly left must itself be a false rejection, so a budget that is broken already is
 //! exceeded with a chance of at most beta; one that a later step breaks is the rollback tests' to find.
+//!
+//! Where users are kept on one version, `p_s` is what the stable would fail of the canary's users, as far as these are
+//! shown to differ from the others.
 
 use super::{
     baseline::Baseline,
@@ -16,6 +19,7 @@ use super::{
     journal::{Journal, Judged, Log, Sequential},
     mixture::{BELOW, Mixture},
     reading::{self, Reason},
+    users::PrePeriod,
     watch::{Null, gains, ln_s},
 };
 use jiff::Timestamp;
@@ -52,10 +56,19 @@ impl Target {
     }
 }
 
+/// The margin, where the canary's users may be `known`.
+fn margin(target: &Target, known: Option<&PrePeriod>, parameters: &Parameters) -> Margin {
+    let margin = target.margin(parameters.harm_slack);
+    known.map_or(margin, |known| known.shift(margin))
+}
+
 /// The test of one step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct AcceptanceTest {
     target: Target,
+    /// What the canary's users and the others met before, where users are kept on one version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    known: Option<PrePeriod>,
     since: Timestamp,
     blocks: Blocks,
     mixture: Mixture,
@@ -82,11 +95,12 @@ pub(super) struct Circumstances<'a> {
 }
 
 impl AcceptanceTest {
-    pub(super) fn new(target: Target, now: Timestamp) -> Self {
+    pub(super) fn new(target: Target, known: Option<PrePeriod>, now: Timestamp) -> Self {
         let mut mixture = Mixture::new(BELOW.len());
         mixture.open_window(1.0);
         Self {
             target,
+            known,
             since: now,
             blocks: Blocks::default(),
             mixture,
@@ -141,13 +155,19 @@ impl AcceptanceTest {
 
     /// What the canary's failure ratio has to be shown to be below.
     pub(super) fn margin(&self, parameters: &Parameters) -> Margin {
-        self.target.margin(parameters.harm_slack)
+        margin(&self.target, self.known.as_ref(), parameters)
+    }
+
+    /// What the margin knows of users.
+    pub(super) fn known(&self) -> Option<&PrePeriod> {
+        self.known.as_ref()
     }
 
     /// Whether it is one that judging leads to, or close enough to be judged with.
     pub(super) fn is_sound(&self) -> bool {
         self.mixture.is_sound(BELOW.len())
             && self.target.is_possible()
+            && self.known.as_ref().is_none_or(PrePeriod::is_sound)
             && [self.canary, self.stable].iter().all(Tally::is_sound)
     }
 
@@ -204,11 +224,13 @@ impl AcceptanceTest {
             return Some(dwell);
         }
         let ratio = circumstances.baseline.failure_ratio();
-        let margin = self.target.margin(circumstances.parameters.harm_slack);
+        let margin = self.margin(circumstances.parameters);
+        let users = self.known.map_or(1.0, |known| known.shown());
+        let canary_ratio = Baseline::possible(ratio * users);
         let in_a_second = gains(&BELOW, margin, ratio, canary_rps, stable_rps).map(|gains| {
             gains.expected(
-                canary_rps * ratio,
-                canary_rps * (1.0 - ratio),
+                canary_rps * canary_ratio,
+                canary_rps * (1.0 - canary_ratio),
                 stable_rps * ratio,
                 stable_rps * (1.0 - ratio),
             )
@@ -243,7 +265,7 @@ impl AcceptanceTest {
             met: waits_for.is_none(),
             ln_e: self.mixture.ln_e(),
             ln_threshold: self.ln_threshold(),
-            margin: self.target.margin(circumstances.parameters.harm_slack),
+            margin: self.margin(circumstances.parameters),
             canary_requests: self.canary.requests,
             canary_failures: self.canary.bad,
             stable_requests: self.stable.requests,

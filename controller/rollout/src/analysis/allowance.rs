@@ -55,6 +55,12 @@ impl Allowance {
         self.now.map_or(margin, |known| known.widen(margin))
     }
 
+    /// What is allowed where a canary may fail no more than stable: nothing, for users who are alike.
+    pub(super) fn none(&self) -> Margin {
+        self.now
+            .map_or(Margin::NONE, |known| known.widen(Margin::NONE))
+    }
+
     /// What the users whom stable has usually fail.
     pub(super) fn stable_ratio(&self, baseline: &Baseline) -> f64 {
         Baseline::possible(baseline.failure_ratio() * self.ln_skew.exp())

@@ -2,7 +2,7 @@
 
 use super::{
     config::Parameters,
-    dispersion::Agreement,
+    dispersion::{Agreement, Slowness},
     distribution::Distribution,
     interval::Interval,
     mixture::{ABOVE, BELOW, alternative, ln_add},
@@ -26,6 +26,8 @@ pub struct Baseline {
     health: Health,
     #[serde(default)]
     agreement: Agreement,
+    #[serde(default)]
+    slowness: Slowness,
     /// What its users met while they were all its own, where they are split.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     users: Option<Users>,
@@ -40,6 +42,7 @@ impl Baseline {
         self.requests = self.requests * kept + stable.requests() as f64;
         self.failures = self.failures * kept + stable.failures() as f64;
         self.client_errors = self.client_errors * kept + stable.client_errors() as f64;
+        self.slowness.learn(interval, &self.latency, parameters);
         self.latency.fade(kept);
         self.latency.learn(stable.ended());
         self.health
@@ -116,9 +119,15 @@ impl Baseline {
         ratio.clamp(1e-5, 0.95)
     }
 
-    /// How far the outcomes of one endpoint's requests agree.
+    /// How far the failures of one endpoint's requests agree.
     pub fn agreement(&self) -> &Agreement {
         &self.agreement
+    }
+
+    /// How far the latencies of one endpoint's requests agree at `quantile`, as [`Agreement::degree`] has it for
+    /// failures.
+    pub(super) fn slowness(&self, quantile: f64) -> f64 {
+        self.slowness.degree(quantile)
     }
 
     /// Whether the stable fails by itself.

@@ -21,7 +21,8 @@ use serde::{Deserialize, Serialize};
 /// The border of the null hypothesis: `p_c = relative * p_s + absolute`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Margin {
-    /// What the stable's ratio is multiplied by, at least 1.
+    /// What the stable's ratio is multiplied by: at least 1, but for users who are known to fail less than the
+    /// stable's.
     pub relative: f64,
     /// What is added, 0 to 0.5.
     pub absolute: f64,
@@ -240,7 +241,7 @@ pub fn project(canary: f64, stable: f64, n_c: f64, n_s: f64, margin: Margin) -> 
     }
     let Margin { relative, absolute } = margin;
     let level = (canary - absolute) / relative;
-    let top = (1.0 - absolute) / relative - 1e-12;
+    let top = ((1.0 - absolute) / relative).min(1.0) - 1e-12;
     let (low, high) = if canary > margin.at(stable) {
         (stable, level.min(top))
     } else {

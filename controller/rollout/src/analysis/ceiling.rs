@@ -6,6 +6,9 @@
 //! - the stable's failure ratio of the last minute lies below the limit with all of its confidence interval;
 //! - the canary is shown to be worse than the stable, without any margin, at a level of 5 %.
 //!
+//! Where users are kept on one version, both make the allowance for the canary's users that [`users`](super::users)
+//! tells of.
+//!
 //! Otherwise the rollout holds. Asking for more than the limit's own evidence only ever makes rollbacks rarer, so what
 //! bounds false ones is the limit's part of alpha alone.
 
@@ -71,21 +74,33 @@ impl Ceiling {
         self.worse.take(errors);
     }
 
-    pub(super) fn close(&mut self, dispersion: Dispersion, parameters: &Parameters) {
+    /// Ends the block under way. The canary's users may fail more than the others by `allowance`.
+    pub(super) fn close(
+        &mut self,
+        dispersion: Dispersion,
+        allowance: Margin,
+        parameters: &Parameters,
+    ) {
         self.above
             .close(Null::AtMost(self.limit), dispersion, parameters);
         self.worse
-            .close(Null::Within(Margin::NONE), dispersion, parameters);
+            .close(Null::Within(allowance), dispersion, parameters);
     }
 
-    /// Whose fault it is that the canary is above the limit, if it is shown to be.
-    pub(super) fn fault(&self, health: &Health, parameters: &Parameters) -> Option<Fault> {
+    /// Whose fault it is that the canary is above the limit, if it is shown to be. Its users may fail more than the
+    /// others by `allowance`.
+    pub(super) fn fault(
+        &self,
+        health: &Health,
+        allowance: Margin,
+        parameters: &Parameters,
+    ) -> Option<Fault> {
         let min_bad = parameters.min_canary_failures;
         if !self.above.convicts(min_bad) {
             return None;
         }
         let is_canary = !health.is_unhealthy(parameters.baseline_unhealthy_above)
-            && (self.is_below(health) || self.worse.convicts(min_bad));
+            && (self.is_below(health, allowance) || self.worse.convicts(min_bad));
         Some(if is_canary {
             Fault::Canary
         } else {
@@ -93,9 +108,10 @@ impl Ceiling {
         })
     }
 
-    fn is_below(&self, health: &Health) -> bool {
+    fn is_below(&self, health: &Health, allowance: Margin) -> bool {
         let (requests, failures) = health.counts();
-        confidence::interval(failures, requests, ATTRIBUTION_ALPHA).1 < self.limit
+        let (_, most) = confidence::interval(failures, requests, ATTRIBUTION_ALPHA);
+        allowance.at(most) < self.limit
     }
 
     pub(super) fn limit(&self) -> f64 {

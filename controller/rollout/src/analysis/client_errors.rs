@@ -89,7 +89,7 @@ impl ClientErrors {
 
     pub(super) fn reading(&self, config: &Config) -> TestReading {
         let limit = Limit::Ratio(margin(config.parameters()));
-        super::trial::test_reading(Test::ClientErrors, &self.0, limit)
+        super::trial::test_reading(Test::ClientErrors, &self.0, limit, Dispersion::NONE)
     }
 }
 

@@ -25,6 +25,12 @@
 //! outcome for each endpoint and window, and the evidence an e-variable by Hölder's inequality; otherwise it is a good
 //! measure, and no proof.
 //!
+//! **Slow answers** agree as failures do: an endpoint that collects its garbage for half a second is slow for all of
+//! its requests. So the same is measured of them, for each quantile by itself, as what is slow differs. Endpoints count
+//! how long requests took by half octaves, which is what the bound is rounded up to: at the usual `increase` of 40 % it
+//! is then between what is slow of the stable and what is slow of the canary. Here requests count when they end, each
+//! with its latency.
+//!
 //! The window is that of the burst cap, [`burst_window`](super::Parameters::burst_window): both say what counts as a
 //! hiccup. What lasts longer is no hiccup but a failure, and counts again in each window.
 
@@ -32,10 +38,12 @@ use super::{
     block::Dispersion,
     blocks::Tally,
     config::Parameters,
+    distribution::Distribution,
     interval::{Grown, Interval},
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::SocketAddr};
+use traffic::{Bucket, HalfOctave};
 
 /// The time in which what was seen loses half of its say, in seconds: hiccups are rare, so it has to be long.
 const HALF_LIFE: f64 = 3600.0;
@@ -76,22 +84,42 @@ struct Sums {
 }
 
 impl Agreement {
-    /// Adds what the stable did in `interval`.
+    /// Adds what the stable failed in `interval`.
     pub(super) fn learn(&mut self, interval: &Interval<'_>, parameters: &Parameters) {
         let stable = interval.stable();
-        self.all.add(stable.requests(), stable.failures());
-        for (address, requests, failed) in stable.endpoints() {
-            if requests > 0 || failed > 0 {
+        let all = Tally {
+            requests: stable.requests(),
+            bad: stable.failures(),
+        };
+        self.add(interval.seconds(), all, stable.endpoints(), parameters);
+    }
+
+    /// Adds what all endpoints and each of them had in so many `seconds`.
+    fn add(
+        &mut self,
+        seconds: f64,
+        all: Tally,
+        endpoints: impl Iterator<Item = (SocketAddr, u64, u64)>,
+        parameters: &Parameters,
+    ) {
+        self.all.add(all.requests, all.bad);
+        for (address, requests, bad) in endpoints {
+            if requests > 0 || bad > 0 {
                 self.endpoints
                     .entry(address)
                     .or_default()
-                    .add(requests, failed);
+                    .add(requests, bad);
             }
         }
-        self.seconds += interval.seconds();
+        self.seconds += seconds;
         if self.seconds + SLACK >= parameters.burst_window.as_secs_f64() {
             self.close();
         }
+    }
+
+    /// Whether the next counts begin a window.
+    fn is_between_windows(&self) -> bool {
+        self.seconds == 0.0
     }
 
     /// Ends the window under way.
@@ -172,15 +200,90 @@ impl Sums {
     }
 }
 
+/// How far the stable's endpoints agree with themselves in what is slow, quantile by quantile.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Slowness(Vec<Slow>);
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Slow {
+    quantile: f64,
+    /// The index of the bucket above which requests are slow in the window under way; nothing while no latency is
+    /// known.
+    bound: Option<usize>,
+    agreement: Agreement,
+}
+
+impl Slowness {
+    /// Adds what was slow of the stable in `interval`, whose `usual` latencies are those of before.
+    pub(super) fn learn(
+        &mut self,
+        interval: &Interval<'_>,
+        usual: &Distribution,
+        parameters: &Parameters,
+    ) {
+        let quantiles = parameters.latency.as_ref().map(|l| &*l.quantiles);
+        let quantiles = quantiles.unwrap_or_default();
+        self.0.retain(|slow| quantiles.contains(&slow.quantile));
+        // Told once, as it is a sum over all buckets.
+        let mut total = None;
+        for quantile in quantiles {
+            let known = self.0.iter().position(|slow| slow.quantile == *quantile);
+            let place = known.unwrap_or_else(|| {
+                self.0.push(Slow::unknown(*quantile));
+                self.0.len() - 1
+            });
+            let slow = &mut self.0[place];
+            if slow.agreement.is_between_windows() {
+                let total = *total.get_or_insert_with(|| usual.total());
+                slow.bound = usual.quantile(*quantile, total).map(|(b, _)| b.index());
+            }
+            slow.learn(interval, parameters);
+        }
+    }
+
+    /// How far the stable's endpoints agree in what is slow at `quantile`.
+    pub(super) fn degree(&self, quantile: f64) -> f64 {
+        let slow = self.0.iter().find(|slow| slow.quantile == quantile);
+        slow.map_or(0.0, |slow| slow.agreement.degree())
+    }
+}
+
+impl Slow {
+    fn unknown(quantile: f64) -> Self {
+        Self {
+            quantile,
+            bound: None,
+            agreement: Agreement::default(),
+        }
+    }
+
+    fn learn(&mut self, interval: &Interval<'_>, parameters: &Parameters) {
+        let Some(bound) = self.bound.and_then(Bucket::at).map(HalfOctave::holding) else {
+            return;
+        };
+        let stable = interval.stable();
+        let mut all = Tally::default();
+        for (bucket, requests) in stable.ended() {
+            let is_slow = HalfOctave::holding(*bucket) > bound;
+            all.add(*requests, if is_slow { *requests } else { 0 });
+        }
+        let endpoints = stable.endpoints_slower_than(bound);
+        self.agreement
+            .add(interval.seconds(), all, endpoints, parameters);
+    }
+}
+
 /// What the counts of a canary's blocks are divided by, and what that follows from.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Dispersal {
     canary: Spread,
     stable: Spread,
-    /// How far outcomes agreed before the block under way began.
+    /// How many requests of canary and stable one endpoint gets in a window.
+    requests: (f64, f64),
+    /// How far failures agreed before the block under way began.
     agreement: f64,
-    dispersion: Dispersion,
 }
 
 impl Dispersal {
@@ -201,17 +304,24 @@ impl Dispersal {
         self.canary.add(interval.canary(), kept);
         self.stable.add(interval.stable(), kept);
         let window = parameters.burst_window.as_secs_f64();
-        let of =
-            |rps: f64, spread: &Spread| dispersion(self.agreement, rps * window * spread.share());
-        self.dispersion = Dispersion {
-            canary: of(canary_rps, &self.canary),
-            stable: of(stable_rps, &self.stable),
-        };
+        self.requests = (
+            canary_rps * window * self.canary.share(),
+            stable_rps * window * self.stable.share(),
+        );
     }
 
     /// What failures are judged with now.
     pub(super) fn dispersion(&self) -> Dispersion {
-        self.dispersion
+        self.of(self.agreement)
+    }
+
+    /// What outcomes are judged with now that agree by `agreement`.
+    pub(super) fn of(&self, agreement: f64) -> Dispersion {
+        let (canary, stable) = self.requests;
+        Dispersion {
+            canary: dispersion(agreement, canary),
+            stable: dispersion(agreement, stable),
+        }
     }
 }
 

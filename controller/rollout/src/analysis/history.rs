@@ -86,10 +86,11 @@ impl HistoryWatch {
         &self.above
     }
 
-    pub(super) fn reading(&self, margin: Margin) -> TestReading {
+    pub(super) fn reading(&self, margin: Margin, dispersion: Dispersion) -> TestReading {
         let (requests, failures) = self.history;
         TestReading {
             test: Test::History,
+            dispersion,
             ln_e: self.above.ln_e(),
             ln_threshold: self.above.ln_threshold(),
             canary_requests: self.above.canary().requests,
@@ -258,7 +259,7 @@ mod tests {
                             &config,
                         );
                     }
-                    let reading = watch.reading(margin());
+                    let reading = watch.reading(margin(), Dispersion::NONE);
                     assert!(reading.ln_e.is_finite(), "{history:?} {requests} {bad}");
                 }
             }

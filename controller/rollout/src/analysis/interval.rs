@@ -1,7 +1,7 @@
 //! What happened between two snapshots.
 
 use std::{net::SocketAddr, time::Duration};
-use traffic::{Bucket, Counting, Counts, EndpointCounts, SectorCounts, Snapshot};
+use traffic::{Bucket, Counting, Counts, EndpointCounts, HalfOctave, SectorCounts, Snapshot};
 
 /// Two snapshots further apart than this tell too little of what lay between them to be one block.
 const LONGEST: Duration = Duration::from_secs(10);
@@ -116,17 +116,40 @@ impl<'a> Grown<'a> {
     /// The requests and failures of each endpoint, in the order of their addresses. One whose counts fell was forgotten
     /// meanwhile, and is left out.
     pub(super) fn endpoints(&self) -> impl Iterator<Item = (SocketAddr, u64, u64)> + '_ {
-        let mut before = self.before.endpoints.iter().peekable();
-        self.after.endpoints.iter().filter_map(move |after| {
-            while before.next_if(|b| b.address < after.address).is_some() {}
-            let known = before.next_if(|b| b.address == after.address);
-            let (dispatched, failed) = known.map_or((0, 0), |b| (b.dispatched, b.failed));
-            let EndpointCounts { address, .. } = *after;
+        self.known_endpoints().filter_map(|(before, after)| {
+            let (dispatched, failed) = before.map_or((0, 0), |b| (b.dispatched, b.failed));
             Some((
-                address,
+                after.address,
                 after.dispatched.checked_sub(dispatched)?,
                 after.failed.checked_sub(failed)?,
             ))
+        })
+    }
+
+    /// Of each endpoint, in the same order, how many of its requests ended and how many of them took longer than
+    /// `bound`.
+    pub(super) fn endpoints_slower_than(
+        &self,
+        bound: HalfOctave,
+    ) -> impl Iterator<Item = (SocketAddr, u64, u64)> + '_ {
+        self.known_endpoints().filter_map(move |(before, after)| {
+            let (ended, slow) = before.map_or((0, 0), |b| (b.took.count(), b.took.above(bound)));
+            Some((
+                after.address,
+                after.took.count().checked_sub(ended)?,
+                after.took.above(bound).checked_sub(slow)?,
+            ))
+        })
+    }
+
+    /// The counts of each endpoint before, if it was known, and after.
+    fn known_endpoints(
+        &self,
+    ) -> impl Iterator<Item = (Option<&'a EndpointCounts>, &'a EndpointCounts)> + use<'a> {
+        let mut before = self.before.endpoints.iter().peekable();
+        self.after.endpoints.iter().map(move |after| {
+            while before.next_if(|b| b.address < after.address).is_some() {}
+            (before.next_if(|b| b.address == after.address), after)
         })
     }
 
@@ -175,6 +198,7 @@ fn added(before: &[u64], after: &[u64]) -> Vec<(Bucket, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use traffic::HalfOctaves;
 
     #[test]
     fn every_bucket_that_grew_is_found() {
@@ -200,6 +224,7 @@ mod tests {
                     address: SocketAddr::from(([127, 0, 0, 1], *port)),
                     dispatched: *dispatched,
                     failed: *failed,
+                    took: HalfOctaves::default(),
                 })
                 .collect(),
             ..Counts::default()
@@ -221,6 +246,36 @@ mod tests {
         );
         // Forgotten, and back again.
         check(&[(1, 5, 0), (2, 5, 3)], &[(1, 2, 0), (2, 6, 1)], &[]);
+    }
+
+    #[test]
+    fn slow_requests_of_an_endpoint_are_those_above_the_bound() {
+        let half = |millis| HalfOctave::of(Duration::from_millis(millis));
+        let counts = |latencies: &[(u64, u64)]| {
+            let mut counts = Counts::default();
+            let mut took = HalfOctaves::default();
+            for (millis, requests) in latencies {
+                took.add(half(*millis), *requests);
+            }
+            counts.endpoints.push(EndpointCounts {
+                address: SocketAddr::from(([127, 0, 0, 1], 1)),
+                dispatched: 100,
+                failed: 0,
+                took,
+            });
+            counts
+        };
+        let before = counts(&[(10, 5), (100, 2)]);
+        let after = counts(&[(10, 8), (100, 3), (1_000, 4)]);
+        let grown = Grown::between(&before, &after).unwrap();
+        let slow = |millis| {
+            let slow = grown.endpoints_slower_than(half(millis));
+            slow.map(|(_, ended, slow)| (ended, slow))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(slow(10), [(8, 5)]);
+        assert_eq!(slow(100), [(8, 4)]);
+        assert_eq!(slow(1_000), [(8, 0)]);
     }
 
     fn snapshot(millis: u64, dispatched: u64) -> Snapshot {

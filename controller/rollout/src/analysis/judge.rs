@@ -3,7 +3,7 @@
 use super::{
     acceptance::Target,
     baseline::Baseline,
-    block::{Dispersion, Margin},
+    block::Margin,
     config::Config,
     errors,
     interval::Interval,
@@ -293,7 +293,6 @@ impl Judge {
             canary: trial.map_or_else(Side::default, |trial| trial.canary().reading()),
             stable: trial.map_or_else(Side::default, |trial| trial.stable().reading()),
             failure_rule: *self.failure_rule(),
-            dispersion: trial.map_or(Dispersion::NONE, Trial::dispersion),
             pre_period: trial.and_then(Trial::pre_period),
         }
     }

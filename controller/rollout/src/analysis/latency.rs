@@ -6,6 +6,9 @@
 //! failures do, without a margin: the margin is in the time. `x` comes from earlier blocks only and may move between
 //! blocks; within a block it stays.
 //!
+//! Slow answers of one endpoint agree as its failures do, so counts are divided as theirs: see
+//! [`dispersion`](super::dispersion).
+//!
 //! A request that is still under way counts as soon as its age passes the bound, so a canary that hangs is seen long
 //! before its requests time out.
 
@@ -27,6 +30,9 @@ pub(super) struct LatencyWatch {
     pub(super) quantile: f64,
     pub(super) watch: Watch,
     bounds: Option<Bounds>,
+    /// How far what is slow agreed at one endpoint before the block under way began.
+    #[serde(default)]
+    agreement: f64,
 }
 
 /// What counts as slow in a block. Buckets by their index.
@@ -44,12 +50,20 @@ impl LatencyWatch {
             quantile,
             watch: Watch::new(alpha, step_starts),
             bounds: None,
+            agreement: 0.0,
         }
     }
 
-    /// Sets what counts as slow in the block that begins, by the stable's `usual` latencies of `total` requests.
-    pub(super) fn aim(&mut self, usual: &Distribution, total: f64, config: &LatencyConfig) {
-        self.bounds = self.bounds(usual, total, config);
+    /// Sets what counts as slow in the block that begins, by what the stable is known for: `total` is the number of its
+    /// usual latencies.
+    pub(super) fn aim(&mut self, baseline: &Baseline, total: f64, config: &LatencyConfig) {
+        self.bounds = self.bounds(baseline.latency(), total, config);
+        self.agreement = baseline.slowness(self.quantile);
+    }
+
+    /// How far what is slow agrees at one endpoint.
+    pub(super) fn agreement(&self) -> f64 {
+        self.agreement
     }
 
     /// Takes the slow requests of `interval`. Nothing is slow while the stable's latency is unknown or without a

@@ -27,10 +27,6 @@ pub struct Reading {
     /// What counted as a failure.
     #[serde(default, with = "crate::failure_rule")]
     pub failure_rule: FailureRule,
-    /// How many requests tell as much as one in what was judged last, as outcomes at one endpoint agree. Of failures
-    /// only: slow requests are judged each by itself.
-    #[serde(default)]
-    pub dispersion: Dispersion,
     /// What the users of both versions met on the stable before, which the error test's margin is made of. Nothing where
     /// requests are split and not users.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -190,6 +186,9 @@ pub struct TestReading {
     pub stable_events: u64,
     /// How much worse the canary may be.
     pub limit: Limit,
+    /// How many requests tell as much as one in what was judged last, as outcomes at one endpoint agree.
+    #[serde(default)]
+    pub dispersion: Dispersion,
 }
 
 /// How much worse than the stable a canary may be.

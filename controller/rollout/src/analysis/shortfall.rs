@@ -4,6 +4,7 @@
 //! convict: for versions that lose traffic, as a page that sends no further requests does.
 
 use super::{
+    block::Dispersion,
     blocks::Tally,
     config::{Config, OnLowRate, Parameters},
     journal::{Journal, Judged, LATEST, Log, Sequential, Tick},
@@ -256,6 +257,7 @@ impl RateWatch {
                 least: self.least,
                 now: requests as f64 / seconds.max(1.0),
             },
+            dispersion: Dispersion::NONE,
         })
     }
 }

@@ -13,7 +13,10 @@ use super::{
 use crate::sim::Random;
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
-use traffic::{Generation, RouteTable, Routes, Snapshot, Weight};
+use traffic::{
+    Counting, FailureRule, Generation, RouteTable, Routes, SECTORS, SectorCounts, Snapshot,
+    UserCounts, Weight,
+};
 
 /// Two versions with constant failure ratios, counted a block at a time.
 #[derive(Clone, Copy)]
@@ -199,6 +202,31 @@ fn generation() -> Generation {
 
 /// Whether the step from 10 % to 25 % is left within half a minute.
 fn accepted(arms: &Arms, seed: u64) -> bool {
+    accepted_for(arms, None, seed)
+}
+
+/// What stable's users have failed of two minutes of such requests, those of 10 % and the others so much.
+fn met(arms: &Arms, ratios: [f64; 2], random: &mut Random) -> UserCounts {
+    let sector = |sector: usize| {
+        let requests = random.poisson(120.0 * arms.rps / SECTORS as f64);
+        let ratio = ratios[usize::from(sector > 6)];
+        SectorCounts {
+            requests,
+            failed: random.binomial(requests, ratio),
+        }
+    };
+    UserCounts {
+        counting: Counting {
+            salt: 1,
+            rule: FailureRule::DEFAULT,
+        },
+        sectors: Box::new(std::array::from_fn(sector)),
+    }
+}
+
+/// The same where users are kept on one version, of whom stable failed so much before: those of the canary, and the
+/// others.
+fn accepted_for(arms: &Arms, users: Option<[f64; 2]>, seed: u64) -> bool {
     let config = Config::new(Parameters {
         latency: None,
         alpha: 1e-9,
@@ -217,6 +245,17 @@ fn accepted(arms: &Arms, seed: u64) -> bool {
         harm_budget: 0.005,
         beta: 0.05,
     };
+    if let Some(ratios) = users {
+        let met = met(arms, ratios, random);
+        snapshot.users = Some(UserCounts {
+            sectors: Box::new([SectorCounts::default(); SECTORS]),
+            ..met
+        });
+        judge.observe(&snapshot, None, now);
+        snapshot.at += Duration::from_secs(1);
+        snapshot.users = Some(met);
+        judge.observe(&snapshot, None, now);
+    }
     judge.begin(now, 1);
     judge.observe(&snapshot, Some(target), now);
     for _ in 0..60 {
@@ -254,6 +293,33 @@ fn a_canary_on_the_harm_bound_is_hardly_ever_accepted() {
         ..arms
     };
     assert!((0..20).all(|seed| accepted(&good, seed)));
+}
+
+#[test]
+fn a_step_knows_what_the_canarys_users_failed_before() {
+    const RUNS: u64 = 60;
+    let share = |[users, others]: [f64; 2], canary: f64| {
+        let arms = Arms {
+            rps: 1_000.0,
+            weight: 0.1,
+            stable: others,
+            canary,
+        };
+        let accepted = |seed: &u64| accepted_for(&arms, Some([users, others]), *seed);
+        (0..RUNS).filter(accepted).count() as f64 / RUNS as f64
+    };
+    // The budget is 2 percentage points, and 0.4 times what stable fails.
+    const BUDGET: f64 = 0.02;
+    let allowed = 0.05 + slack(0.05, RUNS as f64);
+    for [users, others] in [[0.02, 0.02], [0.06, 0.02], [0.3, 0.02], [0.01, 0.05]] {
+        let good = share([users, others], users);
+        assert!(good >= 0.95, "{users}, {others}: {good} of good ones");
+        let bad = share([users, others], 1.4 * users + BUDGET);
+        assert!(bad <= allowed, "{users}, {others}: {bad} of bad ones");
+    }
+    // Twice the harm, by users who used to fail nearly nothing: no worse than what the others fail.
+    let hidden = share([0.001, 0.05], 0.001 + 2.0 * BUDGET);
+    assert!(hidden <= allowed, "{hidden}");
 }
 
 #[test]

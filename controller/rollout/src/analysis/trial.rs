@@ -187,7 +187,8 @@ impl Trial {
             }
             self.last_step = Some(step);
         }
-        self.acceptance = target.map(|target| AcceptanceTest::new(target, now));
+        let known = self.allowance.pre_period();
+        self.acceptance = target.map(|target| AcceptanceTest::new(target, known, now));
     }
 
     /// Takes the counts of an interval that ended at `now`.
@@ -232,12 +233,12 @@ impl Trial {
         if let Some(latency) = &parameters.latency
             && self.is_warm(interval, start, parameters.warm_up)
         {
-            let usual = baseline.latency();
             // Told once, as it is a sum over all buckets.
             let mut total = None;
             for test in &mut self.latency {
                 if !test.watch.is_in_block() {
-                    test.aim(usual, *total.get_or_insert_with(|| usual.total()), latency);
+                    let total = *total.get_or_insert_with(|| baseline.latency().total());
+                    test.aim(baseline, total, latency);
                 }
                 test.take(start, interval);
             }
@@ -279,16 +280,16 @@ impl Trial {
         self.errors
             .close(Null::Within(margin), dispersion, parameters);
         if let Some(ceiling) = &mut self.ceiling {
-            ceiling.close(dispersion, parameters);
+            ceiling.close(dispersion, self.allowance.none(), parameters);
         }
         if let Some(client_errors) = &mut self.client_errors {
             client_errors.close(parameters);
         }
         for latency in &mut self.latency {
-            // Slow requests are not counted by endpoint: their outcomes are taken not to depend on each other.
+            let dispersion = self.dispersal.of(latency.agreement());
             latency
                 .watch
-                .close(Null::Within(Margin::NONE), Dispersion::NONE, parameters);
+                .close(Null::Within(Margin::NONE), dispersion, parameters);
         }
         if let Some(acceptance) = &mut self.acceptance {
             acceptance.close(dispersion, parameters);
@@ -372,7 +373,10 @@ impl Trial {
     }
 
     fn fault(&self, health: &Health, config: &Config) -> Option<Fault> {
-        self.ceiling.as_ref()?.fault(health, config.parameters())
+        let allowance = self.allowance.none();
+        self.ceiling
+            .as_ref()?
+            .fault(health, allowance, config.parameters())
     }
 
     /// That the canary is above the failure limit and nothing shows whose fault that is.
@@ -454,7 +458,8 @@ impl Trial {
     pub(super) fn tests(&self, config: &Config) -> Vec<TestReading> {
         let margin = self.margin(config);
         let limit = Limit::Ratio(margin);
-        let errors = test_reading(Test::Errors, &self.errors, limit);
+        let dispersion = self.dispersal.dispersion();
+        let errors = test_reading(Test::Errors, &self.errors, limit, dispersion);
         let increase = config.parameters().latency.as_ref().map(|l| l.increase);
         let latency = self.latency.iter().map(|latency| {
             let limit = Limit::Latency {
@@ -465,12 +470,16 @@ impl Trial {
             let test = Test::Latency {
                 quantile: latency.quantile,
             };
-            test_reading(test, &latency.watch, limit)
+            let dispersion = self.dispersal.of(latency.agreement());
+            test_reading(test, &latency.watch, limit, dispersion)
         });
-        let history = self.history.as_ref().map(|test| test.reading(margin));
+        let history = self
+            .history
+            .as_ref()
+            .map(|test| test.reading(margin, dispersion));
         let ceiling = self.ceiling.as_ref().map(|ceiling| {
             let limit = Limit::Absolute(ceiling.limit());
-            test_reading(Test::FailureLimit, ceiling.watch(), limit)
+            test_reading(Test::FailureLimit, ceiling.watch(), limit, dispersion)
         });
         let client_errors = self.client_errors.as_ref();
         std::iter::once(errors)
@@ -480,10 +489,6 @@ impl Trial {
             .chain(latency)
             .chain(client_errors.map(|test| test.reading(config)))
             .collect()
-    }
-
-    pub(super) fn dispersion(&self) -> Dispersion {
-        self.dispersal.dispersion()
     }
 
     /// What the tests were given, in the order of [`Trial::tests`].
@@ -538,9 +543,15 @@ fn older_than(counts: &Counts, age: Bucket) -> u64 {
     older.map(|(_, requests)| requests).sum()
 }
 
-pub(super) fn test_reading(test: Test, watch: &Watch, limit: Limit) -> TestReading {
+pub(super) fn test_reading(
+    test: Test,
+    watch: &Watch,
+    limit: Limit,
+    dispersion: Dispersion,
+) -> TestReading {
     TestReading {
         test,
+        dispersion,
         ln_e: watch.ln_e(),
         ln_threshold: watch.ln_threshold(),
         canary_requests: watch.canary().requests,

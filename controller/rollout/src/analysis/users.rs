@@ -24,6 +24,15 @@
 //! more than half of what lies between what its users failed and everything. A dead canary is convicted whoever its users
 //! are.
 //!
+//! **The failure limit** asks whose fault it is that a canary is above it. A stable is well for these users only when
+//! it is with the same allowance on what it fails of the others, and the canary worse only beyond it: `rho'` for a
+//! `rho` of 1.
+//!
+//! **The harm bound** asks by how much the canary fails more because it is another version. An allowance would hide
+//! harm there, and none would keep a good canary from ever going on whose users fail more, or let a bad one pass whose
+//! users fail less. So what stable fails is taken for as much higher or lower for the canary's users as is *shown*: by
+//! `r`, two standard deviations nearer to 1, which is not at all where they may be alike.
+//!
 //! **A weight within a sector** gives the canary a part of that sector's users, and nobody knows which. All of its
 //! failures are taken for theirs, and none for the others', with the part of its requests that is theirs: so the margin is
 //! rather too wide, by half at 1 % and by a seventh at most from 10 % on.
@@ -252,10 +261,40 @@ impl PrePeriod {
     /// The relative margin for these users, where it is `relative` for users who are alike: not below that.
     pub fn relative(&self, relative: f64) -> f64 {
         let (canary, stable) = (self.ratio(self.canary), self.ratio(self.stable));
+        let widened = relative * canary / stable * self.reach();
+        widened.min(self.most()).clamp(relative, WIDEST)
+    }
+
+    /// How many times as much as the others these users are shown to fail whatever version they get, below 1 where they
+    /// fail less: 1 as long as they may be alike.
+    pub(super) fn shown(&self) -> f64 {
+        let ratio = self.ratio(self.canary) / self.ratio(self.stable);
+        let reach = self.reach();
+        if ratio > reach {
+            (ratio / reach).min(WIDEST)
+        } else {
+            (ratio * reach).clamp(1.0 / WIDEST, 1.0)
+        }
+    }
+
+    /// Two standard deviations of the ratio's logarithm, as a factor.
+    fn reach(&self) -> f64 {
         let variance = 1.0 / (self.canary.failures + 1.0) + 1.0 / (self.stable.failures + 1.0);
-        let widened = relative * canary / stable * (1.0 + 2.0 * variance.sqrt());
-        let most = (1.0 + canary) / (2.0 * stable);
-        widened.min(most).clamp(relative, WIDEST)
+        1.0 + 2.0 * variance.sqrt()
+    }
+
+    /// The factor that leaves half of what lies between what the canary's users failed and everything.
+    fn most(&self) -> f64 {
+        (1.0 + self.ratio(self.canary)) / (2.0 * self.ratio(self.stable))
+    }
+
+    /// `margin` of the harm bound, for these users.
+    pub(super) fn shift(&self, margin: Margin) -> Margin {
+        let most = self.most().min(WIDEST).max(margin.relative);
+        Margin {
+            relative: (margin.relative * self.shown()).min(most),
+            ..margin
+        }
     }
 
     /// `margin`, for these users.

@@ -1,9 +1,9 @@
-//! What makes failures come together: endpoints with hiccups, and a day's ups and downs.
+//! What makes failures, or slow answers, come together: endpoints with hiccups, and a day's ups and downs.
 //!
 //! Tests of ratios are easy to fool by failures that do not come one by one. [`Weather`] changes how both versions
 //! behave as time passes, alike in the long run, to see whether a guard is fooled.
 
-use super::{Random, Traffic};
+use super::{Endpoint, Random, Traffic};
 use std::{f64::consts::TAU, time::Duration};
 
 /// What happens to both versions, and how often.
@@ -15,8 +15,8 @@ pub struct Climate {
     pub drift: Option<Drift>,
 }
 
-/// Each endpoint fails everything for some time, at random moments and independently of the others. Requests are spread
-/// over a version's endpoints at random.
+/// Each endpoint fails everything, or is slow, for some time, at random moments and independently of the others.
+/// Requests are spread over a version's endpoints at random.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bursts {
     /// The endpoints of the stable and of the canary.
@@ -25,6 +25,17 @@ pub struct Bursts {
     pub apart: Duration,
     /// How long one lasts.
     pub lasts: Duration,
+    /// What becomes of the requests that come then.
+    pub then: Burst,
+}
+
+/// What becomes of the requests to an endpoint in a burst.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Burst {
+    /// They fail.
+    Fails,
+    /// They take so many times as long.
+    Slower(f64),
 }
 
 /// A sine: the request rate and both versions' failure ratios go up and down with it.
@@ -98,9 +109,10 @@ impl Weather {
 
     /// What it is like at `now`, which never goes back.
     pub fn at(&mut self, now: Duration) -> Conditions {
-        let [stable, canary] = self
-            .endpoints(now)
-            .map(|ratios| ratios.iter().sum::<f64>() / ratios.len().max(1) as f64);
+        let [stable, canary] = self.endpoints(now).map(|endpoints| {
+            let ratios = endpoints.iter().map(|endpoint| endpoint.failure_ratio);
+            ratios.sum::<f64>() / endpoints.len().max(1) as f64
+        });
         let (rate, _) = self.drift(now);
         Conditions {
             rps: self.fair.rps * rate,
@@ -109,22 +121,32 @@ impl Weather {
         }
     }
 
-    /// The share of requests that each endpoint of stable and canary fails at `now`, which never goes back. One endpoint
-    /// a side where there are no bursts.
-    pub fn endpoints(&mut self, now: Duration) -> [Vec<f64>; 2] {
+    /// How each endpoint of stable and canary does at `now`, which never goes back. One endpoint a side where there are
+    /// no bursts.
+    pub fn endpoints(&mut self, now: Duration) -> [Vec<Endpoint>; 2] {
         let (_, failures) = self.drift(now);
         let usual = [self.fair.stable, self.fair.canary].map(|usual| usual * failures);
-        let usual = usual.map(|usual| usual.clamp(0.0, 1.0));
+        let usual = usual.map(|usual| Endpoint {
+            failure_ratio: usual.clamp(0.0, 1.0),
+            slower: 1.0,
+        });
         let Some(bursts) = self.climate.bursts else {
             return usual.map(|usual| vec![usual]);
         };
         let (now, lasts) = (now.as_secs_f64(), bursts.lasts.as_secs_f64());
-        let mut side = |usual: f64, endpoints: &mut Vec<f64>| {
+        let mut side = |usual: Endpoint, endpoints: &mut Vec<f64>| {
             let of_each = endpoints.iter_mut().map(|begins| {
                 while *begins + lasts <= now {
                     *begins = next(&bursts, *begins + lasts, &mut self.random);
                 }
-                if *begins <= now { 1.0 } else { usual }
+                match bursts.then {
+                    _ if *begins > now => usual,
+                    Burst::Fails => Endpoint {
+                        failure_ratio: 1.0,
+                        ..usual
+                    },
+                    Burst::Slower(slower) => Endpoint { slower, ..usual },
+                }
             });
             of_each.collect()
         };
@@ -177,6 +199,7 @@ mod tests {
                 endpoints: [4, 1],
                 apart: Duration::from_secs(99),
                 lasts: Duration::from_secs(1),
+                then: Burst::Fails,
             }),
             drift: None,
         };

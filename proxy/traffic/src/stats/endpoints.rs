@@ -1,7 +1,7 @@
 //! What became of the requests of one version, by endpoint.
 
 use super::{FailureRule, Outcome};
-use crate::EndpointCounts;
+use crate::{EndpointCounts, HalfOctaves, histogram::HalfRecorder};
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
@@ -9,6 +9,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 /// The counters of a version's endpoints. A worker asks for those of an endpoint once, and keeps them for as long as it
@@ -20,12 +21,14 @@ pub(super) struct Endpoints(Mutex<BTreeMap<SocketAddr, Arc<EndpointSeries>>>);
 #[derive(Debug)]
 pub struct EndpointSeries(Box<[Cell]>);
 
-/// One worker's counters. Aligned as [`Shard`](super::Shard)s are.
+/// One worker's counters, half a kilobyte. Aligned as [`Shard`](super::Shard)s are.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Cell {
     dispatched: AtomicU64,
     failed: AtomicU64,
+    /// How long requests took that ended, or were given up.
+    took: HalfRecorder,
 }
 
 /// Adds one to a counter that only this thread writes.
@@ -66,14 +69,17 @@ impl EndpointSeries {
         count(&self.0[worker].dispatched);
     }
 
-    /// Counts the outcome of a request that [`EndpointSeries::begin`] counted. What failed is by
-    /// [`FailureRule::DEFAULT`], whatever rule the version is judged by: how far outcomes agree is asked, not how many are bad.
+    /// Counts the outcome of a request that [`EndpointSeries::begin`] counted and that took so long, also one that its
+    /// client gave up. What failed is by [`FailureRule::DEFAULT`], whatever rule the version is judged by: how far outcomes
+    /// agree is asked, not how many are bad.
     ///
     /// # Panics
     /// When there is no such worker.
-    pub fn end(&self, worker: usize, outcome: Outcome) {
+    pub fn end(&self, worker: usize, outcome: Outcome, took: Duration) {
+        let cell = &self.0[worker];
+        cell.took.record(took);
         if FailureRule::DEFAULT.is_failure(outcome) {
-            count(&self.0[worker].failed);
+            count(&cell.failed);
         }
     }
 
@@ -82,10 +88,15 @@ impl EndpointSeries {
         let sum =
             |of: fn(&Cell) -> &AtomicU64| self.0.iter().map(|cell| of(cell).load(Relaxed)).sum();
         let failed = sum(|cell| &cell.failed);
+        let mut took = HalfOctaves::default();
+        for cell in &self.0 {
+            cell.took.add_to(&mut took);
+        }
         EndpointCounts {
             address,
             dispatched: sum(|cell| &cell.dispatched),
             failed,
+            took,
         }
     }
 }
@@ -116,13 +127,16 @@ mod tests {
             (&second, 1, Outcome::Answered(200)),
         ] {
             series.begin(worker);
-            series.end(worker, outcome);
+            series.end(worker, outcome, Duration::from_millis(10));
         }
+        first.begin(0);
         let counts = endpoints.counts();
+        let ended = counts.iter().map(|counts| counts.took.count());
+        assert_eq!(ended.collect::<Vec<_>>(), [2, 3]);
         let counts = counts
             .iter()
             .map(|c| (c.address.port(), c.dispatched, c.failed));
-        assert_eq!(counts.collect::<Vec<_>>(), [(1, 2, 1), (2, 3, 1)]);
+        assert_eq!(counts.collect::<Vec<_>>(), [(1, 3, 1), (2, 3, 1)]);
     }
 
     proptest! {

@@ -3,7 +3,7 @@ mod rollouts;
 use super::*;
 use crate::sim::Random;
 use std::time::Duration;
-use traffic::{Counts, EndpointCounts, Snapshot};
+use traffic::{Counts, EndpointCounts, HalfOctaves, Snapshot};
 
 fn tally(requests: u64, bad: u64) -> Tally {
     Tally { requests, bad }
@@ -62,6 +62,7 @@ impl Scene {
             address: SocketAddr::from(([127, 0, 0, 1], number as u16)),
             dispatched: 0,
             failed: 0,
+            took: HalfOctaves::default(),
         });
         Self {
             agreement: Agreement::default(),
@@ -149,6 +150,46 @@ fn what_hits_all_endpoints_alike_is_no_agreement() {
         scene.pass(1.0, |_| (50, random.binomial(50, ratio)));
     }
     assert!(scene.agreement.degree() < 0.005, "{:?}", scene.agreement);
+}
+
+#[test]
+fn slow_answers_agree_by_quantile_and_by_endpoint_only() {
+    const BURST: [u64; 4] = [2_000, 30, 30, 30];
+    let check = |slow: [u64; 4], wanted: std::ops::RangeInclusive<f64>| {
+        let (mut slowness, mut at) = (Slowness::default(), Duration::ZERO);
+        let (mut counts, mut usual) = (Counts::default(), Distribution::default());
+        let parameters = Parameters::default();
+        for second in 0..300 {
+            let before = Snapshot {
+                at,
+                stable: counts.clone(),
+                ..Snapshot::default()
+            };
+            for (endpoint, slow) in slow.into_iter().enumerate() {
+                for request in 0..20 {
+                    // Each request's own part is spread alike at every endpoint.
+                    let usual = 20 + (7 * request + 3 * endpoint as u64 + second) % 20;
+                    let millis = if second % 30 == 0 { slow } else { usual };
+                    rollouts::take(&mut counts, endpoint, 1, Duration::from_millis(millis));
+                }
+            }
+            at += Duration::from_secs(1);
+            let after = Snapshot {
+                at,
+                stable: counts.clone(),
+                ..Snapshot::default()
+            };
+            let interval = Interval::between(&before, &after).unwrap();
+            slowness.learn(&interval, &usual, &parameters);
+            usual.learn(interval.stable().ended());
+        }
+        let degree = slowness.degree(0.9);
+        assert!(wanted.contains(&degree), "{slow:?}: {degree}");
+        assert_eq!(slowness.degree(0.123), 0.0);
+    };
+    check(BURST, 0.3..=1.0);
+    check([2_000; 4], 0.0..=0.01);
+    check([30; 4], 0.0..=0.01);
 }
 
 #[test]

@@ -9,7 +9,8 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 use std::{net::SocketAddr, time::Duration};
 use traffic::{
-    Bucket, Counting, EndpointCounts, FailureRule, SECTORS, SectorCounts, UserCounts, Weight,
+    Bucket, Counting, EndpointCounts, FailureRule, HalfOctave, HalfOctaves, SECTORS, SectorCounts,
+    UserCounts, Weight,
 };
 
 fn percent(percent: u8) -> Weight {
@@ -37,6 +38,8 @@ struct Scene {
     judge: Judge,
     traffic: Traffic,
     target: Option<Target>,
+    /// What stable's users met, where they are split.
+    users: Option<UserCounts>,
 }
 
 impl Scene {
@@ -50,6 +53,7 @@ impl Scene {
             judge: Judge::new(config),
             traffic: Traffic::new(rps, Weight::ZERO, seed),
             target: None,
+            users: None,
         };
         scene.traffic.stable = stable;
         scene.traffic.canary = stable;
@@ -65,7 +69,10 @@ impl Scene {
     }
 
     fn tick(&mut self) {
-        let snapshot = self.traffic.tick();
+        let snapshot = Snapshot {
+            users: self.users.clone(),
+            ..self.traffic.tick()
+        };
         self.judge
             .observe(&snapshot, self.target, self.traffic.now());
     }
@@ -397,6 +404,46 @@ fn above_the_failure_limit_a_canary_is_rolled_back_if_the_stable_is_well() {
 }
 
 #[test]
+fn a_canary_whose_users_failed_above_the_limit_before_is_not_at_fault_for_that() {
+    let check = |canary: f64, wanted: Option<Test>| {
+        let mut scene = Scene::new(200.0, 0, 3, limited());
+        scene.judge.end();
+        let mut users = UserCounts {
+            counting: Counting {
+                salt: 7,
+                rule: FailureRule::DEFAULT,
+            },
+            sectors: Box::new([SectorCounts::default(); SECTORS]),
+        };
+        for _ in 0..100 {
+            for (sector, counts) in users.sectors.iter_mut().enumerate() {
+                counts.requests += 100;
+                counts.failed += if sector < 6 { 12 } else { 1 };
+            }
+            scene.users = Some(users.clone());
+            scene.tick();
+        }
+        scene.judge.begin(scene.traffic.now(), 3);
+        scene.traffic.set_weight(percent(10));
+        scene.judge.start_step(percent(10));
+        scene.traffic.stable.failure_ratio = 0.01;
+        scene.traffic.canary.failure_ratio = canary;
+        scene.run(120.0);
+        let found = match scene.judge.judgement() {
+            Judgement::RollBack { test } => Some(test),
+            Judgement::Unattributed { .. } => None,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(found, wanted, "{canary}");
+        let (record, reading) = (scene.judge.record().unwrap(), scene.judge.reading());
+        let replay = record.replay(&reading).unwrap();
+        assert_eq!(replay.first_difference(), None);
+    };
+    check(0.12, None);
+    check(0.5, Some(Test::FailureLimit));
+}
+
+#[test]
 fn a_sound_canary_of_a_sick_stable_goes_forward_where_that_is_asked_for() {
     let check = |policy, canary: f64, forward: bool| {
         let config = config(|parameters| parameters.on_unhealthy_baseline = policy);
@@ -667,10 +714,13 @@ fn arbitrary_snapshot() -> impl Strategy<Value = (u64, Snapshot)> {
                 };
                 // Endpoints that come and go, and do not fit the sums.
                 for (index, requests) in cells.iter().filter(|(index, _)| index % 3 == 0) {
+                    let mut took = HalfOctaves::default();
+                    took.add(HalfOctave::holding(Bucket::at(*index).unwrap()), *requests);
                     counts.endpoints.push(EndpointCounts {
                         address: SocketAddr::from(([127, 0, 0, 1], (*index % 6) as u16)),
                         dispatched: *requests,
                         failed: failed / 3,
+                        took,
                     });
                 }
                 counts.endpoints.sort_by_key(|endpoint| endpoint.address);

@@ -35,6 +35,29 @@ fn alike(parts: &Parts) -> Margin {
     errors::margin(parts.parameters.parameters())
 }
 
+/// What the failure limit allows the canary's users to fail more than the others.
+pub(super) fn allowance(known: Option<&PrePeriod>) -> Margin {
+    known.map_or(Margin::NONE, |known| known.widen(Margin::NONE))
+}
+
+/// That what tells whose fault failures are was judged by another margin than follows, if so.
+pub(super) fn of_fault(nulls: &[Null], parts: &Parts) -> Option<Difference> {
+    let known = parts.pre_periods.iter().map(|known| allowance(Some(known)));
+    let possible: Vec<Margin> = std::iter::once(Margin::NONE).chain(known).collect();
+    other_than(nulls, &possible)
+}
+
+/// That nothing is recorded of what users are said to have met, if so.
+pub(super) fn unrecorded(known: &PrePeriod, parts: &Parts) -> Option<Difference> {
+    (!parts.pre_periods.contains(known)).then(|| {
+        Difference::new(
+            "pre-period",
+            &pre_period_words(known),
+            &"nothing: there is no record of it",
+        )
+    })
+}
+
 /// The margin at `weight`.
 fn at(parts: &Parts, weight: Weight) -> Margin {
     let mut known = parts.pre_periods.iter().rev();
@@ -67,16 +90,10 @@ fn other_than(nulls: &[Null], possible: &[Margin]) -> Option<Difference> {
 
 /// The margin that was told with the verdict, and what it was made of.
 fn of_reading(said: &TestReading, reading: &Reading, parts: &Parts) -> Option<Difference> {
-    if let Some(known) = &reading.pre_period
-        && !parts.pre_periods.contains(known)
-    {
-        return Some(Difference::new(
-            "pre-period",
-            &pre_period_words(known),
-            &"nothing: there is no record of it",
-        ));
-    }
     let known = reading.pre_period.as_ref();
+    if let Some(difference) = known.and_then(|known| unrecorded(known, parts)) {
+        return Some(difference);
+    }
     let margin = known.map_or_else(|| alike(parts), |known| known.widen(alike(parts)));
     match said.limit {
         Limit::Ratio(found) if are_equal(found, margin) => None,

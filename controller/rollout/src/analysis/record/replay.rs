@@ -7,6 +7,7 @@ use super::{
 use crate::analysis::{
     acceptance::AcceptanceTest,
     baseline::Health,
+    block::Margin,
     ceiling::{ATTRIBUTION_ALPHA, Ceiling, Fault},
     config::{Config, Parameters},
     history,
@@ -37,7 +38,14 @@ pub(super) fn replay(parts: &Parts, reading: &Reading) -> Replay {
         .map(|found| (found, Run::of(&found.log, parameters)));
     let rate = parts.rate.as_ref().map(|log| Run::of(log, parameters));
     let is_rate_low = rate.as_ref().is_some_and(|run| run.end.convicts());
-    let own = convicting(&runs, fault.as_ref(), is_rate_low, &parts.parameters);
+    let allowance = margins::allowance(reading.pre_period.as_ref());
+    let own = convicting(
+        &runs,
+        fault.as_ref().map(|(found, run)| (*found, &run.end)),
+        allowance,
+        is_rate_low,
+        &parts.parameters,
+    );
     let judgement = judgement(reading, own);
     let mut tests: Vec<Replayed> = runs
         .into_iter()
@@ -56,11 +64,13 @@ pub(super) fn replay(parts: &Parts, reading: &Reading) -> Replay {
             ln_threshold: run.end.ln_threshold(),
             counts: None,
         };
-        let whose = run.compared("whose fault".into(), -ATTRIBUTION_ALPHA.ln(), &expected);
+        let other = margins::of_fault(&run.nulls, parts);
+        let mut whose = run.compared("whose fault".into(), -ATTRIBUTION_ALPHA.ln(), &expected);
+        whose.difference = other.or(whose.difference);
         tests.push(whose);
     }
     let acceptance = parts.acceptance.as_ref();
-    tests.extend(acceptance.map(|log| acceptance_test(log, parameters, reading.acceptance)));
+    tests.extend(acceptance.map(|log| acceptance_test(log, parts, reading.acceptance)));
     tests.extend(parts.trip.as_ref().map(|trip| trip.replayed(parts)));
     let judgement = unrecorded(reading, &tests).or(judgement);
     Replay { tests, judgement }
@@ -266,11 +276,8 @@ fn alpha(test: Test, config: &Config) -> f64 {
     }
 }
 
-fn acceptance_test(
-    log: &Log<AcceptanceTest>,
-    parameters: &Parameters,
-    said: Option<Acceptance>,
-) -> Replayed {
+fn acceptance_test(log: &Log<AcceptanceTest>, parts: &Parts, said: Option<Acceptance>) -> Replayed {
+    let parameters = parts.parameters.parameters();
     let run = Run::of(log, parameters);
     let ln_threshold = run.end.ln_threshold();
     let margin = run.end.margin(parameters);
@@ -292,8 +299,14 @@ fn acceptance_test(
             }),
         },
     );
+    let unknown = run
+        .end
+        .known()
+        .and_then(|known| margins::unrecorded(known, parts));
     let mut replayed = run.compared("to go on".into(), ln_threshold, &expected);
-    if let Some(other) = other {
+    if unknown.is_some() {
+        replayed.difference = unknown;
+    } else if let Some(other) = other {
         let wanted = format!("{} and {}", margin.relative, margin.absolute);
         replayed.difference = Some(Difference::new("margin", &other, &wanted));
     } else if said.is_some_and(|said| said.met) && replayed.ln_e < ln_threshold {
@@ -306,7 +319,8 @@ fn acceptance_test(
 /// The first test that convicts, in the order in which they are asked.
 fn convicting(
     runs: &[(Test, Run<Watch>)],
-    fault: Option<&(&Attribution, Run<Watch>)>,
+    fault: Option<(&Attribution, &Watch)>,
+    allowance: Margin,
     is_rate_low: bool,
     config: &Config,
 ) -> Option<Test> {
@@ -315,7 +329,7 @@ fn convicting(
         let (found, worse) = fault?;
         let health = Health::of_counts(found.stable_requests, found.stable_failures);
         let limit = parameters.max_failure_ratio?;
-        Ceiling::of(limit, above.clone(), worse.end.clone()).fault(&health, parameters)
+        Ceiling::of(limit, above.clone(), worse.clone()).fault(&health, allowance, parameters)
     };
     let convicts = |test: Test, end: &Watch| match test {
         Test::FailureLimit => is_own_fault(end) == Some(Fault::Canary),

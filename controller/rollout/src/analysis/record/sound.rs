@@ -77,6 +77,10 @@ pub(super) fn check(parts: &Parts) -> Result<(), Unsound> {
 }
 
 fn trip(trip: &Tripped) -> Result<(), Unsound> {
+    let relative = trip.relative;
+    within(relative >= 1.0, "trip", || {
+        (format!("relative {relative}"), "1 and more")
+    })?;
     null(
         Null::Within(Margin {
             relative: trip.relative,
@@ -167,8 +171,8 @@ fn tick(tick: Tick, field: &str) -> Result<(), Unsound> {
 fn null(null: Null, field: &str) -> Result<(), Unsound> {
     match null {
         Null::Within(Margin { relative, absolute }) => {
-            within((1.0..=1e6).contains(&relative), field, || {
-                (format!("relative {relative}"), "1 to 10^6")
+            within((1e-6..=1e11).contains(&relative), field, || {
+                (format!("relative {relative}"), "10^-6 to 10^11")
             })?;
             within((0.0..=1.0).contains(&absolute), field, || {
                 (format!("absolute {absolute}"), "0 to 1")

@@ -57,6 +57,24 @@ fn golden_margins() {
 }
 
 #[test]
+fn only_what_is_shown_moves_the_harm_bound() {
+    let check = |canary, stable, wanted: f64| {
+        let found = known(canary, stable).shown();
+        assert!(
+            (found - wanted).abs() < 1e-3,
+            "{canary:?} {stable:?}: {found}"
+        );
+    };
+    check((0.0, 0.0), (0.0, 0.0), 1.0);
+    check((1_000.0, 10.0), (9_000.0, 90.0), 1.0);
+    // Nine times as much, by two standard deviations of 0.198 less; and a ninth by as much more.
+    check((1_000.0, 50.0), (9_000.0, 50.0), 6.174);
+    check((9_000.0, 50.0), (1_000.0, 50.0), 0.162);
+    // Lucky, for all that is known.
+    check((100.0, 0.0), (900.0, 1.0), 1.0);
+}
+
+#[test]
 fn the_sectors_below_the_weight_are_the_canarys() {
     let users = users(|sector| (100, sector as u64));
     let check = |weight: Weight, left: Weight, canary: (f64, f64), stable: (f64, f64)| {
@@ -146,6 +164,10 @@ proptest! {
     fn a_margin_is_a_number_that_is_never_narrower(canary in side(), stable in side(), rho in 1.0..=10.0) {
         let found = known(canary, stable).relative(rho);
         prop_assert!(found.is_finite() && found >= rho, "{found}");
+        // The harm bound moves by less than what is allowed for.
+        let margin = Margin { relative: rho, absolute: 0.0 };
+        let shifted = known(canary, stable).shift(margin).relative;
+        prop_assert!(shifted > 0.0 && shifted <= found * (1.0 + 1e-12), "{shifted}, {found}");
         // A dead canary is above the border, at the failure ratio that the others had.
         let others = known(canary, stable).others();
         let room = others * rho < 0.5;

@@ -4,11 +4,11 @@
 use super::outcomes;
 use crate::{
     analysis::{Config, Judge, Judgement, Parameters},
-    sim::{Bursts, Climate, Conditions, Random, Weather},
+    sim::{Burst, Bursts, Climate, Conditions, Random, Weather},
 };
 use jiff::{SignedDuration, Timestamp};
 use std::{net::SocketAddr, time::Duration};
-use traffic::{Counts, EndpointCounts, Snapshot};
+use traffic::{Bucket, Counts, EndpointCounts, HalfOctave, HalfOctaves, Snapshot};
 
 /// The endpoints of stable and canary, and the requests of one in a second.
 #[derive(Clone, Copy)]
@@ -51,11 +51,66 @@ impl Failing for Bursting {
         // Bursts begin within a second as well.
         let halves = [0, 500].map(|millis| {
             let now = Duration::from_millis(1_000 * u64::from(second) + millis);
-            self.weather.endpoints(now)[side][endpoint]
+            self.weather.endpoints(now)[side][endpoint].failure_ratio
         });
         let first = self.random.binomial(requests, 0.5);
         self.random.binomial(first, halves[0]) + self.random.binomial(requests - first, halves[1])
     }
+}
+
+/// What becomes of the requests that go wrong.
+#[derive(Clone, Copy, Debug)]
+enum Wrong {
+    Failed,
+    Slow,
+}
+
+impl Wrong {
+    /// With a guard that looks for nothing else.
+    fn judge(self) -> Judge {
+        let parameters = match self {
+            Self::Failed => Parameters {
+                latency: None,
+                ..Parameters::default()
+            },
+            Self::Slow => Parameters::default(),
+        };
+        Judge::new(Config::new(parameters).unwrap())
+    }
+
+    /// Counts so many requests to an endpoint, of which some went wrong.
+    fn add(self, counts: &mut Counts, endpoint: usize, requests: u64, bad: u64) {
+        match self {
+            Self::Failed => {
+                take(counts, endpoint, requests, Duration::from_millis(50));
+                counts.failed += bad;
+                counts.endpoints[endpoint].failed += bad;
+            }
+            Self::Slow => {
+                let good = requests - bad;
+                take(counts, endpoint, good, Duration::from_millis(50));
+                take(counts, endpoint, bad, Duration::from_millis(500));
+            }
+        }
+    }
+}
+
+/// Counts so many requests to an endpoint, which took so long.
+pub(super) fn take(counts: &mut Counts, endpoint: usize, requests: u64, took: Duration) {
+    while counts.endpoints.len() <= endpoint {
+        let number = counts.endpoints.len() as u16;
+        counts.endpoints.push(EndpointCounts {
+            address: SocketAddr::from(([127, 0, 0, 1], number)),
+            dispatched: 0,
+            failed: 0,
+            took: HalfOctaves::default(),
+        });
+    }
+    let of_endpoint = &mut counts.endpoints[endpoint];
+    counts.dispatched += requests;
+    counts.latency.add(Bucket::of(took), requests);
+    of_endpoint.dispatched += requests;
+    of_endpoint.took.add(HalfOctave::of(took), requests);
 }
 
 /// How long stable is alone before the canary, and how long that is watched, in seconds.
@@ -63,12 +118,13 @@ const ALONE: u32 = 120;
 const WATCHED: u32 = 300;
 
 /// After how many seconds the canary is rolled back, if it is.
-fn rolled_back(fleet: Fleet, failing: &mut impl Failing, random: &mut Random) -> Option<u32> {
-    let config = Config::new(Parameters {
-        latency: None,
-        ..Parameters::default()
-    });
-    let (mut judge, mut snapshot) = (Judge::new(config.unwrap()), Snapshot::default());
+fn rolled_back(
+    wrong: Wrong,
+    fleet: Fleet,
+    failing: &mut impl Failing,
+    random: &mut Random,
+) -> Option<u32> {
+    let (mut judge, mut snapshot) = (wrong.judge(), Snapshot::default());
     let mut now = Timestamp::UNIX_EPOCH;
     judge.observe(&snapshot, None, now);
     for second in 0..ALONE + WATCHED {
@@ -87,7 +143,7 @@ fn rolled_back(fleet: Fleet, failing: &mut impl Failing, random: &mut Random) ->
                     0
                 };
                 let failed = failing.failed(second, side, endpoint, requests);
-                add(counts, endpoint, requests, failed);
+                wrong.add(counts, endpoint, requests, failed);
             }
         }
         snapshot.at += Duration::from_secs(1);
@@ -100,29 +156,18 @@ fn rolled_back(fleet: Fleet, failing: &mut impl Failing, random: &mut Random) ->
     None
 }
 
-fn add(counts: &mut Counts, endpoint: usize, requests: u64, failed: u64) {
-    while counts.endpoints.len() <= endpoint {
-        let number = counts.endpoints.len() as u16;
-        counts.endpoints.push(EndpointCounts {
-            address: SocketAddr::from(([127, 0, 0, 1], number)),
-            dispatched: 0,
-            failed: 0,
-        });
-    }
-    counts.dispatched += requests;
-    counts.failed += failed;
-    counts.endpoints[endpoint].dispatched += requests;
-    counts.endpoints[endpoint].failed += failed;
-}
-
 fn check_harmless<F: Failing>(name: &str, fleet: Fleet, failing: impl Fn(u64) -> F) {
-    const RUNS: u64 = 100;
     let alpha = Parameters::default().alpha;
-    let wrong =
-        |seed: &u64| rolled_back(fleet, &mut failing(*seed), &mut Random::new(!seed)).is_some();
-    let rate = (0..RUNS).filter(wrong).count() as f64 / RUNS as f64;
-    let slack = 3.0 * (alpha * (1.0 - alpha) / RUNS as f64).sqrt();
-    assert!(rate <= alpha + slack, "{name}: {rate}");
+    // Four tests share what one has for failures, and take four times as long.
+    for (wrong, runs) in [(Wrong::Failed, 100_u64), (Wrong::Slow, 40)] {
+        let slack = 3.0 * (alpha * (1.0 - alpha) / runs as f64).sqrt();
+        let is_convicted = |seed: &u64| {
+            let random = &mut Random::new(!seed);
+            rolled_back(wrong, fleet, &mut failing(*seed), random).is_some()
+        };
+        let rate = (0..runs).filter(is_convicted).count() as f64 / runs as f64;
+        assert!(rate <= alpha + slack, "{wrong:?}, {name}: {rate}");
+    }
 }
 
 const FLEETS: [Fleet; 3] = [
@@ -171,6 +216,7 @@ fn a_second_of_failures_every_half_minute_at_each_endpoint_convicts_nobody() {
                     endpoints,
                     apart: Duration::from_secs(30),
                     lasts: Duration::from_secs(1),
+                    then: Burst::Fails,
                 }),
                 drift: None,
             };
@@ -190,7 +236,7 @@ fn a_second_of_failures_every_half_minute_at_each_endpoint_convicts_nobody() {
 #[test]
 fn a_bad_canary_whose_outcomes_agree_is_found() {
     // Median seconds, at most, for a canary that fails so much.
-    let check = |canary: f64, agreement: f64, at_most: u32| {
+    let check = |wrong: Wrong, canary: f64, agreement: f64, at_most: u32| {
         let [_, fleet, _] = FLEETS;
         let took = |seed: u64| {
             let mut failing = Agreeing {
@@ -198,11 +244,14 @@ fn a_bad_canary_whose_outcomes_agree_is_found() {
                 agreement,
                 random: Random::new(seed),
             };
-            rolled_back(fleet, &mut failing, &mut Random::new(!seed)).unwrap_or(u32::MAX)
+            rolled_back(wrong, fleet, &mut failing, &mut Random::new(!seed)).unwrap_or(u32::MAX)
         };
         let mut took: Vec<_> = (0..21).map(took).collect();
         took.sort_unstable();
-        assert!(took[10] <= at_most, "{canary}, {agreement}: {took:?}");
+        assert!(
+            took[10] <= at_most,
+            "{wrong:?}, {canary}, {agreement}: {took:?}"
+        );
     };
     for (agreement, dead, half, fifth) in [
         (0.0, 1, 2, 5),
@@ -210,8 +259,12 @@ fn a_bad_canary_whose_outcomes_agree_is_found() {
         (0.05, 1, 3, 8),
         (0.3, 3, 9, 25),
     ] {
-        check(1.0, agreement, dead);
-        check(0.5, agreement, half);
-        check(0.2, agreement, fifth);
+        check(Wrong::Failed, 1.0, agreement, dead);
+        check(Wrong::Failed, 0.5, agreement, half);
+        check(Wrong::Failed, 0.2, agreement, fifth);
+        // Latency is not judged for the first five seconds, and each of its tests has a third of alpha.
+        check(Wrong::Slow, 1.0, agreement, dead + 7);
+        check(Wrong::Slow, 0.5, agreement, half + 9);
+        check(Wrong::Slow, 0.2, agreement, 2 * fifth + 7);
     }
 }

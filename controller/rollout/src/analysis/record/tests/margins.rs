@@ -2,7 +2,7 @@
 //! that are divided.
 
 use super::*;
-use crate::analysis::Limit;
+use crate::{analysis::Limit, sim::Endpoint};
 use traffic::{
     Counting, FailureRule, Margins, SECTORS, SectorCounts, Trip, TripCounts, trip::TripTest,
 };
@@ -172,36 +172,49 @@ fn a_trip_is_judged_the_same_again() {
 
 #[test]
 fn counts_that_are_divided_are_judged_the_same_again() {
-    let mut flight = Flight::new(Parameters::default(), 14, 0.001);
-    // One endpoint of the stable fails everything for a second of five.
-    for tick in 0..500 {
-        let first = if tick % 50 < 10 { 1.0 } else { 0.001 };
-        flight.traffic.endpoints[0] = vec![first, 0.001, 0.001, 0.001];
-        flight.tick();
-    }
-    flight.traffic.canary.failure_ratio = 0.9;
-    let stored = flight.until(is_convicted).stored();
-    let dispersion = stored.0.dispersion;
-    assert!(
-        dispersion.canary > 2.0 && dispersion.stable > 2.0,
-        "{dispersion:?}"
-    );
-    agrees(&stored);
-    let record = serde_json::to_value(&stored.1).unwrap();
-    let events = record
-        .pointer("/tests/0/log/events")
-        .unwrap()
-        .as_array()
-        .unwrap();
-    let last = events
-        .iter()
-        .rposition(|event| event.get("block").is_some())
-        .unwrap();
-    for (field, wanted) in [
-        (2, "error ratio: ln E: stored "),
-        (3, "error ratio: ln E: stored "),
-    ] {
-        let pointer = format!("/tests/0/log/events/{last}/block/{field}");
-        check(&stored, &pointer, 1.0.into(), wanted);
+    const WELL: Endpoint = Endpoint {
+        failure_ratio: 0.001,
+        slower: 1.0,
+    };
+    let fails = Endpoint {
+        failure_ratio: 1.0,
+        ..WELL
+    };
+    let is_slow = Endpoint {
+        slower: 10.0,
+        ..WELL
+    };
+    for (place, burst) in [(0, fails), (1, is_slow)] {
+        let mut flight = Flight::new(Parameters::default(), 14, 0.001);
+        // One endpoint of the stable has a burst of a second of five.
+        for tick in 0..500 {
+            let first = if tick % 50 < 10 { burst } else { WELL };
+            flight.traffic.endpoints[0] = vec![first, WELL, WELL, WELL];
+            flight.tick();
+        }
+        match burst {
+            Endpoint { slower: 1.0, .. } => flight.traffic.canary.failure_ratio = 0.9,
+            _ => flight.traffic.canary.latency *= 4,
+        }
+        let stored = flight.until(is_convicted).stored();
+        let said = stored.0.tests[place];
+        let dispersion = said.dispersion;
+        assert!(
+            dispersion.canary > 1.5 && dispersion.stable > 1.5,
+            "{dispersion:?}"
+        );
+        agrees(&stored);
+        let record = serde_json::to_value(&stored.1).unwrap();
+        let log = format!("/tests/{place}/log/events");
+        let events = record.pointer(&log).unwrap().as_array().unwrap();
+        let last = events
+            .iter()
+            .rposition(|event| event.get("block").is_some())
+            .unwrap();
+        for field in [2, 3] {
+            let pointer = format!("{log}/{last}/block/{field}");
+            let wanted = format!("{}: ln E: stored ", said.test);
+            check(&stored, &pointer, 1.0.into(), &wanted);
+        }
     }
 }
