@@ -152,8 +152,8 @@ async fn survives_poison(client: Client, namespace: String) -> Result<()> {
     Ok(())
 }
 
-/// The leader is stopped while writes of its are on their way, and goes on when another leads. What was on its way comes
-/// to the API server only then.
+/// The leader is stopped while writes of its are on their way, and goes on when another leads. What was on its way
+/// comes to the API server only then.
 async fn stops_and_goes_on(client: Client, namespace: String) -> Result<()> {
     let rollouts = Rollouts::of(&client, &namespace).await?;
     let instance = Some("stopped");
