@@ -3,12 +3,19 @@
 use anyhow::Result;
 use e2e::bed::objects::apply;
 use futures_util::StreamExt as _;
-use k8s_openapi::api::apps::v1::ReplicaSet;
+use k8s_openapi::{
+    api::apps::v1::ReplicaSet,
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
 use kube::{
     Api, Client,
     api::{DynamicObject, ListParams, Patch, PatchParams},
     core::ApiResource,
-    runtime::{WatchStreamExt as _, watcher},
+    runtime::{
+        WatchStreamExt as _,
+        wait::{await_condition, conditions},
+        watcher,
+    },
 };
 use serde_json::{Value, json};
 
@@ -44,12 +51,9 @@ impl Rollouts {
     /// Those of `namespace`. The API server learns what a Rollout is, unless it knows.
     pub(crate) async fn of(client: &Client, namespace: &str) -> Result<Self> {
         super::process::apply(include_str!("../../../../crds/rollout.yaml")).await?;
-        let wait = [
-            "wait",
-            "--for=condition=Established",
-            "crd/rollouts.argoproj.io",
-        ];
-        super::process::kubectl(&wait).await?;
+        let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+        let is_known = conditions::is_crd_established();
+        await_condition(definitions, "rollouts.argoproj.io", is_known).await?;
         let resource = ApiResource {
             group: "argoproj.io".into(),
             version: "v1alpha1".into(),
