@@ -4,8 +4,8 @@
 //! around it: watches that keep what is known true, a queue of what is due, writes that are made only
 //! if their object is still as it was seen, and only while this process leads.
 //!
-//! Only the leader watches, and each term begins with lists that the API server answers from all that was written before.
-//! So no leader acts on less than what the one before it left, and those that wait cost nearly nothing.
+//! Only the leader watches, and each term begins with lists that the API server answers from all that was written
+//! before. So no leader acts on less than what the one before it left, and those that wait cost nearly nothing.
 
 mod announce;
 mod api;

@@ -51,8 +51,8 @@ pub(crate) async fn watch<K: Viewed>(client: Client, scope: Scope, shared: Arc<S
     }
 }
 
-/// Watches the metadata of workloads for ever. Rollouts that take their template from one are due when it changes; nothing
-/// of it is kept.
+/// Watches the metadata of workloads for ever. Rollouts that take their template from one are due when it changes;
+/// nothing of it is kept.
 pub(crate) async fn watch_workloads(
     source: WorkloadKind,
     client: Client,

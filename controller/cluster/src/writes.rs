@@ -1,4 +1,4 @@
-//! Making the writes of one turn: each only if its object is still as the turn saw it, and what comes of it known at once.
+//! Making the writes of one turn: each only if its object is still as the turn saw it. What comes of it is known at once.
 
 mod wording;
 

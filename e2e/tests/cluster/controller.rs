@@ -152,8 +152,8 @@ async fn survives_poison(client: Client, namespace: String) -> Result<()> {
     Ok(())
 }
 
-/// The leader is stopped while writes of its are on their way, and goes on when another leads. What was on its way comes
-/// to the API server only then.
+/// The leader is stopped while writes of its are on their way, and goes on when another leads. What was on its way
+/// comes to the API server only then.
 async fn stops_and_goes_on(client: Client, namespace: String) -> Result<()> {
     let rollouts = Rollouts::of(&client, &namespace).await?;
     let instance = Some("stopped");
@@ -174,27 +174,30 @@ async fn stops_and_goes_on(client: Client, namespace: String) -> Result<()> {
     let mut new = Controller::start(admin.as_ref(), &own)?;
 
     way.hold();
-    rollouts.apply(&canary("shop", "green", instance)).await?;
-    // Of these one at most is a renewal of the lease.
-    way.held(2).await;
-    old.signal(Signal::STOP)?;
-    rollouts.wait("shop", "Paused", 2).await?;
-    ensure!(new.log().contains("create ReplicaSet"), "{}", new.log());
-    let before = rollouts.states().await?;
-    let written = old.writes();
+    let asked = rollouts.scale("shop", 3);
+    let stopped = async {
+        // Of these one at most is a renewal of the lease.
+        way.held(2).await;
+        old.signal(Signal::STOP)
+    };
+    let (asked, stopped) = tokio::join!(asked, stopped);
+    asked.and(stopped)?;
+    ensure!(new.writes() > 0, "{}", new.log());
+    // What was on its way is wrong by now.
+    rollouts.scale("shop", 1).await?;
+    let (before, written) = (rollouts.written().await?, old.writes());
 
     way.release();
     old.signal(Signal::CONT)?;
     old.says("does not lead any more").await?;
     way.is_quiet().await;
-    let after = rollouts.states().await?;
+    let after = rollouts.written().await?;
     ensure!(
         after == before,
-        "written by the old leader: {before:?} became {after:?}"
+        "written by the old leader: {before:#?} became {after:#?}"
     );
     // It stands by, and the new one is not disturbed.
-    rollouts.promote("shop").await?;
-    rollouts.wait("shop", "Healthy", 2).await?;
+    rollouts.scale("shop", 2).await?;
     ensure!(old.writes() == written, "{}", old.log());
     for controller in [&mut new, &mut old] {
         controller.ends(Signal::TERM).await?;

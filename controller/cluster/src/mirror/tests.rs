@@ -207,7 +207,7 @@ proptest! {
         let mut order = order.iter();
         for (state, is_gone) in &history {
             match is_gone {
-                true => { mirror.gone(&Seen { key: state.key.clone(), uid: state.uid.clone(), version: state.version, value: () }); }
+                true => { mirror.gone(&seen("x", &state.uid, state.version, ())); }
                 false => {
                     // Each of them may have been a write of our own, whose answer comes now or at any later time.
                     answers.push(state.clone());

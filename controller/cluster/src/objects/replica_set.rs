@@ -204,7 +204,10 @@ mod tests {
     }
 
     fn owner(kind: &str, group: &str, is_controller: bool) -> Value {
-        json!({"apiVersion": format!("{group}/v1alpha1"), "kind": kind, "name": "shop", "uid": "u0", "controller": is_controller})
+        json!({
+            "apiVersion": format!("{group}/v1alpha1"), "kind": kind, "name": "shop", "uid": "u0",
+            "controller": is_controller,
+        })
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The workload that a Rollout takes its pod template from (`spec.workloadRef`). It is read for each turn that needs it, so
-//! that no template is kept; the watch only says that it changed.
+//! The workload that a Rollout takes its pod template from (`spec.workloadRef`). It is read for each turn that needs it,
+//! so that no template is kept; the watch only says that it changed.
 
 use crate::key::Key;
 use controller::reconcile;

@@ -7,8 +7,8 @@ const FIRST: Duration = Duration::from_millis(5);
 /// However often it failed.
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// How long to wait after it failed `before` times and now once more: twice as long each time, of which the half is left
-/// to chance.
+/// How long to wait after it failed `before` times and now once more: twice as long each time, of which the half is
+/// left to chance.
 pub(super) fn delay(before: u32, random: u32) -> Duration {
     let whole = FIRST
         .saturating_mul(1u32.checked_shl(before).unwrap_or(u32::MAX))

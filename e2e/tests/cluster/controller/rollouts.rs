@@ -1,23 +1,28 @@
 //! Rollouts as their users see them.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use e2e::bed::objects::apply;
 use futures_util::StreamExt as _;
-use k8s_openapi::api::{apps::v1::ReplicaSet, core::v1::Pod};
+use k8s_openapi::{
+    api::apps::v1::ReplicaSet,
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
 use kube::{
     Api, Client,
     api::{DynamicObject, ListParams, Patch, PatchParams},
     core::ApiResource,
-    runtime::{WatchStreamExt as _, watcher},
+    runtime::{
+        WatchStreamExt as _,
+        wait::{await_condition, conditions},
+        watcher,
+    },
 };
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 
 /// The Rollouts of a namespace, and what is made of them.
 pub(crate) struct Rollouts {
     api: Api<DynamicObject>,
     replica_sets: Api<ReplicaSet>,
-    pods: Api<Pod>,
 }
 
 /// A Rollout with two pods and a pause, of a controller `instance`.
@@ -46,12 +51,9 @@ impl Rollouts {
     /// Those of `namespace`. The API server learns what a Rollout is, unless it knows.
     pub(crate) async fn of(client: &Client, namespace: &str) -> Result<Self> {
         super::process::apply(include_str!("../../../../crds/rollout.yaml")).await?;
-        let wait = [
-            "wait",
-            "--for=condition=Established",
-            "crd/rollouts.argoproj.io",
-        ];
-        super::process::kubectl(&wait).await?;
+        let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+        let is_known = conditions::is_crd_established();
+        await_condition(definitions, "rollouts.argoproj.io", is_known).await?;
         let resource = ApiResource {
             group: "argoproj.io".into(),
             version: "v1alpha1".into(),
@@ -62,7 +64,6 @@ impl Rollouts {
         Ok(Self {
             api: Api::namespaced_with(client.clone(), namespace, &resource),
             replica_sets: Api::namespaced(client.clone(), namespace),
-            pods: Api::namespaced(client.clone(), namespace),
         })
     }
 
@@ -76,22 +77,38 @@ impl Rollouts {
 
     /// Waits until a Rollout is in `phase` with a revision, and its controller has seen its last change.
     pub(crate) async fn wait(&self, name: &str, phase: &str, revision: u32) -> Result<()> {
+        let revision = revision.to_string();
+        let is_there = |state: &DynamicObject| {
+            let annotations = state.metadata.annotations.as_ref();
+            let found = annotations.and_then(|all| all.get("rollout.argoproj.io/revision"));
+            state.data["status"]["phase"] == phase && found == Some(&revision)
+        };
+        self.reach(name, is_there).await
+    }
+
+    /// Asks for another number of pods, and waits until they are there.
+    pub(crate) async fn scale(&self, name: &str, pods: u32) -> Result<()> {
+        let patch = json!({"spec": {"replicas": pods}});
+        let as_user = PatchParams::default();
+        self.api.patch(name, &as_user, &Patch::Merge(patch)).await?;
+        let is_there = |state: &DynamicObject| {
+            let status = &state.data["status"];
+            status["replicas"] == pods
+                && status["availableReplicas"] == pods
+                && status["phase"] == "Healthy"
+        };
+        self.reach(name, is_there).await
+    }
+
+    /// Waits until a Rollout's controller has seen its last change, and it is as it is to be.
+    async fn reach(&self, name: &str, is_there: impl Fn(&DynamicObject) -> bool) -> Result<()> {
         let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
         let mut states = Box::pin(watcher(self.api.clone(), config).applied_objects());
         while let Some(state) = states.next().await {
             let state = state?;
-            let is_seen = state.data["status"]["observedGeneration"].as_str()
-                == state
-                    .metadata
-                    .generation
-                    .map(|seen| seen.to_string())
-                    .as_deref();
-            let annotations = state.metadata.annotations.unwrap_or_default();
-            let found = annotations.get("rollout.argoproj.io/revision");
-            if is_seen
-                && state.data["status"]["phase"] == phase
-                && found.is_some_and(|found| *found == revision.to_string())
-            {
+            let seen = state.data["status"]["observedGeneration"].as_str();
+            let generation = state.metadata.generation.map(|last| last.to_string());
+            if seen == generation.as_deref() && is_there(&state) {
                 return Ok(());
             }
         }
@@ -126,37 +143,18 @@ impl Rollouts {
         Ok(of_version.filter_map(|spec| spec.replicas).sum())
     }
 
-    /// Which state each Rollout, ReplicaSet and pod is in.
-    pub(crate) async fn states(&self) -> Result<BTreeMap<String, String>> {
+    /// What a controller has written: the Rollouts, and of ReplicaSets all but their status.
+    pub(crate) async fn written(&self) -> Result<Vec<String>> {
         let all = ListParams::default();
-        let rollouts = self
-            .api
-            .list(&all)
-            .await?
-            .items
-            .into_iter()
-            .map(|object| object.metadata);
-        let sets = self
-            .replica_sets
-            .list(&all)
-            .await?
-            .items
-            .into_iter()
-            .map(|set| set.metadata);
-        let pods = self
-            .pods
-            .list(&all)
-            .await?
-            .items
-            .into_iter()
-            .map(|pod| pod.metadata);
-        rollouts
-            .chain(sets)
-            .chain(pods)
-            .map(|meta| {
-                let name = meta.name.context("a name")?;
-                Ok((name, meta.resource_version.context("a version")?))
-            })
-            .collect()
+        let rollouts = self.api.list(&all).await?.items.into_iter();
+        let rollouts = rollouts.map(|object| (object.metadata, object.data["status"].to_string()));
+        let sets = self.replica_sets.list(&all).await?.items.into_iter();
+        let sets = sets.map(|set| (set.metadata, String::new()));
+        let lines = rollouts.chain(sets).map(|(meta, status)| {
+            // It counts every change of the spec, also one that was taken back.
+            let (name, generation) = (meta.name, meta.generation);
+            format!("{name:?} {generation:?} {:?} {status}", meta.annotations)
+        });
+        Ok(lines.collect())
     }
 }
