@@ -156,7 +156,8 @@ pub struct Turn {
     pub writes: Vec<Write>,
     /// When to look again if nothing changes before.
     pub wake_at: Option<Timestamp>,
-    /// The turn cannot go on without the pods of the ReplicaSets: it is to be made again with them, after its writes.
+    /// The turn cannot go on without the pods of the ReplicaSets. It is to be made again with them: after its writes where
+    /// it has some, and else instead of this one.
     pub needs_pods: bool,
 }
 

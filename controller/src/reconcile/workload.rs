@@ -24,7 +24,9 @@ pub(super) fn template(world: &World) -> Result<(&PodTemplate, &LabelSelector), 
             spec.selector.as_ref(),
         ),
         (Some(_), Some(_)) => {
-            return Err("spec.template: must be empty where workloadRef is set".to_owned());
+            return Err(
+                "spec.template: template must be empty for workload reference rollout".to_owned(),
+            );
         }
         (Some(reference), None) => {
             let workload = world.workload.as_ref();

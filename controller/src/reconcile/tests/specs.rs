@@ -41,6 +41,12 @@ fn what_is_wrong_is_told() {
             "spec.strategy.canary.analysis: does not act in this version of Sluice",
         ),
         (
+            json!({
+                "workloadRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "shop"},
+            }),
+            "spec.template: template must be empty for workload reference rollout",
+        ),
+        (
             canary(json!({"canaryService": "missing"})),
             "service \"missing\" not found",
         ),
