@@ -47,7 +47,7 @@ pub struct World {
     pub rollout: Arc<Rollout>,
     /// The ReplicaSets that it controls, in any order.
     pub replica_sets: Vec<Arc<ReplicaSet>>,
-    /// The Services that its spec names and that exist, by name.
+    /// The Services that its spec names and those that [say](managed_by) they are its, as far as they exist, by name.
     pub services: BTreeMap<String, Arc<Service>>,
     /// The workload of `spec.workloadRef`, if there is one.
     pub workload: Option<Arc<Workload>>,
@@ -257,6 +257,39 @@ pub fn services(rollout: &Rollout) -> Vec<&str> {
     names
 }
 
+/// The Rollout that writes the selector of a Service with these annotations, by name.
+pub fn managed_by(annotations: &BTreeMap<String, String>) -> Option<&str> {
+    annotations.get(names::MANAGED_BY).map(String::as_str)
+}
+
+/// The writes that follow when the API server refuses to make the new ReplicaSet of `world`'s Rollout: `why` is told where
+/// people look. It is tried again all the same, as what is against it (a quota, say) may go.
+pub fn not_created(world: &World, why: &str, now: Timestamp) -> Vec<Write> {
+    let seen = work::status(world);
+    let message = format!("Failed to create new replica set: {why}");
+    let status = crds::status::ConditionStatus::False;
+    let reason = "ReplicaSetCreateError";
+    let condition = conditions::new(conditions::PROGRESSING, status, reason, &*message, now);
+    let mut next = seen.clone();
+    if !conditions::set(&mut next.conditions, condition) {
+        return Vec::new();
+    }
+    let patch = status::patch(&seen, &next);
+    let event = Event {
+        warns: true,
+        reason,
+        message,
+    };
+    let write = |patch| Write::PatchStatus {
+        patch: serde_json::json!({"status": patch}),
+    };
+    patch
+        .map(write)
+        .into_iter()
+        .chain([Write::Event(event)])
+        .collect()
+}
+
 /// The write that follows when the name of a new ReplicaSet is taken by one that the Rollout does not control: the next
 /// hash differs.
 pub fn collided(rollout: &Rollout) -> Write {
@@ -309,6 +342,7 @@ fn act(work: &mut Work<'_>) {
     if work.restart().is_break() || work.sync_metadata().is_break() {
         return;
     }
+    work.release_services();
     let is_scaled = work.was_scaled();
     match work.spec.strategy.clone() {
         Strategy::Canary(canary) if is_scaled => work.scale_canary(&canary),

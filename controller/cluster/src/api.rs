@@ -50,6 +50,11 @@ impl Failure {
         }
     }
 
+    /// The API server has answered, and refuses.
+    pub(crate) fn is_answer(&self) -> bool {
+        self.status().is_some()
+    }
+
     /// The object is not in the state any more in which it was seen.
     pub(crate) fn is_conflict(&self) -> bool {
         self.status().is_some_and(|status| status.code == 409) && !self.is_taken()

@@ -27,6 +27,8 @@ pub(crate) struct View {
     owned: Index<Arc<str>, Key>,
     /// The Rollouts that name each Service.
     naming: Index<Key, Key>,
+    /// The Services that say which Rollout they are of, by that.
+    managed: Index<Key, Key>,
     /// The Rollouts that take their template from each workload.
     sources: Index<(WorkloadKind, Key), Key>,
 }
@@ -134,10 +136,10 @@ impl View {
                 (state, Arc::clone(replica_set))
             })
             .unzip();
-        let named = reconcile::services(rollout).into_iter().filter_map(|name| {
-            let service = self.services.get(&key.beside(name))?;
-            Some((name.to_owned(), service))
-        });
+        let named = reconcile::services(rollout).into_iter();
+        let named = named.map(|name| key.beside(name));
+        let named = named.chain(self.managed.get(key).cloned());
+        let named = named.filter_map(|key| Some((key.name.to_string(), self.services.get(&key)?)));
         let mut services = BTreeMap::new();
         let mut service_states = HashMap::new();
         for (name, held) in named {
@@ -237,6 +239,19 @@ impl Viewed for Arc<Service> {
     }
 
     fn index(view: &mut View, change: &Change<Self>) -> Vec<Key> {
-        view.naming.get(&change.key).cloned().collect()
+        let manager = |service: &Option<Self>| {
+            let name = reconcile::managed_by(&service.as_ref()?.annotations)?;
+            Some(change.key.beside(name))
+        };
+        let (before, after) = (manager(&change.before), manager(&change.after));
+        if let Some(manager) = &before {
+            view.managed.remove(manager, &change.key);
+        }
+        if let Some(manager) = &after {
+            view.managed.add(manager.clone(), change.key.clone());
+        }
+        let mut due: Vec<Key> = view.naming.get(&change.key).cloned().collect();
+        due.extend(after.filter(|manager| !due.contains(manager)));
+        due
     }
 }

@@ -12,6 +12,7 @@ use crate::{
 };
 use controller::reconcile::{self, Service, Write};
 use crds::Rollout;
+use jiff::Timestamp;
 use serde_json::Value;
 use std::sync::Arc;
 use wording::wording;
@@ -110,8 +111,28 @@ impl<'a> Writer<'a> {
                 let name = object["metadata"]["name"].as_str().unwrap_or_default();
                 self.meet(&self.key.beside(name)).await
             }
-            Err(failure) => Err(failure),
+            Err(failure) => {
+                if failure.is_answer() {
+                    self.tell_not_created(&failure).await?;
+                }
+                Err(failure)
+            }
         }
+    }
+
+    /// Tells people, by the Rollout, that its new ReplicaSet was refused.
+    async fn tell_not_created(&mut self, why: &Failure) -> Result<(), Failure> {
+        let told = reconcile::not_created(&self.scene.world, &why.to_string(), Timestamp::now());
+        for write in told {
+            match write {
+                Write::PatchStatus { patch } => {
+                    self.patch_status(patch).await?;
+                }
+                Write::Event(event) => self.rounds.announcer.announce(self.rollout(), event),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// The name of a new ReplicaSet is taken. By one that we made, and did not yet know of, or by somebody else's.

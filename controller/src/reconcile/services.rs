@@ -38,6 +38,24 @@ impl Work<'_> {
         self.tell("SwitchService", message);
     }
 
+    /// Services that the spec does not name any more lead to all pods again.
+    pub(super) fn release_services(&mut self) {
+        let named = super::services(&self.world.rollout);
+        let services = self.world.services.iter();
+        let left = services.filter(|(name, service)| {
+            let manager = super::managed_by(&service.annotations);
+            !named.contains(&name.as_str()) && manager == Some(self.name())
+        });
+        let left: Vec<String> = left.map(|(name, _)| name.clone()).collect();
+        for name in left {
+            let patch = json!({
+                "metadata": {"annotations": {MANAGED_BY: null}},
+                "spec": {"selector": {POD_HASH: null}},
+            });
+            self.write(Write::PatchService { name, patch });
+        }
+    }
+
     /// Both Services of a canary, each to its version.
     pub(super) fn canary_services(&mut self, canary: &Canary<'_>) {
         if let Some(stable) = self.stable {

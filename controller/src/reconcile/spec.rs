@@ -9,7 +9,6 @@ use crds::strategy::AntiAffinity;
 use crds::{IntOrString, LabelSelector, PodTemplate, Rollout, Time};
 use rollout::pods::{Amount, Budget, Threshold};
 
-use super::names::MANAGED_BY;
 use super::{World, workload};
 
 /// A Rollout's spec, checked.
@@ -381,7 +380,7 @@ fn own_services(world: &World) -> Result<(), String> {
         let Some(service) = world.services.get(name) else {
             return Err(format!("service {name:?} not found"));
         };
-        match service.annotations.get(MANAGED_BY) {
+        match super::managed_by(&service.annotations) {
             Some(other) if other != own => {
                 return Err(format!(
                     "service {name:?} is managed by another Rollout, {other:?}"

@@ -106,6 +106,22 @@ fn what_belongs_together_is_found() {
 }
 
 #[test]
+fn a_service_is_around_the_rollout_that_it_says() {
+    let mut view = View::default();
+    see::<Read>(&mut view, rollout("a", 1, "web"));
+    let mut left = service("left", 1, "x");
+    let key = "argo-rollouts.argoproj.io/managed-by-rollouts";
+    left["metadata"]["annotations"] = json!({key: "a"});
+    assert_eq!(see::<Arc<Service>>(&mut view, left), ["prod/a"]);
+    assert_eq!(around(&view, "a"), of(&[], &["left"]));
+    assert_eq!(
+        see::<Arc<Service>>(&mut view, service("left", 2, "x")),
+        [""; 0]
+    );
+    assert_eq!(around(&view, "a"), of(&[], &[]));
+}
+
+#[test]
 fn nobody_is_woken_by_what_changes_nothing() {
     let mut view = View::default();
     see::<Read>(&mut view, rollout("a", 1, "web"));

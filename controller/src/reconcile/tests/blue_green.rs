@@ -193,3 +193,17 @@ fn an_abort_after_the_switch_leads_back_at_once() {
     cluster.patch_status(&json!({"abort": true}));
     assert_eq!(cluster.leads_to("active"), Some("v1"));
 }
+
+#[test]
+fn a_service_that_is_not_named_any_more_leads_to_all_pods() {
+    let mut cluster = blue_green(&json!({"previewService": "preview"}));
+    assert_eq!(cluster.leads_to("preview"), Some("v1"));
+    cluster.edit(&json!({"strategy": {"blueGreen": null, "canary": {}}}));
+    for service in ["active", "preview"] {
+        let service = &cluster.services[service];
+        assert!(service.annotations.is_empty(), "{service:?}");
+        assert_eq!(service.selector.len(), 1, "{service:?}");
+    }
+    cluster.pass(5);
+    assert_eq!(cluster.phase(), "Healthy");
+}

@@ -208,7 +208,7 @@ impl Cluster {
         }
     }
 
-    fn apply(&mut self, write: Write) {
+    pub(super) fn apply(&mut self, write: Write) {
         match write {
             Write::CreateReplicaSet { object } => self.create(&object),
             Write::PatchReplicaSet { name, patch } => self.patch_set(&name, &patch),

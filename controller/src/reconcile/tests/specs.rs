@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Cluster;
+use crate::reconcile::not_created;
 
 #[test]
 fn what_is_wrong_is_told() {
@@ -102,4 +103,25 @@ fn a_rollout_that_is_going_is_left_alone() {
     cluster.rollout["metadata"]["deletionTimestamp"] = json!("2026-11-29T00:00:00Z");
     cluster.settle();
     assert!(cluster.sets.is_empty() && cluster.rollout.get("status").is_none());
+}
+
+#[test]
+fn a_replica_set_that_is_refused_is_told_of_once() {
+    let mut cluster = Cluster::new(&json!({"strategy": {"canary": {}}}), "v1");
+    let told = not_created(&cluster.world(), "quota exceeded", cluster.now);
+    assert_eq!(told.len(), 2, "{told:?}");
+    for write in told {
+        cluster.apply(write);
+    }
+    let conditions = cluster.status().conditions;
+    assert_eq!(conditions[0].reason, "ReplicaSetCreateError");
+    assert_eq!(
+        conditions[0].message,
+        "Failed to create new replica set: quota exceeded"
+    );
+    assert_eq!(cluster.events, ["ReplicaSetCreateError"]);
+    assert!(not_created(&cluster.world(), "quota exceeded", cluster.now).is_empty());
+    cluster.settle();
+    cluster.pass(5);
+    assert_eq!(cluster.phase(), "Healthy");
 }
