@@ -236,9 +236,7 @@ pub struct Event {
 
 /// The names of the Services that a Rollout's spec names, each once.
 pub fn services(rollout: &Rollout) -> Vec<&str> {
-    let strategy = rollout.spec.strategy.as_ref();
-    let canary = strategy.and_then(|strategy| strategy.canary.as_ref());
-    let blue_green = strategy.and_then(|strategy| strategy.blue_green.as_ref());
+    let (canary, blue_green) = spec::strategies(rollout);
     let ping_pong = canary.and_then(|canary| canary.ping_pong.as_ref());
     let mut names: Vec<&str> = [
         canary.and_then(|canary| canary.canary_service.as_deref()),
@@ -274,20 +272,13 @@ pub fn not_created(world: &World, why: &str, now: Timestamp) -> Vec<Write> {
     if !conditions::set(&mut next.conditions, condition) {
         return Vec::new();
     }
-    let patch = status::patch(&seen, &next);
+    let write = status::write(&seen, &next);
     let event = Event {
         warns: true,
         reason,
         message,
     };
-    let write = |patch| Write::PatchStatus {
-        patch: serde_json::json!({"status": patch}),
-    };
-    patch
-        .map(write)
-        .into_iter()
-        .chain([Write::Event(event)])
-        .collect()
+    write.into_iter().chain([Write::Event(event)]).collect()
 }
 
 /// The write that follows when the name of a new ReplicaSet is taken by one that the Rollout does not control: the next

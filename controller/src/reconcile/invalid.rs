@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::conditions::{self, INVALID};
 use super::work::after;
-use super::{Turn, World, Write, phase, status, work};
+use super::{Turn, World, phase, status, work};
 
 /// How soon to look again: what is missing may have come, such as a Service that was applied later.
 const LOOK_AGAIN: Duration = Duration::from_secs(20);
@@ -28,12 +28,8 @@ pub(super) fn turn(world: &World, why: &str, now: Timestamp) -> Turn {
     next.observed_generation = generation.map(|generation| generation.to_string());
     next.phase = Some(RolloutPhase::Degraded);
     next.message = phase::degraded(&next);
-    let patch = status::patch(&seen, &next);
-    let write = |patch| Write::PatchStatus {
-        patch: serde_json::json!({"status": patch}),
-    };
     Turn {
-        writes: patch.map(write).into_iter().collect(),
+        writes: status::write(&seen, &next).into_iter().collect(),
         wake_at: Some(after(now, LOOK_AGAIN)),
         needs_pods: false,
     }

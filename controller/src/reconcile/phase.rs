@@ -39,7 +39,7 @@ impl Work<'_> {
     fn missing(&self, next: &RolloutStatus) -> Option<&'static str> {
         let count = |count: Option<i32>| count.unwrap_or(0);
         let updated = count(next.updated_replicas);
-        let is_promoted = next.stable_rs.is_some() && next.stable_rs == next.current_pod_hash;
+        let is_promoted = super::status::is_complete(next);
         if self.spec.restart_at.is_some() && next.restarted_at != self.spec.restart_at {
             return Some("rollout is restarting");
         }

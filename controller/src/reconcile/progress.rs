@@ -166,7 +166,7 @@ impl Work<'_> {
     }
 
     fn say_complete(&mut self, next: &mut RolloutStatus) {
-        let is_complete = next.stable_rs.is_some() && next.stable_rs == next.current_pod_hash;
+        let is_complete = super::status::is_complete(next);
         let (status, word) = (truth(is_complete), "RolloutCompleted");
         let condition = conditions::new(COMPLETED, status, word, word, self.now);
         if conditions::set(&mut next.conditions, condition) && !is_complete {
@@ -201,7 +201,7 @@ impl Work<'_> {
     /// Whether all pods are those of the version that the spec asks for, and nothing is under way.
     fn is_healthy(&self, next: &RolloutStatus) -> bool {
         let all = super::status::number(self.spec.replicas);
-        let is_promoted = next.stable_rs.is_some() && next.stable_rs == next.current_pod_hash;
+        let is_promoted = super::status::is_complete(next);
         let is_done = match &self.spec.strategy {
             Strategy::Canary(canary) => {
                 let steps = i32::try_from(canary.steps.len()).ok();
@@ -278,7 +278,7 @@ impl Work<'_> {
 
     /// Aborts an update that makes no progress in time, where the spec asks for that.
     pub(super) fn abort_when_late(&mut self, next: &RolloutStatus) {
-        let is_complete = next.stable_rs.is_some() && next.stable_rs == next.current_pod_hash;
+        let is_complete = super::status::is_complete(next);
         if !self.spec.deadline_aborts
             || self.is_aborted()
             || is_complete

@@ -136,10 +136,17 @@ pub(super) fn read(world: &World) -> Result<Spec<'_>, String> {
     })
 }
 
-fn strategy(rollout: &Rollout, replicas: u32, history: u32) -> Result<Strategy<'_>, String> {
+/// What is written for either strategy.
+pub(super) fn strategies(rollout: &Rollout) -> (Option<&crds::Canary>, Option<&crds::BlueGreen>) {
     let strategy = rollout.spec.strategy.as_ref();
-    let canary = strategy.and_then(|strategy| strategy.canary.as_ref());
-    let blue_green = strategy.and_then(|strategy| strategy.blue_green.as_ref());
+    (
+        strategy.and_then(|strategy| strategy.canary.as_ref()),
+        strategy.and_then(|strategy| strategy.blue_green.as_ref()),
+    )
+}
+
+fn strategy(rollout: &Rollout, replicas: u32, history: u32) -> Result<Strategy<'_>, String> {
+    let (canary, blue_green) = strategies(rollout);
     match (canary, blue_green) {
         (Some(canary), None) => self::canary(canary, replicas).map(Strategy::Canary),
         (None, Some(blue_green)) => self::blue_green(blue_green, history).map(Strategy::BlueGreen),
@@ -306,9 +313,7 @@ fn selects(selector: &LabelSelector, template: &PodTemplate) -> Result<(), Strin
 }
 
 fn metadata(rollout: &Rollout) -> Metadata<'_> {
-    let strategy = rollout.spec.strategy.as_ref();
-    let canary = strategy.and_then(|strategy| strategy.canary.as_ref());
-    let blue_green = strategy.and_then(|strategy| strategy.blue_green.as_ref());
+    let (canary, blue_green) = strategies(rollout);
     Metadata {
         new: canary
             .and_then(|canary| canary.canary_metadata.as_ref())
@@ -320,9 +325,7 @@ fn metadata(rollout: &Rollout) -> Metadata<'_> {
 }
 
 fn anti_affinity(rollout: &Rollout) -> Result<Option<&AntiAffinity>, String> {
-    let strategy = rollout.spec.strategy.as_ref();
-    let canary = strategy.and_then(|strategy| strategy.canary.as_ref());
-    let blue_green = strategy.and_then(|strategy| strategy.blue_green.as_ref());
+    let (canary, blue_green) = strategies(rollout);
     let (kind, written) = match (canary, blue_green) {
         (Some(canary), _) => ("canary", canary.anti_affinity.as_ref()),
         (None, Some(blue_green)) => ("blueGreen", blue_green.anti_affinity.as_ref()),
@@ -353,9 +356,7 @@ fn anti_affinity(rollout: &Rollout) -> Result<Option<&AntiAffinity>, String> {
 
 /// How many pods `maxUnavailable` lets be missing.
 fn unavailable(rollout: &Rollout, replicas: u32) -> Result<u32, String> {
-    let strategy = rollout.spec.strategy.as_ref();
-    let canary = strategy.and_then(|strategy| strategy.canary.as_ref());
-    let blue_green = strategy.and_then(|strategy| strategy.blue_green.as_ref());
+    let (canary, blue_green) = strategies(rollout);
     let (surge, unavailable) = match (canary, blue_green) {
         (Some(canary), _) => (
             amount("spec.strategy.canary.maxSurge", canary.max_surge.as_ref())?,

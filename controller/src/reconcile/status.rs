@@ -96,12 +96,10 @@ impl Work<'_> {
 
     /// Writes what differs between the status that was seen and `next`. Whether something does.
     pub(super) fn patch_status(&mut self, next: &RolloutStatus) -> bool {
-        let Some(patch) = patch(&self.status, next) else {
+        let Some(write) = write(&self.status, next) else {
             return false;
         };
-        self.write(Write::PatchStatus {
-            patch: json!({"status": patch}),
-        });
+        self.write(write);
         true
     }
 
@@ -126,11 +124,19 @@ pub(super) fn number(count: u32) -> Option<i32> {
     i32::try_from(count).ok().filter(|count| *count != 0)
 }
 
-/// The JSON merge patch (RFC 7386) from one status to another; nothing where they are the same.
-pub(super) fn patch(from: &RolloutStatus, to: &RolloutStatus) -> Option<Value> {
+/// The write that leads from one status to another, by a JSON merge patch (RFC 7386); nothing where they are the same.
+pub(super) fn write(from: &RolloutStatus, to: &RolloutStatus) -> Option<Write> {
     let from = serde_json::to_value(from).unwrap_or_default();
     let to = serde_json::to_value(to).unwrap_or_default();
-    difference(&from, &to)
+    let patch = difference(&from, &to)?;
+    Some(Write::PatchStatus {
+        patch: json!({"status": patch}),
+    })
+}
+
+/// Whether the version that the status is about is the stable one.
+pub(super) fn is_complete(status: &RolloutStatus) -> bool {
+    status.stable_rs.is_some() && status.stable_rs == status.current_pod_hash
 }
 
 fn difference(from: &Value, to: &Value) -> Option<Value> {
