@@ -8,6 +8,7 @@ pub mod compile;
 pub mod document;
 pub mod engine;
 pub mod files;
+pub mod fleet;
 pub mod reconcile;
 pub mod spec;
 pub mod store;

@@ -11,7 +11,10 @@ use std::sync::Arc;
 
 use crds::{LabelSelector, PodTemplate, Rollout};
 use jiff::Timestamp;
+use rollout::{Acceptance, Judgement};
 use serde_json::Value;
+
+use crate::fleet::Split;
 
 mod affinity;
 mod blue_green;
@@ -53,6 +56,30 @@ pub struct World {
     pub workload: Option<Arc<Workload>>,
     /// The pods of the ReplicaSets, once a turn has asked for them by [`Turn::needs_pods`].
     pub pods: Option<Vec<Pod>>,
+    /// What is known of the requests, where proxies split them.
+    pub traffic: Traffic,
+}
+
+/// What is known of the requests that proxies split.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Traffic {
+    /// How many proxies are live.
+    pub proxies: usize,
+    /// The split that all of them serve; nothing while they differ, or one of them cannot be asked, or there is none.
+    pub serving: Option<Split>,
+    /// What is found about the canary, once something is.
+    pub finding: Option<Finding>,
+}
+
+/// What the guard finds about a canary by the requests of all proxies.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    /// The canary's pod template hash: about another version it says nothing.
+    pub canary: String,
+    /// What the guard says.
+    pub judgement: Judgement,
+    /// What the evidence says, where the present step asks for some: the step's index, and whether it may be passed.
+    pub evidence: Option<(usize, Acceptance)>,
 }
 
 /// What a Rollout's turn needs to know of a pod.

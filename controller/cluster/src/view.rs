@@ -153,6 +153,7 @@ impl View {
                 services,
                 workload: None,
                 pods: None,
+                traffic: reconcile::Traffic::default(),
             },
             rollout: State::of(held),
             replica_sets: states,

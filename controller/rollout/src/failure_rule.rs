@@ -10,7 +10,11 @@ struct Stored {
     grpc_codes: Vec<u8>,
 }
 
-pub(crate) fn serialize<S: Serializer>(rule: &FailureRule, to: S) -> Result<S::Ok, S::Error> {
+/// Writes it.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn serialize<S: Serializer>(rule: &FailureRule, to: S) -> Result<S::Ok, S::Error> {
     let stored = Stored {
         statuses: rule.statuses(),
         grpc_codes: rule.codes().map(GrpcCode::number).collect(),
@@ -18,7 +22,11 @@ pub(crate) fn serialize<S: Serializer>(rule: &FailureRule, to: S) -> Result<S::O
     stored.serialize(to)
 }
 
-pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<FailureRule, D::Error> {
+/// Reads it.
+///
+/// # Errors
+/// What is not one: it says what was found and what is allowed.
+pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<FailureRule, D::Error> {
     let stored = Stored::deserialize(from)?;
     let mut rule = FailureRule::BROKEN;
     for (first, last) in stored.statuses {

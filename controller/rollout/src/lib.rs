@@ -42,7 +42,9 @@
 //! ```
 
 pub mod analysis;
+pub mod basis_points;
 pub mod effect;
+pub mod failure_rule;
 pub mod observation;
 pub mod plan;
 pub mod pods;
@@ -53,9 +55,6 @@ pub mod state;
 pub mod step;
 pub mod summary;
 pub mod verb;
-
-mod basis_points;
-mod failure_rule;
 
 pub use effect::Effects;
 pub use observation::{Acceptance, Judgement, Observation, Verdict};

@@ -25,6 +25,11 @@ use std::{
 pub struct Generation(u64);
 
 impl Generation {
+    /// The generation with this number, for counters that are not those of one process.
+    pub const fn of(number: u64) -> Self {
+        Self(number)
+    }
+
     /// The number itself.
     pub const fn number(self) -> u64 {
         self.0

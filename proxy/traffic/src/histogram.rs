@@ -190,6 +190,11 @@ impl HalfOctave {
         Self(bucket.index().div_ceil(PER_HALF) as u8)
     }
 
+    /// The one in place `index`, if there is one.
+    pub fn at(index: usize) -> Option<Self> {
+        (index < HALF_OCTAVES).then_some(Self(index as u8))
+    }
+
     /// Its place, 0 to [`HALF_OCTAVES`] - 1.
     pub fn index(self) -> usize {
         usize::from(self.0)
@@ -210,6 +215,11 @@ impl HalfOctaves {
     /// Counts `requests` in `half`.
     pub fn add(&mut self, half: HalfOctave, requests: u64) {
         self.0[half.index()] += requests;
+    }
+
+    /// The counts, by half octave.
+    pub fn buckets(&self) -> &[u64] {
+        &self.0
     }
 
     /// How many requests there are.

@@ -7,7 +7,7 @@ use crds::{Rollout, RolloutStatus};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::reconcile::{Pod, ReplicaSet, Service, Turn, Workload, World, Write, turn};
+use crate::reconcile::{Pod, ReplicaSet, Service, Traffic, Turn, Workload, World, Write, turn};
 
 /// How long a pod takes until it is available.
 const STARTS_IN: i64 = 2;
@@ -89,6 +89,7 @@ impl Cluster {
                 .collect(),
             workload: self.workload.clone().map(Arc::new),
             pods: None,
+            traffic: Traffic::default(),
         }
     }
 
