@@ -4,9 +4,13 @@
 //! - Proxies to controller: a [`Report`] of counters that only grow, and of the split that the proxy serves. The leader
 //!   asks each proxy for it, at [`PATH`].
 
+mod guard;
 mod report;
+mod sum;
 
+pub use guard::Guard;
 pub use report::{Report, RolloutReport, Unreadable};
+pub use sum::{Answers, Sum, Told, Unread};
 
 use rollout::analysis::{Config, Target};
 use serde::{Deserialize, Serialize};
