@@ -30,6 +30,7 @@ mod phase;
 mod progress;
 mod restart;
 mod revision;
+mod routed;
 mod selector;
 mod services;
 mod spec;
@@ -39,6 +40,8 @@ mod workload;
 
 #[cfg(test)]
 mod tests;
+
+pub use routed::judging;
 
 use spec::Strategy;
 use work::Work;
@@ -353,6 +356,11 @@ fn act(work: &mut Work<'_>) {
     }
     if work.is_promoted() && work.status.stable_rs.is_some() && work.is_aborted() {
         work.pauses.remove_abort = true;
+    }
+    if work.stops_at_once()
+        && let Strategy::Canary(canary) = work.spec.strategy.clone()
+    {
+        return work.finish_canary(&canary);
     }
     if work.follow_workload() || work.follow_pauses() || work.sync_revision() {
         return;

@@ -9,6 +9,7 @@ mod guard;
 mod pace;
 mod rollout;
 mod route;
+mod routed;
 mod service;
 mod steps;
 mod terms;
@@ -20,6 +21,8 @@ pub use self::{
     route::{MirrorSpec, RouteSpec, RouteTarget},
     service::ServiceSpec,
 };
+
+pub(crate) use self::routed::Routed;
 
 use crate::document::{Document, Finding, Kind, Severity};
 use ::rollout::plan::HeaderRoute;

@@ -17,7 +17,7 @@ mod step;
 
 pub(super) use proxy::proxy;
 pub(super) use range::check as range;
-pub(super) use rollout::{BLUE_GREEN, CANARY, rollout};
+pub(super) use rollout::{BLUE_GREEN, CANARY, canary, rollout};
 
 /// Refuses a text that is given twice in a list.
 fn repeated<'t>(texts: impl IntoIterator<Item = (&'t str, String)>, report: &mut Report<'_>) {
