@@ -285,6 +285,13 @@ pub fn services(rollout: &Rollout) -> Vec<&str> {
     names
 }
 
+/// Whether proxies of Sluice split the requests of a Rollout, by what its spec asks for.
+pub fn is_split(rollout: &Rollout) -> bool {
+    let (canary, _) = spec::strategies(rollout);
+    let routing = canary.and_then(|canary| canary.traffic_routing.as_ref());
+    routing.is_some_and(|routing| routing.plugins.contains_key(crds::sluice::PROXY))
+}
+
 /// The Rollout that writes the selector of a Service with these annotations, by name.
 pub fn managed_by(annotations: &BTreeMap<String, String>) -> Option<&str> {
     annotations.get(names::MANAGED_BY).map(String::as_str)

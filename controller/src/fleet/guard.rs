@@ -11,7 +11,7 @@ use crate::{
 use jiff::Timestamp;
 use rollout::{
     Acceptance,
-    analysis::{Judge, Record},
+    analysis::{Judge, Reading, Record},
 };
 use std::time::Duration;
 use traffic::Weight;
@@ -87,9 +87,10 @@ impl Guard {
         (traffic, unread)
     }
 
-    /// What the present finding was made of, to be replayed; nothing without a canary.
-    pub fn record(&self) -> Option<Record> {
-        self.judge.record()
+    /// The evidence about the canary, and the counts that it was made of, by which it can be recomputed; nothing without a
+    /// canary.
+    pub fn evidence(&self) -> Option<(Reading, Record)> {
+        Some((self.judge.reading(), self.judge.record()?))
     }
 
     fn finding(&self, judging: &Judging) -> Option<Finding> {

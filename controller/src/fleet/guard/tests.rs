@@ -141,7 +141,8 @@ fn a_canary_is_judged_by_what_all_proxies_counted() {
             .is_some_and(|n: u64| n > 0 && n <= 2 * canary),
         "{why}"
     );
-    assert!(scene.guard.record().is_some());
+    let (reading, record) = scene.guard.evidence().unwrap();
+    assert_eq!(record.replay(&reading).unwrap().first_difference(), None);
 }
 
 #[test]
