@@ -49,7 +49,7 @@ pub fn judging(rollout: &crds::Rollout) -> Option<Judging> {
         on_trial,
         target,
         step_starts: asks.steps.len().max(1),
-        config: asks.config,
+        config: asks.config.clone(),
     })
 }
 
