@@ -16,7 +16,7 @@ mod pods;
 mod steps;
 mod weights;
 
-pub(super) use steps::Wait;
+pub(super) use steps::{Wait, WaitsOn};
 
 /// What is to be judged of `rollout`, by its spec and status as they stand; nothing where its traffic is not split by the
 /// proxies, or its spec is wrong.

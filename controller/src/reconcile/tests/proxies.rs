@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use rollout::{Acceptance, Judgement};
+use serde_json::Value;
 use traffic::Weight;
 
 use super::Cluster;
@@ -20,6 +21,8 @@ pub(super) struct Proxies {
     /// The split that some of them serve already, and when all do.
     next: Option<(Split, Timestamp)>,
     pub(super) finding: Option<Finding>,
+    /// What the leader made of the Rollout as it last saw it.
+    seen: (Value, bool, Option<Split>),
 }
 
 impl Default for Proxies {
@@ -30,6 +33,7 @@ impl Default for Proxies {
             served: None,
             next: None,
             finding: None,
+            seen: (Value::Null, false, None),
         }
     }
 }
@@ -49,12 +53,17 @@ impl Cluster {
     /// What proxies and leader do. Whether it shows.
     pub(super) fn run_proxies(&mut self) -> bool {
         let before = self.proxies.traffic();
-        let judging = judging(&self.world().rollout);
-        if !judging.as_ref().is_some_and(|judging| judging.on_trial) {
-            self.proxies.finding = None;
+        if self.proxies.seen.0 != self.rollout {
+            let judging = judging(&self.world().rollout);
+            let on_trial = judging.as_ref().is_some_and(|judging| judging.on_trial);
+            let split = judging.and_then(|judging| judging.split);
+            self.proxies.seen = (self.rollout.clone(), on_trial, split);
         }
-        let wanted = judging.and_then(|judging| judging.split);
         let proxies = &mut self.proxies;
+        if !proxies.seen.1 {
+            proxies.finding = None;
+        }
+        let wanted = proxies.seen.2.clone();
         if let Some((split, at)) = proxies.next.take() {
             if at <= self.now {
                 proxies.served = Some(split);

@@ -127,6 +127,34 @@ fn a_hold_keeps_a_canary_at_its_step_but_lets_it_come_to_the_first() {
 }
 
 #[test]
+fn the_deadline_counts_from_the_end_of_a_hold() {
+    let mut cluster = plain(5, &until_told());
+    cluster.edit(&json!({"progressDeadlineSeconds": 60, "progressDeadlineAbort": true}));
+    cluster.proxies.lag = 10_000;
+    cluster.ship("v2");
+    cluster.pass_well(5);
+    cluster.find(hold());
+    cluster.pass_well(300);
+    assert_eq!(cluster.phase(), "Progressing: held: stable itself fails");
+    cluster.find(Judgement::Undecided);
+    cluster.pass_well(50);
+    assert!(
+        cluster.phase().starts_with("Progressing: waiting for each"),
+        "{}",
+        cluster.phase()
+    );
+    cluster.pass_well(15);
+    assert!(
+        cluster.phase().starts_with(
+            "Degraded: RolloutAborted: Rollout aborted update to revision 2: ReplicaSet"
+        ) && cluster.phase().ends_with("one of them cannot be asked"),
+        "{}",
+        cluster.phase()
+    );
+    assert_eq!(cluster.canary_weight(), Some(0));
+}
+
+#[test]
 fn a_person_goes_on_in_spite_of_a_hold() {
     let mut cluster = plain(5, &until_told());
     cluster.ship_to_a_fifth();
