@@ -18,6 +18,10 @@ pub(super) const TIMED_OUT: &str = "ProgressDeadlineExceeded";
 /// The reason of `Progressing` and `Paused` when somebody or something has to go on.
 pub(super) const IS_PAUSED: &str = "RolloutPaused";
 
+/// The reason of `Progressing` when the guard holds a canary where it is. It is Sluice's own, and keeps that no time counted
+/// meanwhile.
+pub(super) const IS_HELD: &str = "RolloutHeld";
+
 pub(super) fn new(
     kind: &str,
     status: ConditionStatus,

@@ -4,6 +4,7 @@
 use crds::status::{RolloutPhase, RolloutStatus};
 
 use super::conditions::{ABORTED, INVALID, TIMED_OUT};
+use super::routed::WaitsOn;
 use super::spec::Strategy;
 use super::work::Work;
 
@@ -45,7 +46,10 @@ impl Work<'_> {
     fn or_as_said(&self, message: String) -> String {
         let words = |text: &str| text.replace(|letter: char| letter.is_ascii_digit(), "");
         let said = self.status.message.as_ref();
-        let is_held = message.contains("held: ");
+        let is_held = self
+            .wait
+            .as_ref()
+            .is_some_and(|wait| wait.on == WaitsOn::Guard);
         let said = said.filter(|said| is_held && words(said) == words(&message));
         said.cloned().unwrap_or(message)
     }

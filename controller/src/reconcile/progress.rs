@@ -3,9 +3,10 @@
 use crds::status::{Condition, ConditionStatus, RolloutStatus};
 
 use super::conditions::{
-    self, ABORTED, AVAILABLE, COMPLETED, HEALTHY, IS_PAUSED, PAUSED, PROGRESSING, REPLICA_FAILURE,
-    TIMED_OUT, truth,
+    self, ABORTED, AVAILABLE, COMPLETED, HEALTHY, IS_HELD, IS_PAUSED, PAUSED, PROGRESSING,
+    REPLICA_FAILURE, TIMED_OUT, truth,
 };
+use super::routed::{Wait, WaitsOn};
 use super::spec::{Step, Strategy};
 use super::work::{Work, after};
 
@@ -136,12 +137,12 @@ impl Work<'_> {
             }
             conditions::remove(&mut next.conditions, PROGRESSING);
             next.conditions.push(condition);
+        } else if let Some(wait) = self.held().filter(|_| next.pause_conditions.is_empty()) {
+            let (status, message) = (ConditionStatus::Unknown, wait.why.clone());
+            let condition = conditions::new(PROGRESSING, status, IS_HELD, message, now);
+            conditions::set(&mut next.conditions, condition);
         } else if !self.may_take_time() && self.is_late(next) {
-            let late = format!("ReplicaSet {set:?} has timed out progressing");
-            let message = match &self.wait {
-                Some(wait) => format!("{late}: {}", wait.why),
-                None => format!("{late}."),
-            };
+            let message = self.late();
             let status = ConditionStatus::False;
             let condition = conditions::new(PROGRESSING, status, TIMED_OUT, message, now);
             conditions::set(&mut next.conditions, condition);
@@ -249,7 +250,9 @@ impl Work<'_> {
                 leads(seen) != leads(next)
             }
         };
+        let is_released = conditions::has(&seen.conditions, PROGRESSING, IS_HELD);
         by_strategy
+            || (is_released && self.held().is_none())
             || seen.updated_replicas != next.updated_replicas
             || older(next) < older(seen)
             || count(next.ready_replicas) > count(seen.ready_replicas)
@@ -266,7 +269,10 @@ impl Work<'_> {
         let is_paused = paused.is_some_and(|paused| paused.status == ConditionStatus::True);
         let mut others = self.others().into_iter();
         matches!(step, Some(Step::Pause(_) | Step::Evidence))
-            || self.wait.as_ref().is_some_and(|wait| wait.is_patient)
+            || self
+                .wait
+                .as_ref()
+                .is_some_and(|wait| wait.on != WaitsOn::Proxies)
             || is_paused
             || others.any(|index| self.sets[index].deadline().is_some())
     }
@@ -275,10 +281,28 @@ impl Work<'_> {
     fn is_late(&self, status: &RolloutStatus) -> bool {
         let known = conditions::get(&status.conditions, PROGRESSING);
         known.is_some_and(|known| match known.reason.as_str() {
-            ABORTED | IS_PAUSED => false,
+            ABORTED | IS_PAUSED | IS_HELD => false,
             TIMED_OUT => true,
             _ => after(known.last_update_time.into(), self.spec.deadline) < self.now,
         })
+    }
+
+    /// Why the guard holds the canary, if it does.
+    fn held(&self) -> Option<&Wait> {
+        self.wait.as_ref().filter(|wait| wait.on == WaitsOn::Guard)
+    }
+
+    /// That the update makes no progress in time, with what it waits for where that is known.
+    fn late(&self) -> String {
+        let set = self.new_set().map(|set| set.name.as_str());
+        let late = format!(
+            "ReplicaSet {:?} has timed out progressing",
+            set.unwrap_or_default()
+        );
+        match &self.wait {
+            Some(wait) => format!("{late}: {}", wait.why),
+            None => format!("{late}."),
+        }
     }
 
     /// Aborts an update that makes no progress in time, where the spec asks for that.
@@ -293,11 +317,7 @@ impl Work<'_> {
         {
             return;
         }
-        let set = self
-            .new_set()
-            .map(|set| set.name.as_str())
-            .unwrap_or_default();
-        let message = format!("ReplicaSet {set:?} has timed out progressing.");
+        let message = self.late();
         self.pauses.abort = Some(message.clone());
         self.warn(ABORTED, message);
     }

@@ -16,7 +16,7 @@ mod pods;
 mod steps;
 mod weights;
 
-pub(super) use steps::Wait;
+pub(super) use steps::{Wait, WaitsOn};
 
 /// What is to be judged of `rollout`, by its spec and status as they stand; nothing where its traffic is not split by the
 /// proxies, or its spec is wrong.
@@ -49,7 +49,7 @@ pub fn judging(rollout: &crds::Rollout) -> Option<Judging> {
         on_trial,
         target,
         step_starts: asks.steps.len().max(1),
-        config: asks.config,
+        config: asks.config.clone(),
     })
 }
 

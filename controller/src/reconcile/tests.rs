@@ -11,6 +11,8 @@ mod canary;
 mod cluster;
 mod pods;
 mod properties;
+mod proxies;
+mod routed;
 mod specs;
 mod workload;
 

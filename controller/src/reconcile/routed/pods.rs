@@ -8,8 +8,8 @@ use traffic::Weight;
 use crate::reconcile::spec::{Abort, Canary, Routing, Scale};
 use crate::reconcile::work::Work;
 
-/// How long a version keeps its pods when nobody can tell whether a proxy still sends it requests: much longer than
-/// proxies take to serve another split.
+/// How long a version keeps its pods where nobody can tell whether a proxy still sends it requests: much longer than proxies
+/// take to serve another split.
 const UNSEEN: Duration = Duration::from_secs(30);
 
 impl Work<'_> {
@@ -21,7 +21,14 @@ impl Work<'_> {
     ) -> bool {
         let counts = self.routed_counts(canary, routing, self.weight(canary));
         if let Some(stable) = self.stable_beside() {
-            let wanted = self.unless_in_use(stable, counts.stable);
+            let has = self.sets[stable].wanted.min(self.spec.replicas);
+            // Past the steps, the way back stays open until the canary is promoted.
+            let is_past = self.status.promote_full != Some(true)
+                && self
+                    .step_index()
+                    .is_none_or(|index| index >= canary.steps.len());
+            let least = if is_past { has } else { 0 };
+            let wanted = self.unless_in_use(stable, counts.stable.max(least));
             if self.scale(stable, wanted) {
                 return true;
             }
@@ -153,13 +160,13 @@ impl Work<'_> {
                     delay = routing.scale_down_delay;
                 }
             }
-            scaled |= if !delay.is_zero() {
-                self.retire_in(index, delay, kept)
+            if !delay.is_zero() {
+                scaled |= self.retire_in(index, delay, kept);
             } else if self.is_idle(index) {
-                self.scale(index, 0)
-            } else {
-                self.retire_in(index, UNSEEN, kept)
-            };
+                scaled |= self.scale(index, 0);
+            } else if self.world.traffic.proxies == 0 {
+                scaled |= self.retire_in(index, UNSEEN, kept);
+            }
         }
         scaled
     }

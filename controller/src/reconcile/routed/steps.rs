@@ -17,8 +17,19 @@ use crate::reconcile::work::Work;
 pub(in crate::reconcile) struct Wait {
     /// In words.
     pub(in crate::reconcile) why: String,
-    /// Whether it may take any time, so that no deadline counts.
-    pub(in crate::reconcile) is_patient: bool,
+    /// Whom or what it waits for.
+    pub(in crate::reconcile) on: WaitsOn,
+}
+
+/// Whom or what a canary waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::reconcile) enum WaitsOn {
+    /// The proxies, which should serve what is wanted at once: a deadline counts.
+    Proxies,
+    /// The guard, which holds it.
+    Guard,
+    /// Evidence, which has a time of its own.
+    Evidence,
 }
 
 impl Work<'_> {
@@ -107,7 +118,7 @@ impl Work<'_> {
     ) -> bool {
         let reason = PauseReason::InconclusiveAnalysisRun;
         if self.paused_since(&reason).is_some() {
-            self.waits(Reason::Inconclusive.to_string(), true);
+            self.waits(WaitsOn::Evidence, Reason::Inconclusive.to_string());
             return false;
         }
         let Some(step) = evidence(routing, index).filter(|_| !self.goes_forward(routing)) else {
@@ -138,17 +149,20 @@ impl Work<'_> {
             EvidenceSays::Pass | EvidenceSays::Inconclusive(OnInconclusive::Promote) => true,
             EvidenceSays::Met { until } => {
                 self.wake_at(until);
-                self.waits(Reason::EvidenceMet { until }.to_string(), true);
+                self.waits(WaitsOn::Evidence, Reason::EvidenceMet { until }.to_string());
                 false
             }
             EvidenceSays::Pending { until } => {
                 self.wake_at(until);
-                self.waits(Reason::EvidencePending { until }.to_string(), true);
+                self.waits(
+                    WaitsOn::Evidence,
+                    Reason::EvidencePending { until }.to_string(),
+                );
                 false
             }
             EvidenceSays::Inconclusive(OnInconclusive::Hold) => {
                 self.pauses.add.push(PauseReason::InconclusiveAnalysisRun);
-                self.waits(Reason::Inconclusive.to_string(), true);
+                self.waits(WaitsOn::Evidence, Reason::Inconclusive.to_string());
                 false
             }
             EvidenceSays::Inconclusive(OnInconclusive::Abort) => {
@@ -196,8 +210,8 @@ impl Work<'_> {
         known
     }
 
-    fn waits(&mut self, why: String, is_patient: bool) {
-        self.wait = Some(Wait { why, is_patient });
+    fn waits(&mut self, on: WaitsOn, why: String) {
+        self.wait = Some(Wait { why, on });
     }
 
     fn waits_for_proxies(&mut self) -> bool {
@@ -205,7 +219,7 @@ impl Work<'_> {
         if is_alone {
             let why =
                 "no proxy is live: nobody splits the traffic, and no step is passed until one does";
-            self.waits(why.to_owned(), false);
+            self.waits(WaitsOn::Proxies, why.to_owned());
         }
         is_alone
     }
@@ -217,7 +231,7 @@ impl Work<'_> {
         let Some(why) = self.hold(routing).map(str::to_owned) else {
             return false;
         };
-        self.waits(Reason::Held { why }.to_string(), true);
+        self.waits(WaitsOn::Guard, Reason::Held { why }.to_string());
         true
     }
 
@@ -235,7 +249,7 @@ impl Work<'_> {
         let weight = wanted.weight;
         let why =
             format!("waiting for each of {count} proxies to serve {weight} to the canary; {why}");
-        self.waits(why, false);
+        self.waits(WaitsOn::Proxies, why);
         Some(())
     }
 }

@@ -1,6 +1,7 @@
 //! `spec.strategy.canary`, checked.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crds::step::{SetCanaryScale, StepAction};
@@ -32,7 +33,7 @@ pub(in crate::reconcile) struct Routing<'w> {
     pub(in crate::reconcile) canary_service: &'w str,
     pub(in crate::reconcile) stable_service: &'w str,
     /// What its options and steps ask of the proxies and of the guard.
-    pub(in crate::reconcile) asks: Routed,
+    pub(in crate::reconcile) asks: Arc<Routed>,
     /// `minPodsPerReplicaSet`; 0 is none.
     pub(in crate::reconcile) least_each: u32,
     /// `dynamicStableScale`.
@@ -142,7 +143,7 @@ pub(super) fn read(
 
 /// How the proxies are to split the traffic of `rollout`, with the hash of its steps; nothing where they do not, or its
 /// strategy is wrong.
-pub(in crate::reconcile) fn routed(rollout: &Rollout) -> Option<(Routed, String)> {
+pub(in crate::reconcile) fn routed(rollout: &Rollout) -> Option<(Arc<Routed>, String)> {
     let (canary, None) = strategies(rollout) else {
         return None;
     };
@@ -222,7 +223,7 @@ fn routing(canary: &crds::Canary, history: u32) -> Result<Routing<'_>, String> {
     Ok(Routing {
         canary_service: canary.canary_service.as_deref().unwrap_or_default(),
         stable_service: canary.stable_service.as_deref().unwrap_or_default(),
-        asks: Routed::read(canary)?,
+        asks: Arc::new(Routed::read(canary)?),
         least_each: count(
             &at("minPodsPerReplicaSet"),
             canary.min_pods_per_replica_set.unwrap_or(0),

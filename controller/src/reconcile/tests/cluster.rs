@@ -7,7 +7,8 @@ use crds::{Rollout, RolloutStatus};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::reconcile::{Pod, ReplicaSet, Service, Traffic, Turn, Workload, World, Write, turn};
+use super::proxies::Proxies;
+use crate::reconcile::{Pod, ReplicaSet, Service, Turn, Workload, World, Write, turn};
 
 /// How long a pod takes until it is available.
 const STARTS_IN: i64 = 2;
@@ -23,6 +24,9 @@ pub(super) struct Cluster {
     pub(super) bad: Vec<String>,
     pub(super) wake_at: Option<Timestamp>,
     pub(super) workload: Option<Workload>,
+    pub(super) proxies: Proxies,
+    /// What was written that requests depend on, in its order.
+    pub(super) trace: Vec<String>,
     /// Whether a PodDisruptionBudget refuses evictions.
     pub(super) refuses: bool,
     created: u32,
@@ -59,6 +63,8 @@ impl Cluster {
             bad: Vec::new(),
             wake_at: None,
             workload: None,
+            proxies: Proxies::default(),
+            trace: Vec::new(),
             refuses: false,
             created: 0,
         }
@@ -89,7 +95,7 @@ impl Cluster {
                 .collect(),
             workload: self.workload.clone().map(Arc::new),
             pods: None,
-            traffic: Traffic::default(),
+            traffic: self.proxies.traffic(),
         }
     }
 
@@ -167,6 +173,7 @@ impl Cluster {
     pub(super) fn settle(&mut self) {
         for _ in 0..32 {
             self.run_sets();
+            self.run_proxies();
             let mut world = self.world();
             let Turn {
                 mut writes,
@@ -203,13 +210,15 @@ impl Cluster {
         for _ in 0..seconds {
             self.now = self.now.checked_add(SignedDuration::from_secs(1)).unwrap();
             let is_due = self.wake_at.is_some_and(|wake_at| wake_at <= self.now);
-            if self.run_sets() || is_due {
+            let has_news = self.run_sets() | self.run_proxies();
+            if has_news || is_due {
                 self.settle();
             }
         }
     }
 
     pub(super) fn apply(&mut self, write: Write) {
+        self.note(&write);
         match write {
             Write::CreateReplicaSet { object } => self.create(&object),
             Write::PatchReplicaSet { name, patch } => self.patch_set(&name, &patch),
@@ -245,7 +254,10 @@ impl Cluster {
                 }
                 merge(&mut self.rollout, &patch);
             }
-            Write::PatchStatus { patch } => merge(&mut self.rollout, &patch),
+            Write::PatchStatus { patch } => {
+                merge(&mut self.rollout, &patch);
+                self.check_weights();
+            }
             Write::Event(event) => self.events.push(event.reason.to_owned()),
         }
     }

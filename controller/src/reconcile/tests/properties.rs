@@ -1,9 +1,11 @@
 //! What holds whatever people do, and in whatever order.
 
 use proptest::prelude::*;
+use rollout::Judgement;
 use serde_json::json;
 
 use super::Cluster;
+use super::routed::strategy;
 
 #[derive(Clone, Copy, Debug)]
 enum Deed {
@@ -18,8 +20,8 @@ enum Deed {
     Wait(i64),
 }
 
-fn deeds() -> impl Strategy<Value = Vec<Deed>> {
-    let deed = prop_oneof![
+fn deed() -> impl Strategy<Value = Deed> {
+    prop_oneof![
         3 => (1u8..=4).prop_map(Deed::Ship),
         1 => (0u32..=6).prop_map(Deed::Scale),
         3 => Just(Deed::Promote),
@@ -28,8 +30,11 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
         1 => Just(Deed::Retry),
         1 => any::<bool>().prop_map(Deed::Pause),
         4 => (1i64..20).prop_map(Deed::Wait),
-    ];
-    prop::collection::vec(deed, 0..14)
+    ]
+}
+
+fn deeds() -> impl Strategy<Value = Vec<Deed>> {
+    prop::collection::vec(deed(), 0..14)
 }
 
 fn strategies() -> impl Strategy<Value = serde_json::Value> {
@@ -43,12 +48,57 @@ fn strategies() -> impl Strategy<Value = serde_json::Value> {
             "canaryService": "preview", "stableService": "active",
         }})),
         Just(json!({"canary": {}})),
+        routed(),
         Just(json!({"blueGreen": {"activeService": "active", "scaleDownDelaySeconds": 7}})),
         Just(json!({"blueGreen": {
             "activeService": "active", "previewService": "preview", "previewReplicaCount": 1,
             "autoPromotionEnabled": false, "abortScaleDownDelaySeconds": 3,
         }})),
     ]
+}
+
+/// Canaries whose traffic the proxies split.
+fn routed() -> impl Strategy<Value = serde_json::Value> {
+    let steps = json!([
+        {"setWeight": 20}, {"pause": {"duration": 5}}, {"setWeight": 60}, {"pause": {}},
+        {"plugin": {"name": "sluice/evidence", "config": {"maxDuration": "9s", "onInconclusive": "promote"}}},
+    ]);
+    let scaled = json!([
+        {"setCanaryScale": {"replicas": 1}}, {"setWeight": 70}, {"pause": {"duration": 2}},
+        {"setCanaryScale": {"matchTrafficWeight": true}}, {"setWeight": 10}, {"pause": {}},
+    ]);
+    let more = prop_oneof![
+        Just(json!({})),
+        Just(json!({"dynamicStableScale": true})),
+        Just(json!({"scaleDownDelaySeconds": 0, "abortScaleDownDelaySeconds": 4})),
+        Just(json!({"abortScaleDownDelaySeconds": 0, "minPodsPerReplicaSet": 2})),
+    ];
+    let steps = prop_oneof![Just(steps), Just(scaled), Just(json!([]))];
+    (steps, more).prop_map(|(steps, more)| strategy(&steps, &more, &json!({})))
+}
+
+/// What people do and what the guard finds.
+#[derive(Clone, Debug)]
+enum Happening {
+    Deed(Deed),
+    Find(Judgement),
+    /// So many proxies are live, and take so many seconds for another split.
+    Proxies(usize, i64),
+}
+
+fn happenings() -> impl Strategy<Value = Vec<Happening>> {
+    let why = || "why".to_owned();
+    let deed = deed().prop_filter("without pods nothing is served", |deed| {
+        !matches!(deed, Deed::Scale(_))
+    });
+    let happening = prop_oneof![
+        6 => deed.prop_map(Happening::Deed),
+        1 => Just(Happening::Find(Judgement::RollBack { why: why() })),
+        1 => Just(Happening::Find(Judgement::Hold { why: why() })),
+        1 => Just(Happening::Find(Judgement::RollForward { why: why() })),
+        1 => (0_usize..3, 0_i64..4).prop_map(|(live, lag)| Happening::Proxies(live, lag)),
+    ];
+    prop::collection::vec(happening, 0..14)
 }
 
 impl Cluster {
@@ -127,6 +177,57 @@ proptest! {
             if let Some(leads) = cluster.leads_to("active").filter(|_| has_pods) {
                 prop_assert_eq!(leads, stable);
             }
+            prop_assert_eq!(cluster.canary_weight().unwrap_or(0), 0);
         }
+    }
+
+    /// Whatever happens to a canary whose traffic is split: no version without pods is sent requests (the statuses are
+    /// looked at in `check_weights`), a verdict takes its traffic away in the status that follows, what was convicted is
+    /// not promoted unless a person wants that, and the Rollout comes to rest.
+    #[test]
+    fn a_verdict_is_kept_whatever_happens(strategy in routed(), happenings in happenings()) {
+        let mut cluster = Cluster::new(&json!({"replicas": 3, "strategy": strategy}), "v0")
+            .with_services(&["active", "preview"]);
+        cluster.bad.push("v4".to_owned());
+        cluster.settle();
+        cluster.pass(5);
+        let mut convicted: Option<String> = None;
+        for happening in happenings {
+            let before = cluster.status();
+            let has_traffic = cluster.canary_weight().unwrap_or(0) > 0;
+            match &happening {
+                Happening::Deed(deed) => {
+                    let overrules = matches!(deed, Deed::Ship(_) | Deed::PromoteFull | Deed::Retry);
+                    convicted = convicted.filter(|_| !overrules);
+                    cluster.does(*deed);
+                }
+                Happening::Proxies(live, lag) => {
+                    cluster.proxies.live = *live;
+                    cluster.proxies.lag = *lag;
+                }
+                Happening::Find(judgement) => {
+                    cluster.find(judgement.clone());
+                    let is_verdict = matches!(judgement, Judgement::RollBack { .. });
+                    if is_verdict && has_traffic && before.stable_rs != before.current_pod_hash {
+                        prop_assert_eq!(cluster.canary_weight(), Some(0));
+                        prop_assert_eq!(cluster.status().abort, Some(true));
+                        convicted = before.current_pod_hash;
+                    }
+                }
+            }
+            prop_assert_eq!(cluster.starved(), None, "after {:?}: {:#?}", happening, cluster.trace);
+            let stable = cluster.status().stable_rs;
+            prop_assert!(convicted.is_none() || stable != convicted, "after {:?}", happening);
+        }
+        cluster.proxies.live = 1;
+        cluster.proxies.finding = None;
+        cluster.edit(&json!({"paused": false}));
+        cluster.ship("good");
+        cluster.patch_status(&json!({"promoteFull": true, "abort": false}));
+        cluster.pass(120);
+        prop_assert_eq!(cluster.phase(), "Healthy");
+        prop_assert!(cluster.wanted().contains(&("good", 3)), "{:?}", cluster.wanted());
+        prop_assert_eq!(cluster.leads_to("active"), Some("good"));
+        prop_assert_eq!(cluster.canary_weight(), Some(0));
     }
 }
