@@ -3,10 +3,20 @@
 //! - Controller to proxies: the weights in a Rollout's status (`status.canary.weights`).
 //! - Proxies to controller: a [`Report`] of counters that only grow, and of the split that the proxy serves. The leader
 //!   asks each proxy for it, at [`PATH`].
+//!
+//! What a proxy serves is an [`Outline`] of what it has [`Seen`], which a [`Publisher`] makes a table of.
 
+mod publisher;
 mod report;
+mod seen;
+mod table;
 
+pub use publisher::Publisher;
 pub use report::{Report, RolloutReport, Unreadable};
+pub use seen::{Endpoint, EndpointSlice, Family, Seen, Service, ServicePort};
+pub use table::{Finding, Names, Outline};
+/// The namespace and name of a Service.
+pub use traffic::BackendId;
 
 use rollout::analysis::{Config, Target};
 use serde::{Deserialize, Serialize};

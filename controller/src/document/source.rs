@@ -38,6 +38,17 @@ enum Inside {
 }
 
 impl Source {
+    /// The place of an object that was not read from a file.
+    pub(super) fn nowhere() -> Self {
+        Self {
+            file: "".into(),
+            root: Spot {
+                at: Position { line: 1, column: 1 },
+                inside: Inside::Nothing,
+            },
+        }
+    }
+
     /// The file's name.
     pub fn file(&self) -> &str {
         &self.file
