@@ -154,7 +154,7 @@ fn asked_to_end() -> io::Result<impl Future<Output = ()>> {
 }
 
 /// A name that no other process has: a pod's may be that of one before it whose container was started anew.
-fn name_of_this_process() -> String {
+pub(crate) fn name_of_this_process() -> String {
     let host = std::env::var("POD_NAME")
         .or_else(|_| std::fs::read_to_string("/proc/sys/kernel/hostname"))
         .unwrap_or_default();

@@ -18,6 +18,7 @@ pub mod lease;
 pub mod metrics;
 mod mirror;
 mod objects;
+mod proxy;
 mod queue;
 mod rounds;
 mod shared;
@@ -32,6 +33,7 @@ pub use elect::Election;
 pub use instance::{Instance, NoInstance};
 /// A client of the API server.
 pub use kube::Client;
+pub use proxy::{Published, watch as watch_for_proxy};
 pub use term::{Settings, run};
 pub use watch::Scope;
 
