@@ -5,7 +5,7 @@ mod pages;
 use crate::cli::duration;
 use clap::{ArgAction, Args};
 use cluster::{
-    ConnectError, Election, Instance, NoInstance, Scope, Settings,
+    ConnectError, Election, Instance, NoInstance, Proxies, Scope, Settings,
     lease::{NoTiming, Timing},
     metrics::Metrics,
 };
@@ -22,6 +22,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// The Lease's name, before that of the instance.
 const LEASE: &str = "sluice-controller-lock";
+/// The Service of the proxies, where nothing else is said.
+const PROXIES: &str = "sluice-proxy";
 
 /// The arguments of `controller`.
 #[derive(Debug, Args)]
@@ -51,6 +53,10 @@ pub(crate) struct ControllerArgs {
     /// How long to wait between two attempts to get or renew the Lease; less than the renew deadline
     #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]
     retry_period: Duration,
+    /// The Service whose endpoints are the proxies that split requests, with a port named admin [default: sluice-proxy in
+    /// the namespace that this process runs in]
+    #[arg(long, value_name = "NAMESPACE/SERVICE")]
+    proxies: Option<Proxies>,
     /// How many Rollouts are worked on at a time
     #[arg(long, value_name = "N", default_value = "10")]
     concurrency: NonZeroUsize,
@@ -112,6 +118,10 @@ async fn control(args: ControllerArgs) -> Result<(), StartError> {
     tracing::info!("health at http://{address}/healthz");
     let instance = args.instance_id.unwrap_or_default();
     let me = name_of_this_process();
+    let proxies = args.proxies.unwrap_or_else(|| Proxies {
+        namespace: own_namespace.clone(),
+        service: PROXIES.to_owned(),
+    });
     let election = args.leader_elect.then(|| Election {
         namespace: args.lease_namespace.unwrap_or(own_namespace),
         name: lease_name(&instance),
@@ -125,6 +135,7 @@ async fn control(args: ControllerArgs) -> Result<(), StartError> {
         },
         election,
         me,
+        proxies,
         concurrency: args.concurrency,
     };
     let turn = controller::reconcile::turn;

@@ -23,7 +23,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("bench", &["proxy", "rollout", "traffic"]),
-    ("cluster", &["controller", "crds"]),
+    ("cluster", &["controller", "crds", "rollout", "traffic"]),
     ("controller", &["crds", "rollout", "traffic"]),
     ("crds", &[]),
     ("e2e", &["crds"]),

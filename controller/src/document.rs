@@ -127,6 +127,17 @@ pub fn parse(file: &str, text: &str, strictness: Strictness) -> Parsed {
     parsed
 }
 
+/// The first fault of a canary that an API server holds: its field, what was found and what is allowed. An option that is
+/// not known is one, as nobody reads warnings there.
+pub(crate) fn canary_fault(canary: &crds::Canary) -> Option<String> {
+    let source = Source::nowhere();
+    let mut report = Report::new(&source);
+    check::canary(canary, Strictness::Lint, &mut report);
+    let mut findings = report.findings.into_iter();
+    let fault = findings.find(|finding| finding.severity == Severity::Error)?;
+    Some(format!("{}: {}", fault.path, fault.message))
+}
+
 fn read_document(value: &Value, strictness: Strictness, report: &mut Report<'_>) -> Option<Kind> {
     let api_version = text_field(value, "apiVersion", report)?;
     let kind = text_field(value, "kind", report)?;

@@ -6,17 +6,19 @@
 //!
 //! What a proxy serves is an [`Outline`] of what it has [`Seen`], which a [`Publisher`] makes a table of.
 
+mod guard;
 mod publisher;
 mod report;
 mod seen;
+mod sum;
 mod table;
 
+pub use guard::Guard;
 pub use publisher::Publisher;
 pub use report::{Report, RolloutReport, Unreadable};
 pub use seen::{Endpoint, EndpointSlice, Family, Seen, Service, ServicePort};
+pub use sum::{Answers, Sum, Told, Unread};
 pub use table::{Finding, Names, Outline};
-/// The namespace and name of a Service.
-pub use traffic::BackendId;
 
 use rollout::analysis::{Config, Target};
 use serde::{Deserialize, Serialize};

@@ -14,3 +14,5 @@ pub mod spec;
 pub mod store;
 pub mod view;
 pub mod window;
+
+mod words;

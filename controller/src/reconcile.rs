@@ -30,6 +30,7 @@ mod phase;
 mod progress;
 mod restart;
 mod revision;
+mod routed;
 mod selector;
 mod services;
 mod spec;
@@ -39,6 +40,8 @@ mod workload;
 
 #[cfg(test)]
 mod tests;
+
+pub use routed::judging;
 
 use spec::Strategy;
 use work::Work;
@@ -282,6 +285,13 @@ pub fn services(rollout: &Rollout) -> Vec<&str> {
     names
 }
 
+/// Whether proxies of Sluice split the requests of a Rollout, by what its spec asks for.
+pub fn is_split(rollout: &Rollout) -> bool {
+    let (canary, _) = spec::strategies(rollout);
+    let routing = canary.and_then(|canary| canary.traffic_routing.as_ref());
+    routing.is_some_and(|routing| routing.plugins.contains_key(crds::sluice::PROXY))
+}
+
 /// The Rollout that writes the selector of a Service with these annotations, by name.
 pub fn managed_by(annotations: &BTreeMap<String, String>) -> Option<&str> {
     annotations.get(names::MANAGED_BY).map(String::as_str)
@@ -353,6 +363,11 @@ fn act(work: &mut Work<'_>) {
     }
     if work.is_promoted() && work.status.stable_rs.is_some() && work.is_aborted() {
         work.pauses.remove_abort = true;
+    }
+    if work.stops_at_once()
+        && let Strategy::Canary(canary) = work.spec.strategy.clone()
+    {
+        return work.finish_canary(&canary);
     }
     if work.follow_workload() || work.follow_pauses() || work.sync_revision() {
         return;

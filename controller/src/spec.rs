@@ -9,6 +9,7 @@ mod guard;
 mod pace;
 mod rollout;
 mod route;
+mod routed;
 mod service;
 mod steps;
 mod terms;
@@ -23,6 +24,7 @@ pub use self::{
 
 pub(crate) use self::{
     rollout::{guard_of, options_path},
+    routed::Routed,
     steps::header_route,
 };
 

@@ -1,8 +1,9 @@
-//! What the controller shows over HTTP, without a token: `/metrics` and `/healthz`, a port each.
+//! What the controller shows over HTTP, without a token: `/metrics` with `/verdicts`, and `/healthz`, a port each.
 
 use super::StartError;
 use axum::{
-    Router,
+    Json, Router,
+    extract::Path,
     http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
@@ -15,13 +16,34 @@ use std::{
 };
 use tokio::net::TcpListener;
 
-/// Serves `/metrics`. Returns where.
+/// Serves `/metrics`, and `/verdicts/NAMESPACE/NAME`: the last verdict of the guard. Returns where.
 pub(super) async fn serve_metrics(
     port: u16,
     metrics: Arc<Metrics>,
 ) -> Result<SocketAddr, StartError> {
+    let judged = Arc::clone(&metrics);
+    let verdict = get(
+        move |Path((namespace, name)): Path<(String, String)>| async move {
+            verdict(&judged, &namespace, &name)
+        },
+    );
     let page = get(move || async move { render(&metrics) });
-    serve(port, Router::new().route("/metrics", page)).await
+    let pages = Router::new()
+        .route("/metrics", page)
+        .route("/verdicts/{namespace}/{name}", verdict);
+    serve(port, pages).await
+}
+
+fn verdict(metrics: &Metrics, namespace: &str, name: &str) -> Response {
+    match metrics.verdict(namespace, name) {
+        Some(verdict) => Json(verdict).into_response(),
+        None => {
+            let why = format!(
+                "no canary of the Rollout {namespace}/{name} was convicted since this process leads, if it does\n"
+            );
+            (StatusCode::NOT_FOUND, why).into_response()
+        }
+    }
 }
 
 fn render(metrics: &Metrics) -> Response {

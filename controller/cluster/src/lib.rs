@@ -12,6 +12,7 @@ mod api;
 mod connect;
 mod elect;
 mod fence;
+mod fleet;
 mod instance;
 mod key;
 pub mod lease;
@@ -30,6 +31,7 @@ mod writes;
 
 pub use connect::{ConnectError, connect};
 pub use elect::Election;
+pub use fleet::{NoProxies, Proxies, Verdict};
 pub use instance::{Instance, NoInstance};
 /// A client of the API server.
 pub use kube::Client;

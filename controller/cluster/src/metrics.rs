@@ -7,7 +7,7 @@ mod tests;
 
 pub(crate) use counts::Counts;
 
-use crate::shared::Shared;
+use crate::{fleet::Verdict, key::Key, shared::Shared};
 use prometheus_client::{encoding::text, metrics::info::Info, registry::Registry};
 use rollouts::Rollouts;
 use std::{
@@ -64,6 +64,15 @@ impl Metrics {
             counts,
             led,
         }
+    }
+
+    /// The last verdict against a canary of the Rollout `name` in `namespace`, since this process leads.
+    pub fn verdict(&self, namespace: &str, name: &str) -> Option<Verdict> {
+        let key = Key {
+            namespace: namespace.into(),
+            name: name.into(),
+        };
+        self.led.get()?.fleet.verdict(&key)
     }
 
     /// All of them in the format OpenMetrics 1.0.0, whose content type is [`Metrics::CONTENT_TYPE`].

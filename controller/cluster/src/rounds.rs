@@ -59,6 +59,7 @@ impl Rounds {
             let Some(mut scene) = self.shared.view().scene(key) else {
                 return Ok(None);
             };
+            scene.world.traffic = self.shared.fleet.traffic(key);
             self.read_workload(key, &mut scene).await?;
             let turn = self.turn(key, &mut scene).await?;
             if self.write(key, scene, turn.writes).await? == Rest::Settled {

@@ -1,6 +1,7 @@
 //! What the parts of a term share: what is known, and what is due.
 
 use crate::{
+    fleet::Fleet,
     key::Key,
     metrics::Counts,
     queue::{Left, Queue, Taken},
@@ -19,6 +20,8 @@ pub(crate) struct Shared {
     queue: Mutex<Queue<Key>>,
     /// Rung when something is due that was not before, or all is known.
     bell: Notify,
+    /// What is known of requests.
+    pub(crate) fleet: Fleet,
     pub(crate) counts: Arc<Counts>,
 }
 
@@ -28,6 +31,7 @@ impl Shared {
             view: Mutex::default(),
             queue: Mutex::default(),
             bell: Notify::new(),
+            fleet: Fleet::default(),
             counts,
         }
     }

@@ -6,6 +6,7 @@ use crate::{
     api::Server,
     elect::Candidate,
     fence::Fence,
+    fleet::{self, Proxies},
     metrics::Metrics,
     objects::{Owned, Read, WorkloadKind},
     rounds::Rounds,
@@ -27,6 +28,8 @@ pub struct Settings {
     pub election: Option<Election>,
     /// Who this process is, in events.
     pub me: String,
+    /// Where the proxies are that split requests.
+    pub proxies: Proxies,
     /// How many Rollouts it works on at a time.
     pub concurrency: NonZeroUsize,
 }
@@ -104,6 +107,11 @@ async fn lead(settings: &Settings, client: Client, turn: TurnFn, metrics: &Metri
         let shared = Arc::clone(&shared);
         parts.spawn(watch_workloads(kind, client.clone(), scope(), shared));
     }
+    parts.spawn(fleet::watch_over(
+        settings.proxies.clone(),
+        client,
+        Arc::clone(&shared),
+    ));
     parts.spawn(announce::send(
         announcements,
         server,

@@ -13,7 +13,7 @@ use controller::reconcile::{self, ReplicaSet, Service, World};
 use crds::Rollout;
 use index::Index;
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -31,6 +31,8 @@ pub(crate) struct View {
     managed: Index<Key, Key>,
     /// The Rollouts that take their template from each workload.
     sources: Index<(WorkloadKind, Key), Key>,
+    /// The Rollouts whose requests proxies split, in the order of their names.
+    splits: BTreeSet<Key>,
 }
 
 /// A Rollout with the objects around it, and in which states they were seen.
@@ -159,6 +161,21 @@ impl View {
         self.sources.get(&source).cloned().collect()
     }
 
+    /// The Rollouts whose requests proxies split, in the order of their names.
+    pub(crate) fn splits(&self) -> impl Iterator<Item = &Key> {
+        self.splits.iter()
+    }
+
+    /// One of these, with its identity and in which state it was seen.
+    pub(crate) fn split(&self, key: &Key) -> Option<(Arc<str>, u64, Arc<Rollout>)> {
+        let held = self
+            .rollouts
+            .get(key)
+            .filter(|_| self.splits.contains(key))?;
+        let rollout = held.value.as_ref().ok()?;
+        Some((Arc::clone(&held.uid), held.version, Arc::clone(rollout)))
+    }
+
     /// All Rollouts that can be read.
     pub(crate) fn rollouts(&self) -> impl Iterator<Item = (&Key, &Arc<Rollout>)> {
         self.rollouts
@@ -183,6 +200,10 @@ impl Viewed for Read {
         if let Some(source) = source(&after) {
             view.sources.add(source, key.clone());
         }
+        match after.as_deref().is_some_and(reconcile::is_split) {
+            true => view.splits.insert(key.clone()),
+            false => view.splits.remove(key),
+        };
         let named = |rollout: &Option<Arc<Rollout>>| {
             let rollout = rollout.as_ref();
             let names = rollout.map_or_else(Vec::new, |rollout| reconcile::services(rollout));

@@ -64,6 +64,6 @@ pub use plan::{
 };
 pub use reason::Reason;
 pub use state::{Aborted, Canary, Cause, Healthy, Outcome, Pause, Slot, Stable, State, Trial};
-pub use step::{Transition, step};
+pub use step::{EvidenceSays, Transition, step};
 pub use summary::{AcceptanceTarget, Phase, Summary, acceptance_target};
 pub use verb::{Refused, Verb, apply};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use traffic::Weight;
 
 use crate::effect::Effects;
@@ -10,6 +10,12 @@ use crate::observation::{Acceptance, Judgement, Observation, Verdict};
 use crate::plan::{EvidenceStep, OnInconclusive, Place, Plan, Step};
 use crate::reason::Reason;
 use crate::state::{Aborted, Canary, Cause, Healthy, Outcome, Pause, Slot, Stable, State};
+
+mod evidence;
+
+pub use evidence::EvidenceSays;
+
+use evidence::later;
 
 /// How soon to look again where only a newer observation is missing: soon to a person, seldom to a machine.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -352,32 +358,24 @@ fn evidence(
     seen: &Observation,
     now: Timestamp,
 ) -> Look {
-    let least = later(canary.entered_at, step.min_duration);
-    let longest = later(canary.entered_at, step.max_duration);
-    // What was observed at the moment of entering was measured before, for an earlier step.
-    let met = canary.entered_at < now && acceptance(canary, seen) == Some(Acceptance::Met);
-    if met && least <= now {
-        return Look::Pass;
-    }
-    if met {
-        return Look::Wait {
-            until: Some(least),
-            reason: Reason::EvidenceMet { until: least },
-        };
-    }
-    if now < longest {
-        return Look::Wait {
-            until: Some(longest),
-            reason: Reason::EvidencePending { until: longest },
-        };
-    }
-    match step.on_inconclusive {
-        OnInconclusive::Hold => Look::Pause {
+    let met = acceptance(canary, seen) == Some(Acceptance::Met);
+    match step.says(canary.entered_at, met, now) {
+        EvidenceSays::Pass | EvidenceSays::Inconclusive(OnInconclusive::Promote) => Look::Pass,
+        EvidenceSays::Met { until } => Look::Wait {
+            until: Some(until),
+            reason: Reason::EvidenceMet { until },
+        },
+        EvidenceSays::Pending { until } => Look::Wait {
+            until: Some(until),
+            reason: Reason::EvidencePending { until },
+        },
+        EvidenceSays::Inconclusive(OnInconclusive::Hold) => Look::Pause {
             pause: Pause::Inconclusive,
             until: None,
         },
-        OnInconclusive::Promote => Look::Pass,
-        OnInconclusive::Abort => Look::Abort(Cause::Inconclusive { step: index }),
+        EvidenceSays::Inconclusive(OnInconclusive::Abort) => {
+            Look::Abort(Cause::Inconclusive { step: index })
+        }
     }
 }
 
@@ -405,11 +403,6 @@ fn verdict<'a>(canary: &Canary, seen: &'a Observation) -> Option<&'a Verdict> {
     seen.verdict
         .as_ref()
         .filter(|verdict| verdict.trial == canary.trial())
-}
-
-fn later(from: Timestamp, by: Duration) -> Timestamp {
-    let by = SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX);
-    from.saturating_add(by).unwrap_or(Timestamp::MAX)
 }
 
 #[cfg(test)]

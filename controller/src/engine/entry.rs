@@ -12,6 +12,7 @@ use crate::{
     spec::RolloutSpec,
     view::{DecisionView, RolloutView},
     window::{Sample, Window},
+    words,
 };
 use jiff::Timestamp;
 use rollout::{
@@ -283,7 +284,7 @@ impl Entry {
             Some(trip) => rollout::Judgement::Tripped {
                 why: trip::words(&trip),
             },
-            None => shown::judgement(&self.judge, spec.plan.guard),
+            None => words::judgement(&self.judge, spec.plan.guard),
         };
         let verdict = self.state.trial().map(|trial| Verdict {
             trial,

@@ -1,6 +1,6 @@
 //! What a proxy serves, and what it tells of that.
 
-use super::{Outline, Report, RolloutReport, Split, table::Told};
+use super::{Outline, Report, RolloutReport, Split, table::Sharing};
 use crate::compile::Shares;
 use std::{
     collections::BTreeMap,
@@ -43,8 +43,8 @@ struct Entry {
 }
 
 impl Entry {
-    fn is(&self, told: &Told<'_>) -> bool {
-        self.shares == *told.shares && self.split.as_ref() == told.split
+    fn is(&self, sharing: &Sharing<'_>) -> bool {
+        self.shares == *sharing.shares && self.split.as_ref() == sharing.split
     }
 }
 
@@ -149,21 +149,21 @@ impl Published {
     /// Notes which Rollouts are shared otherwise since `generation`.
     fn follow(&mut self, outline: &Outline, generation: Generation) {
         let mut before = std::mem::take(&mut self.rollouts);
-        for (id, told) in outline.told() {
-            let known = before.remove(id).filter(|entry| entry.is(&told));
+        for (id, sharing) in outline.sharing() {
+            let known = before.remove(id).filter(|entry| entry.is(&sharing));
             let entry = known.unwrap_or_else(|| {
                 self.changes += 1;
                 if let Some(Split {
                     stable,
                     canary,
                     weight,
-                }) = told.split
+                }) = sharing.split
                 {
                     tracing::info!(rollout = %id, stable, canary, "the canary gets {weight}");
                 }
                 Entry {
-                    shares: told.shares.clone(),
-                    split: told.split.cloned(),
+                    shares: sharing.shares.clone(),
+                    split: sharing.split.cloned(),
                     since: generation,
                     change: self.changes,
                 }

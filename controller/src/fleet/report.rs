@@ -1,5 +1,8 @@
 //! What one proxy tells of its requests, as it goes over the wire.
 
+#[cfg(test)]
+mod tests;
+
 use super::Split;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
@@ -43,7 +46,7 @@ pub struct RolloutReport {
 /// One version's counts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Side {
+pub(super) struct Side {
     dispatched: u64,
     failed: u64,
     client_errors: u64,
@@ -51,13 +54,13 @@ struct Side {
     /// Buckets that are not empty, and how much is in them.
     latency: Vec<(usize, u64)>,
     abandoned: Vec<(usize, u64)>,
-    waiting: Vec<(usize, u64)>,
-    endpoints: Vec<Endpoint>,
+    pub(super) waiting: Vec<(usize, u64)>,
+    pub(super) endpoints: Vec<Endpoint>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Endpoint {
-    address: SocketAddr,
+pub(super) struct Endpoint {
+    pub(super) address: SocketAddr,
     dispatched: u64,
     failed: u64,
     took: Vec<(usize, u64)>,
@@ -112,6 +115,14 @@ impl RolloutReport {
                     .collect(),
             }),
         }
+    }
+
+    pub(super) fn stable(&self) -> &Side {
+        &self.stable
+    }
+
+    pub(super) fn canary(&self) -> &Side {
+        &self.canary
     }
 
     /// The counts, as they were `at` the time since the process began. Without a generation, which is the reader's to say.

@@ -66,7 +66,7 @@ impl fmt::Display for Finding {
 
 /// How a Rollout's requests are shared by an [`Outline`].
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Told<'o> {
+pub(super) struct Sharing<'o> {
     /// All that decides it.
     pub(super) shares: &'o Shares,
     /// What is told of it.
@@ -126,19 +126,19 @@ impl Outline {
                 .collect(),
         };
         let shares = self
-            .told()
-            .map(|(id, told)| (id.clone(), told.shares.clone()));
+            .sharing()
+            .map(|(id, sharing)| (id.clone(), sharing.shares.clone()));
         compile::table(layout, &shares.collect(), stats)
     }
 
     /// How the requests of each Rollout are shared that are split.
-    pub(super) fn told(&self) -> impl Iterator<Item = (&RolloutId, Told<'_>)> {
+    pub(super) fn sharing(&self) -> impl Iterator<Item = (&RolloutId, Sharing<'_>)> {
         self.rollouts.iter().map(|(id, outlined)| {
-            let told = Told {
+            let sharing = Sharing {
                 shares: &outlined.shared.shares,
                 split: outlined.shared.split.as_ref(),
             };
-            (id, told)
+            (id, sharing)
         })
     }
 

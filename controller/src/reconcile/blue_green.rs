@@ -5,7 +5,7 @@ use crds::status::{BlueGreenStatus, PauseReason, RolloutStatus};
 use super::names::DESIRED_REPLICAS;
 use super::spec::BlueGreen;
 use super::status::number;
-use super::work::{Work, after};
+use super::work::Work;
 use super::{ReplicaSet, selector};
 
 impl Work<'_> {
@@ -61,33 +61,7 @@ impl Work<'_> {
             self.scale(new, wanted);
             return;
         };
-        match self.sets[new].deadline() {
-            Some(deadline) if deadline <= self.now => {
-                self.scale(new, 0);
-            }
-            Some(deadline) => {
-                self.wake_at(deadline);
-                self.scale(new, self.sets[new].wanted);
-            }
-            None => {
-                self.scale(new, self.sets[new].wanted);
-                // The old version must be able to take everything before the clock begins.
-                let stable = self.stable_set();
-                if stable.is_some_and(|stable| stable.available >= self.spec.replicas) {
-                    self.set_deadline(new, after(self.now, delay));
-                }
-            }
-        }
-    }
-
-    /// An aborted preview keeps its pods for a time.
-    pub(super) fn delays_abort(&self) -> bool {
-        match &self.spec.strategy {
-            super::spec::Strategy::Canary(_) => false,
-            super::spec::Strategy::BlueGreen(blue_green) => {
-                self.is_aborted() && self.stable.is_some() && blue_green.abort_delay.is_some()
-            }
-        }
+        self.retire_aborted(new, delay);
     }
 
     /// How many pods the new version is to have before it is active.

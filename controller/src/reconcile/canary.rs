@@ -1,4 +1,4 @@
-//! A canary whose share of the requests is its share of the pods.
+//! A canary: its steps, and its pods where its share of the requests is its share of them.
 
 use crds::status::{PauseReason, RolloutStatus};
 use rollout::pods::{Counts, Pods, alone, beside, is_available, retire};
@@ -49,6 +49,9 @@ impl Work<'_> {
             return false;
         }
         self.forget_deadlines();
+        if let Some(routing) = &canary.routing {
+            return self.routed_sets(canary, routing);
+        }
         let counts = self.counts(canary);
         if let Some(stable) = self.stable_beside()
             && self.scale(stable, counts.stable)
@@ -102,7 +105,7 @@ impl Work<'_> {
     }
 
     /// The share that the canary is to have.
-    fn weight(&self, canary: &Canary<'_>) -> Weight {
+    pub(super) fn weight(&self, canary: &Canary<'_>) -> Weight {
         if self.status.promote_full == Some(true) || self.is_promoted() {
             return Weight::FULL;
         }
@@ -115,14 +118,7 @@ impl Work<'_> {
         else {
             return Weight::FULL;
         };
-        let set = canary.steps[..=index]
-            .iter()
-            .rev()
-            .find_map(|step| match step {
-                Step::SetWeight(percent) => Weight::from_percent(*percent),
-                Step::Pause(_) => None,
-            });
-        set.unwrap_or(Weight::ZERO)
+        canary.weight_at(index)
     }
 
     /// Whether pods are as the present weight asks.
@@ -154,12 +150,17 @@ impl Work<'_> {
 
     /// Whether the present step is done.
     fn is_step_done(&mut self, canary: &Canary<'_>) -> bool {
-        if self.spec.paused {
+        let Some(index) = self.step_index().filter(|_| !self.spec.paused) else {
             return false;
+        };
+        if let Some(routing) = &canary.routing {
+            return self.is_routed_step_done(canary, routing, index);
         }
-        let step = self.step_index().and_then(|index| canary.steps.get(index));
-        match step.copied() {
-            None => false,
+        match canary.steps.get(index).copied() {
+            // Those that only a router makes sense of are refused without one.
+            None | Some(Step::SetCanaryScale(_) | Step::SetHeaderRoute(_) | Step::Evidence) => {
+                false
+            }
             Some(Step::SetWeight(_)) => self.has_its_pods(canary),
             Some(Step::Pause(duration)) => {
                 let reason = PauseReason::CanaryPauseStep;
@@ -175,19 +176,25 @@ impl Work<'_> {
     }
 
     /// The status that follows from what the turn saw and wrote.
-    fn finish_canary(&mut self, canary: &Canary<'_>) {
+    pub(super) fn finish_canary(&mut self, canary: &Canary<'_>) {
         let mut next = self.base_status();
         self.count_canary(&mut next);
         next.selector = Some(super::selector::text(self.spec.selector));
         next.current_step_hash = Some(canary.hash.clone());
         let steps = canary.steps.len();
         let last = (steps > 0).then(|| i32::try_from(steps).unwrap_or(i32::MAX));
-        if self.has_changed(canary) {
+        let stays_aborted = self.is_routed() && self.is_aborted() && !self.has_new_template();
+        if self.has_changed(canary) && !stays_aborted {
             self.reset(&mut next, last);
             return self.persist(next);
         }
         let mut index = self.step_index();
-        if self.status.promote_full == Some(true) || self.is_within_window() {
+        if self.pauses.abort.is_some() {
+            // Who wanted it in full wanted it before this was known.
+            next.promote_full = None;
+        } else if self.status.promote_full == Some(true)
+            || (self.is_within_window() && !stays_aborted)
+        {
             self.pauses.clear = true;
             self.pauses.remove_abort = true;
             index = index.map(|_| steps);
@@ -197,6 +204,7 @@ impl Work<'_> {
             self.promote(&mut next, &reason);
             return self.persist(next);
         }
+        let done = index.filter(|_| !self.is_aborted() && self.is_step_done(canary));
         if self.is_aborted() {
             let back = if next.stable_rs == next.current_pod_hash {
                 last
@@ -206,14 +214,15 @@ impl Work<'_> {
             next.current_step_index = last.and(back);
             return self.persist(next);
         }
-        if self.is_step_done(canary)
-            && let Some(passed) = index
-        {
+        if let Some(passed) = done {
             let done = passed + 1;
             let step = canary.steps[passed];
             let message = format!("Rollout step {done}/{steps} completed ({step})");
             self.tell("RolloutStepCompleted", message);
             self.pauses.remove.push(PauseReason::CanaryPauseStep);
+            self.pauses
+                .remove
+                .push(PauseReason::InconclusiveAnalysisRun);
             index = Some(done);
         }
         next.current_step_index = index.map(|index| i32::try_from(index).unwrap_or(i32::MAX));
@@ -239,7 +248,18 @@ impl Work<'_> {
     }
 
     /// Why the new version becomes stable, if it does.
-    fn promotes_canary(&self, canary: &Canary<'_>) -> Option<String> {
+    fn promotes_canary(&mut self, canary: &Canary<'_>) -> Option<String> {
+        let why = self.may_promote_canary(canary)?;
+        let waits_for_traffic =
+            self.stable_beside().is_some() && self.status.promote_full != Some(true);
+        match &canary.routing {
+            Some(routing) if waits_for_traffic => self.has_all_traffic(routing).then_some(why),
+            _ => Some(why),
+        }
+    }
+
+    /// Why the new version may become stable by its steps and pods, if it may.
+    fn may_promote_canary(&self, canary: &Canary<'_>) -> Option<String> {
         let new = self.new_set()?;
         if self.stable_set().is_none() {
             return Some("Initial deploy".to_owned());
@@ -266,15 +286,5 @@ impl Work<'_> {
         next.available_replicas = super::status::number(self.available());
         let replicas = self.sets.iter().map(|set| set.replicas).sum();
         next.hpa_replicas = super::status::number(replicas);
-    }
-}
-
-impl std::fmt::Display for Step {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::SetWeight(percent) => write!(f, "setWeight: {percent}"),
-            Self::Pause(None) => write!(f, "pause"),
-            Self::Pause(Some(duration)) => write!(f, "pause: {}s", duration.as_secs()),
-        }
     }
 }

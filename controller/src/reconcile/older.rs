@@ -1,11 +1,13 @@
 //! ReplicaSets of earlier versions: how long they keep their pods, and how many of them stay.
 
+use std::time::Duration;
+
 use crds::Time;
 use jiff::Timestamp;
 
 use super::Write;
 use super::names::{EXPERIMENT, SCALE_DOWN_DEADLINE};
-use super::spec::BlueGreen;
+use super::spec::{Abort, BlueGreen, Strategy};
 use super::work::{Work, after};
 
 impl Work<'_> {
@@ -42,24 +44,53 @@ impl Work<'_> {
                 continue;
             }
             waiting += 1;
-            let deadline = set.deadline();
-            let wanted = if waiting > blue_green.delayed || blue_green.scale_down_delay.is_zero() {
-                0
+            if waiting > blue_green.delayed || blue_green.scale_down_delay.is_zero() {
+                self.scale(index, 0);
             } else {
-                match deadline {
-                    Some(deadline) if deadline <= self.now => 0,
-                    Some(deadline) => {
-                        self.wake_at(deadline);
-                        self.spec.replicas
-                    }
-                    None => {
-                        self.set_deadline(index, after(self.now, blue_green.scale_down_delay));
-                        continue;
-                    }
-                }
-            };
-            self.scale(index, wanted);
+                self.retire_in(index, blue_green.scale_down_delay, self.spec.replicas);
+            }
         }
+    }
+
+    /// Scales a set down `delay` after this was first asked for; until then it has `kept` pods. Whether it was scaled.
+    pub(super) fn retire_in(&mut self, index: usize, delay: Duration, kept: u32) -> bool {
+        match self.sets[index].deadline() {
+            Some(deadline) if deadline <= self.now => self.scale(index, 0),
+            Some(deadline) => {
+                self.wake_at(deadline);
+                self.scale(index, kept)
+            }
+            None => {
+                self.set_deadline(index, after(self.now, delay));
+                false
+            }
+        }
+    }
+
+    /// An aborted new version keeps its pods for a time.
+    pub(super) fn delays_abort(&self) -> bool {
+        let delays = match &self.spec.strategy {
+            Strategy::Canary(canary) => {
+                let routing = canary.routing.as_ref();
+                routing.is_some_and(|routing| routing.abort != Abort::Never)
+            }
+            Strategy::BlueGreen(blue_green) => blue_green.abort_delay.is_some(),
+        };
+        delays && self.is_aborted() && self.stable.is_some()
+    }
+
+    /// Scales an aborted new version down `delay` after the old one is able to take everything. Whether it was scaled.
+    pub(super) fn retire_aborted(&mut self, new: usize, delay: Duration) -> bool {
+        let kept = self.sets[new].wanted;
+        if self.sets[new].deadline().is_some() {
+            return self.retire_in(new, delay, kept);
+        }
+        let scaled = self.scale(new, kept);
+        let stable = self.stable_set();
+        if kept > 0 && stable.is_some_and(|stable| stable.available >= self.spec.replicas) {
+            self.set_deadline(new, after(self.now, delay));
+        }
+        scaled
     }
 
     /// Whether a Service leads to the version with `hash`, or did when it was last looked at.
@@ -124,7 +155,7 @@ impl Work<'_> {
     fn is_within_delay(&self) -> bool {
         let seen = self.new.and_then(|new| self.world.replica_sets.get(new));
         let deadline = seen.and_then(|set| set.deadline());
-        let is_blue_green = matches!(self.spec.strategy, super::spec::Strategy::BlueGreen(_));
+        let is_blue_green = matches!(self.spec.strategy, Strategy::BlueGreen(_));
         is_blue_green && deadline.is_some_and(|deadline| deadline > self.now)
     }
 }

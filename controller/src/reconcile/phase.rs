@@ -24,15 +24,30 @@ impl Work<'_> {
         }
         if let Some(pause) = next.pause_conditions.first() {
             let reason = serde_json::to_value(&pause.reason).unwrap_or_default();
-            return (
-                RolloutPhase::Paused,
-                reason.as_str().unwrap_or_default().to_owned(),
-            );
+            let reason = reason.as_str().unwrap_or_default();
+            let message = match &self.wait {
+                Some(wait) => format!("{reason}: {}", wait.why),
+                None => reason.to_owned(),
+            };
+            return (RolloutPhase::Paused, self.or_as_said(message));
+        }
+        if let Some(wait) = &self.wait {
+            return (RolloutPhase::Progressing, self.or_as_said(wait.why.clone()));
         }
         match self.missing(next) {
             Some(missing) => (RolloutPhase::Progressing, missing.to_owned()),
             None => (RolloutPhase::Healthy, String::new()),
         }
+    }
+
+    /// `message`, or what the status says where that differs by its numbers only: the guard counts on while it holds, and
+    /// nobody is helped by a write for each count.
+    fn or_as_said(&self, message: String) -> String {
+        let words = |text: &str| text.replace(|letter: char| letter.is_ascii_digit(), "");
+        let said = self.status.message.as_ref();
+        let is_held = message.contains("held: ");
+        let said = said.filter(|said| is_held && words(said) == words(&message));
+        said.cloned().unwrap_or(message)
     }
 
     /// What is waited for, if something is.
@@ -59,7 +74,7 @@ impl Work<'_> {
                 (!is_promoted).then_some("waiting for post-promotion verification to complete")
             }
             Strategy::Canary(_) => {
-                if count(next.replicas) > updated {
+                if !self.is_routed() && count(next.replicas) > updated {
                     return Some("old replicas are pending termination");
                 }
                 (!is_promoted).then_some("waiting for all steps to complete")

@@ -137,7 +137,11 @@ impl Work<'_> {
             conditions::remove(&mut next.conditions, PROGRESSING);
             next.conditions.push(condition);
         } else if !self.may_take_time() && self.is_late(next) {
-            let message = format!("ReplicaSet {set:?} has timed out progressing.");
+            let late = format!("ReplicaSet {set:?} has timed out progressing");
+            let message = match &self.wait {
+                Some(wait) => format!("{late}: {}", wait.why),
+                None => format!("{late}."),
+            };
             let status = ConditionStatus::False;
             let condition = conditions::new(PROGRESSING, status, TIMED_OUT, message, now);
             conditions::set(&mut next.conditions, condition);
@@ -261,7 +265,8 @@ impl Work<'_> {
         let paused = conditions::get(&self.status.conditions, PAUSED);
         let is_paused = paused.is_some_and(|paused| paused.status == ConditionStatus::True);
         let mut others = self.others().into_iter();
-        matches!(step, Some(Step::Pause(_)))
+        matches!(step, Some(Step::Pause(_) | Step::Evidence))
+            || self.wait.as_ref().is_some_and(|wait| wait.is_patient)
             || is_paused
             || others.any(|index| self.sets[index].deadline().is_some())
     }

@@ -4,12 +4,15 @@
 
 use std::time::Duration;
 
-use crds::step::StepAction;
 use crds::strategy::AntiAffinity;
 use crds::{IntOrString, LabelSelector, PodTemplate, Rollout, Time};
-use rollout::pods::{Amount, Budget, Threshold};
+use rollout::pods::{Amount, Budget};
 
 use super::{World, workload};
+
+mod canary;
+
+pub(super) use canary::{Abort, Canary, Routing, Scale, Step, routed};
 
 /// A Rollout's spec, checked.
 #[derive(Clone, Debug)]
@@ -49,26 +52,6 @@ pub(super) struct Metadata<'w> {
 pub(super) enum Strategy<'w> {
     Canary(Canary<'w>),
     BlueGreen(BlueGreen<'w>),
-}
-
-/// `spec.strategy.canary`, where pods are the traffic.
-#[derive(Clone, Debug)]
-pub(super) struct Canary<'w> {
-    pub(super) steps: Vec<Step>,
-    pub(super) hash: String,
-    pub(super) budget: Budget,
-    pub(super) threshold: Threshold,
-    pub(super) canary_service: Option<&'w str>,
-    pub(super) stable_service: Option<&'w str>,
-}
-
-/// A step of a canary where pods are the traffic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    /// In per cent.
-    SetWeight(u8),
-    /// So long, or until somebody goes on.
-    Pause(Option<Duration>),
 }
 
 /// `spec.strategy.blueGreen`.
@@ -148,93 +131,11 @@ pub(super) fn strategies(rollout: &Rollout) -> (Option<&crds::Canary>, Option<&c
 fn strategy(rollout: &Rollout, replicas: u32, history: u32) -> Result<Strategy<'_>, String> {
     let (canary, blue_green) = strategies(rollout);
     match (canary, blue_green) {
-        (Some(canary), None) => self::canary(canary, replicas).map(Strategy::Canary),
+        (Some(canary), None) => canary::read(canary, replicas, history).map(Strategy::Canary),
         (None, Some(blue_green)) => self::blue_green(blue_green, history).map(Strategy::BlueGreen),
         (None, None) => Err("spec.strategy: required, one of canary and blueGreen".to_owned()),
         (Some(_), Some(_)) => {
             Err("spec.strategy: found both canary and blueGreen, allowed one of them".to_owned())
-        }
-    }
-}
-
-fn canary(canary: &crds::Canary, replicas: u32) -> Result<Canary<'_>, String> {
-    let at = |field: &str| format!("spec.strategy.canary.{field}");
-    let routed_only = [
-        (
-            "scaleDownDelaySeconds",
-            canary.scale_down_delay_seconds.is_some(),
-        ),
-        (
-            "dynamicStableScale",
-            canary.dynamic_stable_scale == Some(true),
-        ),
-        (
-            "minPodsPerReplicaSet",
-            canary.min_pods_per_replica_set.is_some(),
-        ),
-    ];
-    let later = [
-        ("trafficRouting", canary.traffic_routing.is_some()),
-        ("analysis", canary.analysis.is_some()),
-        ("pingPong", canary.ping_pong.is_some()),
-    ];
-    if let Some((field, _)) = later.iter().find(|(_, is_set)| *is_set) {
-        return Err(not_yet(&at(field)));
-    }
-    if let Some((field, _)) = routed_only.iter().find(|(_, is_set)| *is_set) {
-        return Err(format!(
-            "{}: can only be used with trafficRouting",
-            at(field)
-        ));
-    }
-    let canary_service = named(canary.canary_service.as_deref());
-    let stable_service = named(canary.stable_service.as_deref());
-    if canary_service.is_some() && canary_service == stable_service {
-        return Err(format!(
-            "{}: found the Service of canaryService, allowed another one",
-            at("stableService")
-        ));
-    }
-    let surge = amount(&at("maxSurge"), canary.max_surge.as_ref())?;
-    let unavailable = amount(&at("maxUnavailable"), canary.max_unavailable.as_ref())?;
-    if is_none(surge) && is_none(unavailable) {
-        return Err(format!(
-            "{}: found 0 beside a maxUnavailable of 0, so that no pod could ever be replaced",
-            at("maxSurge")
-        ));
-    }
-    let steps = canary.steps.iter().enumerate();
-    let steps = steps.map(|(index, step)| self::step(&at(&format!("steps[{index}]")), step));
-    Ok(Canary {
-        steps: steps.collect::<Result<_, _>>()?,
-        hash: crds::hash::steps(&canary.steps),
-        budget: Budget::new(replicas, surge, unavailable),
-        threshold: threshold(canary),
-        canary_service,
-        stable_service,
-    })
-}
-
-fn step(at: &str, step: &crds::CanaryStep) -> Result<Step, String> {
-    let action = step.action().map_err(|error| format!("{at}: {error}"))?;
-    match action {
-        StepAction::SetWeight(weight) => u8::try_from(weight)
-            .ok()
-            .filter(|weight| *weight <= 100)
-            .map(Step::SetWeight)
-            .ok_or_else(|| format!("{at}.setWeight: found {weight}, allowed 0 to 100")),
-        StepAction::Pause(pause) => pause
-            .duration()
-            .map(Step::Pause)
-            .map_err(|error| format!("{at}.pause.duration: {error}")),
-        StepAction::SetCanaryScale(_)
-        | StepAction::SetHeaderRoute(_)
-        | StepAction::SetMirrorRoute(_) => Err(format!(
-            "{at}.{}: can only be used with trafficRouting",
-            action.name()
-        )),
-        StepAction::Experiment(_) | StepAction::Analysis(_) | StepAction::Plugin(_) => {
-            Err(not_yet(&format!("{at}.{}", action.name())))
         }
     }
 }
@@ -264,13 +165,6 @@ fn blue_green(blue_green: &crds::BlueGreen, history: u32) -> Result<BlueGreen<'_
         ));
     }
     let delayed = blue_green.scale_down_delay_revision_limit;
-    if delayed.is_some_and(|limit| i64::from(limit) > i64::from(history)) {
-        return Err(format!(
-            "{}: found {}, allowed at most revisionHistoryLimit ({history})",
-            at("scaleDownDelayRevisionLimit"),
-            delayed.unwrap_or_default()
-        ));
-    }
     let counted =
         |field: &str, value: Option<i32>| value.map(|value| count(&at(field), value)).transpose();
     let abort_delay = blue_green.abort_scale_down_delay_seconds;
@@ -288,13 +182,25 @@ fn blue_green(blue_green: &crds::BlueGreen, history: u32) -> Result<BlueGreen<'_
                 .scale_down_delay_seconds
                 .unwrap_or(SCALE_DOWN_DELAY),
         ),
-        delayed: counted("scaleDownDelayRevisionLimit", delayed)?
-            .map_or(usize::MAX, |limit| limit as usize),
+        delayed: self::delayed(&at("scaleDownDelayRevisionLimit"), delayed, history)?,
         abort_delay: match abort_delay.unwrap_or(SCALE_DOWN_DELAY) {
             0 => None,
             delay => Some(seconds(delay)),
         },
     })
+}
+
+/// `scaleDownDelayRevisionLimit`: as many as there are where nothing is written.
+fn delayed(at: &str, written: Option<i32>, history: u32) -> Result<usize, String> {
+    let Some(limit) = written else {
+        return Ok(usize::MAX);
+    };
+    if i64::from(limit) > i64::from(history) {
+        return Err(format!(
+            "{at}: found {limit}, allowed at most revisionHistoryLimit ({history})"
+        ));
+    }
+    Ok(count(at, limit)? as usize)
 }
 
 /// A ReplicaSet's pods must be those that the Rollout selects, or it would make new ones for ever.
@@ -391,18 +297,6 @@ fn own_services(world: &World) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-fn threshold(canary: &crds::Canary) -> Threshold {
-    use crds::strategy::ProgressType;
-    let Some(written) = &canary.replica_progress_threshold else {
-        return Threshold::All;
-    };
-    match (written.kind, u32::try_from(written.value)) {
-        (_, Err(_)) => Threshold::All,
-        (ProgressType::Percent, Ok(value)) => Threshold::Percent(value),
-        (ProgressType::Pods, Ok(value)) => Threshold::Pods(value),
-    }
 }
 
 /// A text is always a percentage, with or without its sign (`utils/defaults`).

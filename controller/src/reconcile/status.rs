@@ -79,6 +79,7 @@ impl Work<'_> {
         self.observe_generation(&mut next);
         next.workload_observed_generation = self.workload_generation();
         self.abort_when_late(&next);
+        self.weigh(&mut next);
         self.calculate_pauses(&mut next);
         self.calculate_conditions(&mut next);
         self.calculate_phase(&mut next);

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crds::status::{PauseReason, RolloutStatus};
-use crds::{PodTemplate, Time};
+use crds::{PodTemplate, Rollout, Time};
 use jiff::{SignedDuration, Timestamp};
 use rollout::pods::Pods;
 use serde_json::{Value, json};
 
 use super::names::{DESIRED_REPLICAS, POD_HASH, REVISION, SCALE_DOWN_DEADLINE};
+use super::routed::Wait;
 use super::spec::Spec;
 use super::{Event, Pod, ReplicaSet, Turn, World, Write};
 
@@ -31,6 +32,8 @@ pub(super) struct Work<'w> {
     pub(super) pauses: Pauses,
     /// `restartAt`, once no pod is older.
     pub(super) restarted: Option<Time>,
+    /// What a canary waits for whose traffic the proxies split.
+    pub(super) wait: Option<Wait>,
     turn: Turn,
 }
 
@@ -65,6 +68,7 @@ impl<'w> Work<'w> {
             hash,
             pauses: Pauses::default(),
             restarted: None,
+            wait: None,
             turn: Turn::default(),
         }
     }
@@ -251,7 +255,12 @@ impl ReplicaSet {
 
 /// The status of `world`'s Rollout; nothing where it cannot be read, as if there were none yet.
 pub(super) fn status(world: &World) -> RolloutStatus {
-    let written = world.rollout.status.clone();
+    status_of(&world.rollout)
+}
+
+/// The status of `rollout`; nothing where it cannot be read.
+pub(super) fn status_of(rollout: &Rollout) -> RolloutStatus {
+    let written = rollout.status.clone();
     written
         .and_then(|status| serde_json::from_value(status).ok())
         .unwrap_or_default()

@@ -149,7 +149,7 @@ pub(crate) fn options_path() -> FieldPath {
 }
 
 /// Sluice's own options. They were checked with the document, so what cannot be read here has been told already.
-fn options(canary: &Canary, faults: &mut Vec<Fault>) -> ProxyOptions {
+pub(super) fn options(canary: &Canary, faults: &mut Vec<Fault>) -> ProxyOptions {
     let written = canary
         .traffic_routing
         .as_ref()
@@ -213,7 +213,7 @@ fn places(blue_green: &BlueGreen, namespace: &str, faults: &mut Vec<Fault>) -> O
     })
 }
 
-fn sticky(options: &ProxyOptions, faults: &mut Vec<Fault>) -> Vec<StickyKey> {
+pub(super) fn sticky(options: &ProxyOptions, faults: &mut Vec<Fault>) -> Vec<StickyKey> {
     let mut keys = Vec::new();
     for (i, key) in options.sticky.iter().enumerate() {
         let at = options_path().key("sticky").index(i);
@@ -236,7 +236,7 @@ fn sticky(options: &ProxyOptions, faults: &mut Vec<Fault>) -> Vec<StickyKey> {
     keys
 }
 
-fn rules(options: &ProxyOptions, faults: &mut Vec<Fault>) -> Vec<SplitRule> {
+pub(super) fn rules(options: &ProxyOptions, faults: &mut Vec<Fault>) -> Vec<SplitRule> {
     let rule = |(i, rule): (usize, &sluice::Rule)| {
         let at = options_path().key("rules").index(i).key("match");
         let entries = rule.matches.iter().enumerate();

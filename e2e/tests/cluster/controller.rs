@@ -8,7 +8,7 @@ pub(crate) mod process;
 pub(crate) mod rollouts;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use cluster::{Instance, Scope, Settings, metrics::Metrics};
+use cluster::{Instance, Proxies, Scope, Settings, metrics::Metrics};
 use controller::reconcile::{Turn, World};
 use e2e::bed::harness;
 use jiff::Timestamp;
@@ -130,8 +130,12 @@ async fn survives_poison(client: Client, namespace: String) -> Result<()> {
     }
     let settings = Settings {
         scope: Scope {
-            namespace: Some(namespace),
+            namespace: Some(namespace.clone()),
             instance: Instance::named("poison")?,
+        },
+        proxies: Proxies {
+            namespace,
+            service: "none".to_owned(),
         },
         election: None,
         me: "test".to_owned(),

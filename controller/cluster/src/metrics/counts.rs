@@ -26,6 +26,8 @@ pub(crate) struct Counts {
     adds: Counter,
     retries: Counter,
     waits: Histogram,
+    proxies: Gauge,
+    asked: Family<AskedLabels, Counter>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -46,6 +48,11 @@ struct KindLabels {
     kind: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AskedLabels {
+    result: &'static str,
+}
+
 impl Default for Counts {
     fn default() -> Self {
         Self {
@@ -59,6 +66,8 @@ impl Default for Counts {
             adds: Counter::default(),
             retries: Counter::default(),
             waits: Histogram::new(WAITS),
+            proxies: Gauge::default(),
+            asked: Family::default(),
         }
     }
 }
@@ -109,6 +118,21 @@ impl Counts {
             Unit::Seconds,
             self.waits.clone(),
         );
+        let help = "Proxies that are live, by the Service that leads to them";
+        to.register("sluice_controller_proxies", help, self.proxies.clone());
+        let help = "Times that a proxy was asked what it counts, by whether it told";
+        to.register("sluice_controller_proxy_reports", help, self.asked.clone());
+    }
+
+    /// So many proxies are live.
+    pub(crate) fn proxies(&self, live: usize) {
+        self.proxies.set(i64::try_from(live).unwrap_or(i64::MAX));
+    }
+
+    /// A proxy was asked what it counts.
+    pub(crate) fn asked_proxy(&self, told: bool) {
+        let result = if told { "told" } else { "silent" };
+        self.asked.get_or_create(&AskedLabels { result }).inc();
     }
 
     pub(crate) fn reconciled(&self, took: Duration) {

@@ -8,10 +8,11 @@ use crate::{
     view::index::Index,
 };
 use controller::{
-    fleet::{BackendId, Seen, Service},
+    fleet::{Seen, Service},
     reconcile,
 };
 use std::{collections::HashMap, sync::Arc};
+use traffic::BackendId;
 
 /// All that is known.
 #[derive(Debug, Default)]

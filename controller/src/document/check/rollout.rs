@@ -42,15 +42,24 @@ pub(in crate::document) fn rollout(
         _ => {}
     }
     if let Some(canary) = canary {
-        services(canary, report);
-        routing(canary, strictness, report);
-        step::steps(canary, strictness, report);
+        self::canary(canary, strictness, report);
     }
     if let Some(blue_green) = blue_green {
         switched_services(blue_green, report);
     }
     terms(&rollout.spec, report);
     inert::check(document, report);
+}
+
+/// Checks a canary's Services, routing and steps.
+pub(in crate::document) fn canary(
+    canary: &Canary,
+    strictness: Strictness,
+    report: &mut Report<'_>,
+) {
+    services(canary, report);
+    routing(canary, strictness, report);
+    step::steps(canary, strictness, report);
 }
 
 fn template(spec: &RolloutSpec, report: &mut Report<'_>) {

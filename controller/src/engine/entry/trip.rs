@@ -1,7 +1,6 @@
 //! What the proxy is told of a canary that it is to trip by itself, and what it tells of that.
 
-use super::shown::e_value;
-use crate::spec::RolloutSpec;
+use crate::{spec::RolloutSpec, words::e_value};
 use rollout::{State, analysis::Judge, state::Trial};
 use traffic::{Arming, Margins, Trip, Weight, trip::ALPHA};
 use xxhash_rust::xxh3::xxh3_64;

@@ -13,8 +13,8 @@ use rollout::{
 use serde::Deserialize as _;
 use traffic::Weight;
 
-/// The weight that stands for all requests where `trafficRouting.maxTrafficWeight` does not say it.
-const ALL: i32 = 100;
+/// The weight that stands for all requests.
+const ALL: i64 = 100;
 
 /// How requests are shared, and what is told of that: the split, once it is known which version is stable.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,7 +33,7 @@ pub(super) fn shared(
 ) -> Shared {
     let before = faults.len();
     let status = status(rollout, faults);
-    let stated = stated(rollout, &status, faults);
+    let stated = stated(&status, faults);
     let header_routes = header_routes_in_effect(rollout, &status, faults);
     let may_reach_canary =
         asked.is_sound && has_endpoints && status.abort != Some(true) && faults.len() == before;
@@ -81,13 +81,13 @@ fn status(rollout: &Rollout, faults: &mut Vec<Fault>) -> RolloutStatus {
 }
 
 /// The split that the status asks for, if it asks for one that there can be.
-fn stated(rollout: &Rollout, status: &RolloutStatus, faults: &mut Vec<Fault>) -> Option<Split> {
+fn stated(status: &RolloutStatus, faults: &mut Vec<Fault>) -> Option<Split> {
     let weights = status.canary.as_ref()?.weights.as_ref()?;
     let at = FieldPath::parse("status.canary.weights");
-    let Some(weight) = weight(weights, most(rollout)) else {
-        let (canary, stable, most) = (weights.canary.weight, weights.stable.weight, most(rollout));
+    let Some(weight) = weight(weights) else {
+        let (canary, stable) = (weights.canary.weight, weights.stable.weight);
         let found = format!("found {canary} for the canary and {stable} for stable");
-        let allowed = format!("allowed are parts of {most} that are all of it together");
+        let allowed = format!("allowed are parts of {ALL} that are all of it together");
         faults.push((at, format!("{found}, {allowed}; all requests go to stable")));
         return None;
     };
@@ -108,28 +108,14 @@ fn stated(rollout: &Rollout, status: &RolloutStatus, faults: &mut Vec<Fault>) ->
     })
 }
 
-/// The canary's part of `most`. That of versions which are neither, in an experiment, is stable's here.
-fn weight(weights: &TrafficWeights, most: i32) -> Option<Weight> {
+/// The canary's part. That of versions which are neither, in an experiment, is stable's here.
+fn weight(weights: &TrafficWeights) -> Option<Weight> {
     let parts = [&weights.canary, &weights.stable];
     let parts = parts.into_iter().chain(&weights.additional);
     let parts: Vec<i64> = parts.map(|part| part.weight.into()).collect();
-    let is_whole =
-        parts.iter().all(|part| *part >= 0) && parts.iter().sum::<i64>() == i64::from(most);
-    let basis_points = i64::from(weights.canary.weight) * i64::from(Weight::FULL.basis_points());
-    let basis_points = basis_points.checked_div(most.into()).filter(|_| is_whole)?;
-    Weight::from_basis_points(basis_points.try_into().ok()?)
-}
-
-fn most(rollout: &Rollout) -> i32 {
-    let canary = rollout
-        .spec
-        .strategy
-        .as_ref()
-        .and_then(|s| s.canary.as_ref());
-    let routing = canary.and_then(|canary| canary.traffic_routing.as_ref());
-    routing
-        .and_then(|routing| routing.max_traffic_weight)
-        .unwrap_or(ALL)
+    let is_whole = parts.iter().all(|part| *part >= 0) && parts.iter().sum::<i64>() == ALL;
+    let percent = weights.canary.weight.try_into().ok();
+    percent.filter(|_| is_whole).and_then(Weight::from_percent)
 }
 
 /// The header routes of the steps that are passed, as long as there are steps to come.

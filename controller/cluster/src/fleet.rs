@@ -1,0 +1,240 @@
+//! Asking the proxies of the cluster what they have counted, and judging canaries by it.
+
+mod ask;
+mod proxies;
+#[cfg(test)]
+mod tests;
+
+pub use proxies::{NoProxies, Proxies};
+
+use crate::{key::Key, shared::Shared};
+use ask::Asker;
+use controller::{
+    engine::{By, What},
+    fleet::{Guard, Judging, Told},
+    reconcile::{self, Traffic},
+};
+use jiff::Timestamp;
+use proxies::Live;
+use rollout::{
+    Judgement,
+    analysis::{Reading, Record},
+};
+use serde::Serialize;
+use std::{
+    collections::{BTreeMap, HashMap},
+    mem,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+use tokio::time::MissedTickBehavior;
+
+/// How often proxies are asked about Rollouts whose canary is on trial.
+const TICK: Duration = Duration::from_millis(250);
+/// Every how many times they are asked about the others, to know what stable is like. Together less than what an interval
+/// of the judge may be.
+const SELDOM: u64 = 8;
+
+/// What is known of the requests of all Rollouts that proxies split.
+#[derive(Debug, Default)]
+pub(crate) struct Fleet(Mutex<HashMap<Key, Watched>>);
+
+/// One Rollout that proxies split.
+#[derive(Debug)]
+struct Watched {
+    uid: Arc<str>,
+    /// In which state it was seen.
+    version: u64,
+    judging: Judging,
+    guard: Guard,
+    /// What its turns are to know.
+    traffic: Traffic,
+    /// What the last canary that was convicted was convicted by.
+    verdict: Option<Verdict>,
+}
+
+/// A verdict, as `sluice explain --replay` recomputes it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Verdict {
+    at: Timestamp,
+    decision: &'static str,
+    by: &'static str,
+    /// The canary, by its pod template hash.
+    revision: String,
+    why: String,
+    evidence: Reading,
+    record: Record,
+}
+
+impl Fleet {
+    fn watched(&self) -> MutexGuard<'_, HashMap<Key, Watched>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is known of the requests of a Rollout; nothing where no proxies split them.
+    pub(crate) fn traffic(&self, key: &Key) -> Traffic {
+        let watched = self.watched();
+        let known = watched.get(key).map(|watched| watched.traffic.clone());
+        known.unwrap_or_default()
+    }
+
+    /// The last verdict against a canary of a Rollout, since this process leads.
+    pub(crate) fn verdict(&self, key: &Key) -> Option<Verdict> {
+        self.watched().get(key)?.verdict.clone()
+    }
+
+    /// Notes which Rollouts there are now, and what is to be judged of them. Returns those that proxies are to be asked
+    /// about at this `turn`.
+    fn plan(&self, shared: &Shared, turn: u64) -> Vec<Key> {
+        let mut watched = self.watched();
+        let view = shared.view();
+        watched.retain(|key, known| {
+            let seen = view.split(key);
+            seen.is_some_and(|(uid, _, _)| uid == known.uid)
+        });
+        let mut due = Vec::new();
+        for (place, key) in view.splits().enumerate() {
+            let Some((uid, version, rollout)) = view.split(key) else {
+                continue;
+            };
+            if watched
+                .get(key)
+                .is_none_or(|known| known.version != version)
+            {
+                let Some(judging) = reconcile::judging(&rollout) else {
+                    watched.remove(key);
+                    continue;
+                };
+                note(&mut watched, key, uid, version, judging);
+            }
+            let is_on_trial = watched.get(key).is_some_and(|known| known.judging.on_trial);
+            if is_on_trial || (place as u64 + turn).is_multiple_of(SELDOM) {
+                due.push(key.clone());
+            }
+        }
+        due
+    }
+
+    /// Judges one Rollout by what was told of it. Whether its turn may differ now.
+    fn look(&self, key: &Key, answers: BTreeMap<SocketAddr, Option<Told>>, at: Duration) -> bool {
+        let mut watched = self.watched();
+        let Some(known) = watched.get_mut(key) else {
+            return false;
+        };
+        let now = Timestamp::now();
+        let (traffic, unread) = known.guard.look(&known.judging, answers, at, now);
+        for why in unread {
+            tracing::warn!(rollout = %key, "{why}");
+        }
+        let before = mem::replace(&mut known.traffic, traffic);
+        let is_news = is_news(&before, &known.traffic);
+        if is_news && let Some(verdict) = known.convicted(now) {
+            let Verdict { revision, why, .. } = &verdict;
+            tracing::info!(rollout = %key, canary = revision, "the guard convicts it: {why}");
+            known.verdict = Some(verdict);
+        }
+        is_news
+    }
+}
+
+impl Watched {
+    /// The verdict against the canary, if there is one.
+    fn convicted(&self, now: Timestamp) -> Option<Verdict> {
+        let finding = self.traffic.finding.as_ref()?;
+        let Judgement::RollBack { why } = &finding.judgement else {
+            return None;
+        };
+        let (evidence, record) = self.guard.evidence()?;
+        Some(Verdict {
+            at: now,
+            decision: What::RolledBack.as_str(),
+            by: By::Guard.as_str(),
+            revision: finding.canary.clone(),
+            why: why.clone(),
+            evidence,
+            record,
+        })
+    }
+}
+
+fn note(
+    watched: &mut HashMap<Key, Watched>,
+    key: &Key,
+    uid: Arc<str>,
+    version: u64,
+    judging: Judging,
+) {
+    if let Some(known) = watched.get_mut(key) {
+        known.version = version;
+        known.judging = judging;
+        return;
+    }
+    let new = Watched {
+        uid,
+        version,
+        guard: Guard::new(&judging),
+        judging,
+        traffic: Traffic::default(),
+        verdict: None,
+    };
+    watched.insert(key.clone(), new);
+}
+
+/// Whether a turn may differ. Words change with every count, and are no news.
+fn is_news(before: &Traffic, now: &Traffic) -> bool {
+    let outline = |traffic: &Traffic| {
+        let finding = traffic.finding.as_ref();
+        let finding = finding.map(|finding| {
+            let judgement = mem::discriminant(&finding.judgement);
+            (finding.canary.clone(), judgement, finding.evidence)
+        });
+        (traffic.proxies, traffic.serving.clone(), finding)
+    };
+    outline(before) != outline(now)
+}
+
+/// Asks and judges, for ever.
+pub(crate) async fn watch_over(proxies: Proxies, client: kube::Client, shared: Arc<Shared>) {
+    let live = Arc::new(Live::default());
+    let discovery = proxies::watch(proxies, client, Arc::clone(&live), Arc::clone(&shared));
+    tokio::select! {
+        () = discovery => {}
+        () = judge(&live, &shared) => {}
+    }
+}
+
+async fn judge(live: &Live, shared: &Shared) {
+    let (asker, began) = (Asker::new(), Instant::now());
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    for turn in 0.. {
+        ticks.tick().await;
+        let due = shared.fleet.plan(shared, turn);
+        let proxies = live.addresses();
+        shared.counts.proxies(proxies.len());
+        let told = match due.is_empty() {
+            true => BTreeMap::new(),
+            false => asker.ask(&proxies, &due, &shared.counts).await,
+        };
+        let at = began.elapsed();
+        let news: Vec<Key> = due
+            .into_iter()
+            .filter(|key| shared.fleet.look(key, told_of(key, &told), at))
+            .collect();
+        shared.wake(&news);
+    }
+}
+
+/// What each proxy told of one Rollout.
+fn told_of(
+    key: &Key,
+    told: &BTreeMap<SocketAddr, Option<ask::Heard>>,
+) -> BTreeMap<SocketAddr, Option<Told>> {
+    let name = key.to_string();
+    let of = |heard: &Option<ask::Heard>| heard.as_ref()?.told_of(&name);
+    told.iter()
+        .map(|(address, heard)| (*address, of(heard)))
+        .collect()
+}

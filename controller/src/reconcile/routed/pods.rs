@@ -1,0 +1,192 @@
+//! The pods of versions whose traffic the proxies split. They come before their traffic and go after it.
+
+use std::time::Duration;
+
+use rollout::pods::{Counts, Dynamic, Pods, Routed, Scale as By, is_available};
+use traffic::Weight;
+
+use crate::reconcile::spec::{Abort, Canary, Routing, Scale};
+use crate::reconcile::work::Work;
+
+/// How long a version keeps its pods when nobody can tell whether a proxy still sends it requests: much longer than
+/// proxies take to serve another split.
+const UNSEEN: Duration = Duration::from_secs(30);
+
+impl Work<'_> {
+    /// Scales the sets, stable before the canary and that before the others. Whether something was scaled.
+    pub(in crate::reconcile) fn routed_sets(
+        &mut self,
+        canary: &Canary<'_>,
+        routing: &Routing<'_>,
+    ) -> bool {
+        let counts = self.routed_counts(canary, routing, self.weight(canary));
+        if let Some(stable) = self.stable_beside() {
+            let wanted = self.unless_in_use(stable, counts.stable);
+            if self.scale(stable, wanted) {
+                return true;
+            }
+        }
+        if let Some(new) = self.new {
+            let before = self.sets[new].wanted;
+            let scaled = self.scale_routed_canary(canary, routing, new, counts.canary);
+            self.replace_workload(self.sets[new].wanted < before);
+            if scaled {
+                return true;
+            }
+        }
+        self.retire_routed(routing)
+    }
+
+    /// How many pods the two versions are to have while the canary has `weight`.
+    pub(super) fn routed_counts(
+        &self,
+        canary: &Canary<'_>,
+        routing: &Routing<'_>,
+        weight: Weight,
+    ) -> Counts {
+        let index = self
+            .step_index()
+            .filter(|index| *index < canary.steps.len());
+        let is_whole = self.status.promote_full == Some(true) || self.stable_beside().is_none();
+        let scale = match index.map(|index| canary.scale_at(index)) {
+            _ if is_whole => By::Weight(Weight::FULL),
+            _ if self.is_aborted() => By::Weight(weight),
+            Some(Scale::Pods(pods)) => By::Pods(pods),
+            Some(Scale::Weight(percent)) => {
+                By::Weight(Weight::from_percent(percent).unwrap_or(weight))
+            }
+            Some(Scale::Traffic) | None => By::Weight(weight),
+        };
+        let dynamic = Dynamic {
+            served: self.split().map(|_| self.held_weight()),
+            aborted: self.is_aborted(),
+        };
+        let routed = Routed {
+            replicas: self.spec.replicas,
+            least_each: routing.least_each,
+            dynamic: routing.is_dynamic.then_some(dynamic),
+        };
+        let mut counts = routed.counts(scale);
+        if self.stable_beside().is_some() && self.scales_by_traffic(canary) {
+            // What the canary loses it has still to serve.
+            let held = routed.counts(By::Weight(self.held_weight()));
+            counts.canary = counts.canary.max(held.canary);
+        }
+        counts
+    }
+
+    fn scales_by_traffic(&self, canary: &Canary<'_>) -> bool {
+        let index = self
+            .step_index()
+            .filter(|index| *index < canary.steps.len());
+        index.is_none_or(|index| canary.scale_at(index) == Scale::Traffic)
+    }
+
+    fn scale_routed_canary(
+        &mut self,
+        canary: &Canary<'_>,
+        routing: &Routing<'_>,
+        new: usize,
+        wanted: u32,
+    ) -> bool {
+        let stays = self.sets[new].wanted;
+        if self.stable_beside().is_none() {
+            return self.scale(new, wanted);
+        }
+        if !self.is_aborted() {
+            let wanted = if self.scales_by_traffic(canary) {
+                self.unless_in_use(new, wanted)
+            } else {
+                wanted
+            };
+            return self.scale(new, wanted);
+        }
+        match routing.abort {
+            Abort::Never => self.scale(new, stays),
+            Abort::After(delay) => self.retire_aborted(new, delay),
+            Abort::WithTraffic if self.is_idle(new) => self.scale(new, wanted),
+            Abort::WithTraffic => self.retire_aborted(new, UNSEEN),
+        }
+    }
+
+    /// `wanted`, or what the set has as long as it may get requests for all of that. A smaller Rollout is never waited with.
+    fn unless_in_use(&self, index: usize, wanted: u32) -> u32 {
+        let has = self.sets[index].wanted.min(self.spec.replicas);
+        let serving = self.world.traffic.serving.as_ref();
+        let is_as_written = serving.is_some() && serving == self.split().as_ref();
+        if is_as_written {
+            wanted
+        } else {
+            wanted.max(has)
+        }
+    }
+
+    /// Whether all proxies are known to send a set nothing.
+    fn is_idle(&self, index: usize) -> bool {
+        let hash = self.sets[index].hash();
+        let serving = self.world.traffic.serving.as_ref();
+        serving.is_some_and(|split| {
+            let gets_canary = hash == Some(&split.canary) && split.weight > Weight::ZERO;
+            let gets_stable = hash == Some(&split.stable) && split.weight < Weight::FULL;
+            !gets_canary && !gets_stable
+        })
+    }
+
+    /// Scales down the versions that are neither stable nor wanted. What was stable keeps its pods for a time, so that the
+    /// way back is short; what never was goes when no proxy sends it anything.
+    fn retire_routed(&mut self, routing: &Routing<'_>) -> bool {
+        let mut others = self.others();
+        others.sort_by_key(|index| std::cmp::Reverse(self.sets[*index].revision()));
+        let mut waiting = 0;
+        let mut scaled = false;
+        for index in others {
+            let set = &self.sets[index];
+            let kept = set.wanted;
+            if kept == 0 || self.gets_requests(routing, set.hash()) {
+                continue;
+            }
+            let waits = self.is_promoted() || set.deadline().is_some();
+            let mut delay = Duration::ZERO;
+            if waits && !routing.is_dynamic {
+                waiting += 1;
+                if waiting <= routing.delayed {
+                    delay = routing.scale_down_delay;
+                }
+            }
+            scaled |= if !delay.is_zero() {
+                self.retire_in(index, delay, kept)
+            } else if self.is_idle(index) {
+                self.scale(index, 0)
+            } else {
+                self.retire_in(index, UNSEEN, kept)
+            };
+        }
+        scaled
+    }
+
+    /// Whether the weights or a Service lead to the version with `hash`.
+    fn gets_requests(&self, routing: &Routing<'_>, hash: Option<&str>) -> bool {
+        let split = self.split();
+        let known = [
+            self.status.stable_rs.as_deref(),
+            self.status.current_pod_hash.as_deref(),
+            split.as_ref().map(|split| split.stable.as_str()),
+            split.as_ref().map(|split| split.canary.as_str()),
+            self.leads_to(routing.stable_service),
+            self.leads_to(routing.canary_service),
+        ];
+        hash.is_some() && known.contains(&hash)
+    }
+
+    /// Whether pods are as the present step asks. With `dynamicStableScale` stable's follow later.
+    pub(super) fn has_routed_pods(&self, canary: &Canary<'_>, routing: &Routing<'_>) -> bool {
+        let counts = self.routed_counts(canary, routing, self.weight(canary));
+        let new = self.new_set().map_or_else(Pods::default, |set| set.pods());
+        let stable = self.stable_set();
+        is_available(canary.threshold, new, counts.canary)
+            && (routing.is_dynamic
+                || stable.is_some_and(|set| {
+                    set.wanted == counts.stable && set.replicas == counts.stable
+                }))
+    }
+}
