@@ -106,13 +106,22 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// # Errors
 /// The system gives no descriptor, no thread or no runtime.
 pub(crate) fn start(socket: &TcpListener, shared: Shared) -> io::Result<Admin> {
+    start_pages(socket, |stop| router(Pages { shared, stop }))
+}
+
+/// As [`start`], with other pages. They are told when the server stops.
+pub(crate) fn start_pages(
+    socket: &TcpListener,
+    pages: impl FnOnce(watch::Receiver<bool>) -> Router,
+) -> io::Result<Admin> {
     let listener = socket.try_clone()?;
     let (stop, stopped) = watch::channel(false);
+    let pages = pages(stopped.clone());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let run = move || {
-        if let Err(error) = runtime.block_on(serve(listener, shared, stopped)) {
+        if let Err(error) = runtime.block_on(serve(listener, pages, stopped)) {
             tracing::error!("admin server: {error}");
         }
     };
@@ -125,15 +134,11 @@ pub(crate) fn start(socket: &TcpListener, shared: Shared) -> io::Result<Admin> {
 
 async fn serve(
     listener: TcpListener,
-    shared: Shared,
+    pages: Router,
     stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    let pages = Pages {
-        shared,
-        stop: stop.clone(),
-    };
-    let server = axum::serve(listener, router(pages)).with_graceful_shutdown(stopped(stop.clone()));
+    let server = axum::serve(listener, pages).with_graceful_shutdown(stopped(stop.clone()));
     let too_long = async {
         stopped(stop).await;
         tokio::time::sleep(LAST_ANSWERS).await;
@@ -177,7 +182,7 @@ async fn nothing_here() -> Response {
     )
 }
 
-fn refuse(status: StatusCode, error: String) -> Response {
+pub(crate) fn refuse(status: StatusCode, error: String) -> Response {
     (status, Json(Refusal { error })).into_response()
 }
 
@@ -276,13 +281,21 @@ async fn act(
 }
 
 async fn metrics(State(shared): State<Pages>, headers: HeaderMap) -> Response {
+    render(Arc::clone(&shared.exporter), &headers).await
+}
+
+/// The page of metrics, in the format that a request with these headers likes best.
+pub(crate) async fn render(
+    exporter: Arc<proxy::metrics::Exporter>,
+    headers: &HeaderMap,
+) -> Response {
     let accept = headers
         .get(header::ACCEPT)
         .and_then(|accept| accept.to_str().ok())
         .unwrap_or_default()
         .to_owned();
     // A scrape of many rollouts takes long, and health must be told meanwhile.
-    match tokio::task::spawn_blocking(move || shared.exporter.render(&accept)).await {
+    match tokio::task::spawn_blocking(move || exporter.render(&accept)).await {
         Ok((content_type, body)) => ([(header::CONTENT_TYPE, content_type)], body).into_response(),
         Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
     }

@@ -1,6 +1,6 @@
 //! The command line: every verb, its options and its help.
 //!
-//! `run`, `controller`, `lint`, `demo` and `simulate` start something in this process. All others ([`ClientCommand`]) talk to the admin API of a
+//! `run`, `controller`, `proxy`, `lint`, `demo` and `simulate` start something in this process. All others ([`ClientCommand`]) talk to the admin API of a
 //! process that already runs, and are executed by [`client::execute`].
 
 pub(crate) mod client;
@@ -16,7 +16,7 @@ use jiff::SignedDuration;
 
 pub(crate) use target::Target;
 
-use crate::{controller::ControllerArgs, demo::DemoArgs, simulate::SimulateArgs};
+use crate::{controller::ControllerArgs, demo::DemoArgs, proxy::ProxyArgs, simulate::SimulateArgs};
 
 /// Shifts traffic to a new version step by step, and takes it away again when that version is bad.
 #[derive(Debug, Parser)]
@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Run the controller of a Kubernetes cluster: Rollouts of argoproj.io, their ReplicaSets and Services
     Controller(ControllerArgs),
+    /// Run a proxy of a Kubernetes cluster: requests for the Services of Rollouts, split as their statuses say
+    Proxy(ProxyArgs),
     /// Check the documents in FILEs without running them
     Lint(LintArgs),
     /// Show a promotion and a rollback on this machine; needs no files

@@ -23,7 +23,7 @@ use tokio::signal::unix::{SignalKind, signal};
 /// The Lease's name, before that of the instance.
 const LEASE: &str = "sluice-controller-lock";
 /// The Service of the proxies, where nothing else is said.
-const PROXIES: &str = "sluice-proxy";
+const PROXIES: &str = "sluice-proxy-admin";
 
 /// The arguments of `controller`.
 #[derive(Debug, Args)]
@@ -53,7 +53,7 @@ pub(crate) struct ControllerArgs {
     /// How long to wait between two attempts to get or renew the Lease; less than the renew deadline
     #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]
     retry_period: Duration,
-    /// The Service whose endpoints are the proxies that split requests, with a port named admin [default: sluice-proxy in
+    /// The Service whose endpoints are the proxies that split requests, with a port named admin [default: sluice-proxy-admin in
     /// the namespace that this process runs in]
     #[arg(long, value_name = "NAMESPACE/SERVICE")]
     proxies: Option<Proxies>,
@@ -165,7 +165,7 @@ fn asked_to_end() -> io::Result<impl Future<Output = ()>> {
 }
 
 /// A name that no other process has: a pod's may be that of one before it whose container was started anew.
-fn name_of_this_process() -> String {
+pub(crate) fn name_of_this_process() -> String {
     let host = std::env::var("POD_NAME")
         .or_else(|_| std::fs::read_to_string("/proc/sys/kernel/hostname"))
         .unwrap_or_default();

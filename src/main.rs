@@ -7,6 +7,7 @@ mod controller;
 mod demo;
 mod lint;
 mod metrics;
+mod proxy;
 mod run;
 mod simulate;
 mod view;
@@ -33,6 +34,10 @@ fn main() -> ExitCode {
         Command::Controller(args) => {
             log();
             controller::run(args)
+        }
+        Command::Proxy(args) => {
+            log();
+            proxy::run(&args)
         }
         Command::Lint(args) => {
             lint::lint(&args.files, &mut io::stdout().lock()).unwrap_or(ExitCode::FAILURE)

@@ -2,8 +2,9 @@
 
 mod config;
 mod control;
-mod descriptors;
+pub(crate) mod descriptors;
 pub(crate) mod documents;
+mod drain;
 mod ending;
 mod notify;
 mod prepared;
@@ -11,11 +12,13 @@ mod renew;
 mod running;
 mod takeover;
 
+pub(crate) use drain::drain;
+pub(crate) use ending::{Ending, Event, Signals};
+pub(crate) use prepared::{exporter, workers};
 pub(crate) use running::Running;
 
 use crate::cli::RunArgs;
 use controller::{engine::Saved, spec::Edge, store};
-use ending::{Ending, Event, Signals};
 use notify::News;
 use prepared::Prepared;
 use std::{
@@ -130,7 +133,7 @@ pub(crate) fn run(args: &RunArgs) -> ExitCode {
 }
 
 /// A runtime for what comes from outside, and the signals.
-fn listen_to_signals() -> io::Result<(Runtime, Signals)> {
+pub(crate) fn listen_to_signals() -> io::Result<(Runtime, Signals)> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

@@ -1,6 +1,8 @@
 //! From what is asked for and where the rollouts are to the table that requests follow. Pure.
 
-use crate::spec::{MirrorSpec, RolloutSpec, RouteSpec, RouteTarget, Spec, header_route_matches};
+use crate::spec::{
+    MirrorSpec, RouteSpec, RouteTarget, ServiceSpec, Spec, SplitSpec, header_route_matches,
+};
 use rollout::plan::{HeaderRoute, Revision};
 use rollout::state::Slot;
 use std::{collections::BTreeMap, sync::Arc};
@@ -30,6 +32,17 @@ pub struct Shares {
     pub rule: FailureRule,
 }
 
+/// What a table is made of, beside the shares.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layout<'l> {
+    /// The Services, by name.
+    pub(crate) services: &'l BTreeMap<BackendId, ServiceSpec>,
+    /// What goes where.
+    pub(crate) routes: &'l [RouteSpec],
+    /// What is split, by the rollout's name.
+    pub(crate) splits: &'l BTreeMap<&'l RolloutId, &'l SplitSpec>,
+}
+
 /// The table for `spec` with the rollouts sharing their requests as `shares` say. A rollout without shares gets all its
 /// requests to its first slot.
 ///
@@ -40,19 +53,37 @@ pub fn compile(
     shares: &BTreeMap<RolloutId, Shares>,
     stats: &Stats,
 ) -> Result<RouteTable, NoSuchSplit> {
-    let split = |(id, rollout)| split(spec, id, rollout, shares.get(id), stats);
-    let splits: Vec<Split> = spec.rollouts.iter().map(split).collect();
-    let place = |rollout: &RolloutId| splits.iter().position(|split| split.rollout == *rollout);
+    let splits = spec.rollouts.iter();
+    let layout = Layout {
+        services: &spec.services,
+        routes: &spec.routes,
+        splits: &splits.map(|(id, rollout)| (id, &rollout.split)).collect(),
+    };
+    table(layout, shares, stats)
+}
+
+/// As [`compile`], from what a table is made of.
+pub(crate) fn table(
+    layout: Layout<'_>,
+    shares: &BTreeMap<RolloutId, Shares>,
+    stats: &Stats,
+) -> Result<RouteTable, NoSuchSplit> {
+    let split = |(id, rollout): (&&RolloutId, &&SplitSpec)| {
+        split(layout, id, rollout, shares.get(*id), stats)
+    };
+    let splits: Vec<Split> = layout.splits.iter().map(split).collect();
+    let places: BTreeMap<&RolloutId, usize> = layout.splits.keys().copied().zip(0..).collect();
+    let place = |rollout: &RolloutId| places.get(rollout).copied().unwrap_or(usize::MAX);
     let target = |target: &RouteTarget| match target {
-        RouteTarget::Rollout(rollout) => Target::Split(place(rollout).unwrap_or(usize::MAX)),
+        RouteTarget::Rollout(rollout) => Target::Split(place(rollout)),
         RouteTarget::Service(service) => Target::Backend(backend(
-            spec,
+            layout,
             service,
             &service_series(service),
             Role::Active,
             stats,
         )),
-        RouteTarget::Preview(rollout) => preview(spec, rollout, shares.get(rollout), stats)
+        RouteTarget::Preview(rollout) => preview(layout, rollout, shares.get(rollout), stats)
             .map_or(Target::Split(usize::MAX), Target::Backend),
         RouteTarget::Redirect(redirect) => Target::Redirect(redirect.clone()),
     };
@@ -62,22 +93,22 @@ pub fn compile(
         hosts: route.hosts.clone(),
         matches: route.matches.clone(),
         target: target(&route.target),
-        actions: actions(spec, route, stats),
+        actions: actions(layout, route, stats),
         state: stats.route(&route.name),
     };
-    let routes = spec.routes.iter().map(route).collect();
+    let routes = layout.routes.iter().map(route).collect();
     RouteTable::new(routes, splits)
 }
 
 /// What is done on a route. A mirror is counted as its own Service, and as no version of a rollout.
-fn actions(spec: &Spec, route: &RouteSpec, stats: &Stats) -> Arc<Actions> {
+fn actions(layout: Layout<'_>, route: &RouteSpec, stats: &Stats) -> Arc<Actions> {
     if route.mirrors.is_empty() {
         return Arc::clone(&route.actions);
     }
     let mirror = |mirror: &MirrorSpec| {
         let (service, counted) = (&mirror.service, service_series(&mirror.service));
         Mirror {
-            backend: backend(spec, service, &counted, Role::Active, stats),
+            backend: backend(layout, service, &counted, Role::Active, stats),
             share: mirror.share,
             max_concurrent: mirror.max_concurrent,
             max_body_bytes: mirror.max_body_bytes,
@@ -98,13 +129,13 @@ fn service_series(service: &BackendId) -> RolloutId {
 }
 
 fn backend(
-    spec: &Spec,
+    layout: Layout<'_>,
     service: &BackendId,
     counted: &RolloutId,
     role: Role,
     stats: &Stats,
 ) -> Backend {
-    let known = spec.services.get(service).cloned().unwrap_or_default();
+    let known = layout.services.get(service).cloned().unwrap_or_default();
     Backend {
         id: service.clone(),
         endpoints: known.endpoints,
@@ -117,33 +148,33 @@ fn backend(
 /// The place that the stable version of `rollout` is not in. What is tried out there is counted under the preview
 /// Service's name, and is held against no version.
 fn preview(
-    spec: &Spec,
+    layout: Layout<'_>,
     rollout: &RolloutId,
     shares: Option<&Shares>,
     stats: &Stats,
 ) -> Option<Backend> {
-    let rollout = spec.rollouts.get(rollout)?;
+    let rollout = layout.splits.get(rollout)?;
     let stable = shares.map_or(Slot::First, |shares| shares.stable);
     let service = rollout.slots.get(stable.other());
     let counted = service_series(rollout.preview.as_ref()?);
-    Some(backend(spec, service, &counted, Role::Active, stats))
+    Some(backend(layout, service, &counted, Role::Active, stats))
 }
 
 /// How many endpoints `service` has; none where it is not known.
-pub fn endpoints(spec: &Spec, service: &BackendId) -> usize {
-    let known = spec.services.get(service);
+pub(crate) fn endpoints(services: &BTreeMap<BackendId, ServiceSpec>, service: &BackendId) -> usize {
+    let known = services.get(service);
     known.map_or(0, |service| service.endpoints.len())
 }
 
 fn split(
-    spec: &Spec,
+    layout: Layout<'_>,
     id: &RolloutId,
-    rollout: &RolloutSpec,
+    rollout: &SplitSpec,
     shares: Option<&Shares>,
     stats: &Stats,
 ) -> Split {
     let slot = shares.map_or(Slot::First, |shares| shares.stable);
-    let version = |slot, role| backend(spec, rollout.slots.get(slot), id, role, stats);
+    let version = |slot, role| backend(layout, rollout.slots.get(slot), id, role, stats);
     let canary = shares.and_then(|shares| shares.canary.as_ref());
     let stable = version(slot, Role::Stable);
     // A trip needs somebody to give the traffic to.

@@ -7,7 +7,8 @@
 use std::sync::Arc;
 
 use crds::schema::{self, Node};
-use crds::{Proxy, Rollout};
+use crds::sluice::ProxyOptions;
+use crds::{FieldPath, Proxy, Rollout};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -25,6 +26,8 @@ pub use finding::{Finding, Location, Severity};
 pub use named::{NamedFile, named_files};
 pub use source::Source;
 pub use together::check_together;
+
+pub(crate) use check::is_host;
 
 use report::Report;
 
@@ -188,6 +191,25 @@ fn text_field<'v>(value: &'v Value, field: &str, report: &mut Report<'_>) -> Opt
     text
 }
 
+/// Reads Sluice's own options of a Rollout that comes from no file, as strictly as [`Strictness::Run`] is.
+///
+/// # Errors
+/// Everything that is wrong with them: the field, and what was found and is allowed.
+pub(crate) fn read_options(written: &Value) -> Result<ProxyOptions, Vec<(FieldPath, String)>> {
+    let source = Source::nowhere();
+    let mut report = Report::new(&source);
+    let options = check::own_options(written, Strictness::Run, &mut report);
+    let errors = report.findings.into_iter();
+    let errors = errors.filter(|finding| finding.severity == Severity::Error);
+    let errors: Vec<_> = errors
+        .map(|finding| (FieldPath::parse(&finding.path), finding.message))
+        .collect();
+    match options {
+        Some(options) if errors.is_empty() => Ok(options),
+        _ => Err(errors),
+    }
+}
+
 /// Reads a part of a document that lies at `path`, and tells its faults and unknown fields.
 fn read_typed<T: DeserializeOwned>(
     value: &Value,
@@ -195,7 +217,7 @@ fn read_typed<T: DeserializeOwned>(
     strictness: Strictness,
     report: &mut Report<'_>,
 ) -> Option<T> {
-    let base = crds::FieldPath::parse(path);
+    let base = FieldPath::parse(path);
     let read = crds::read::<T>(value);
     for fault in read.faults {
         report.error(base.join(&fault.path).to_string(), fault.message);

@@ -217,7 +217,8 @@ impl Engine {
             let Some(spec) = self.spec.rollouts.get(id) else {
                 continue;
             };
-            let endpoints = |slot| compile::endpoints(&self.spec, spec.slots.get(slot));
+            let endpoints =
+                |slot| compile::endpoints(&self.spec.services, spec.split.slots.get(slot));
             changed |= entry.turn(spec, &traffic, &endpoints, now);
         }
         self.publish(now, elapsed);
@@ -310,13 +311,13 @@ impl Engine {
         let durability = self.store.as_ref().ok_or(Refused::Released)?.durability();
         let entry = self.entries.get_mut(rollout).ok_or(Refused::Unknown)?;
         let spec = self.spec.rollouts.get(rollout).ok_or(Refused::Unknown)?;
-        let endpoints = |slot| compile::endpoints(&self.spec, spec.slots.get(slot));
+        let endpoints = |slot| compile::endpoints(&self.spec.services, spec.split.slots.get(slot));
         let free = entry.state().stable().map(|stable| stable.slot.other());
         if matches!(verb, Verb::Undo { .. })
             && entry.state().canary().is_none()
             && free.is_some_and(|slot| endpoints(slot) == 0)
         {
-            let service = free.map_or("", |slot| &*spec.slots.get(slot).name);
+            let service = free.map_or("", |slot| &*spec.split.slots.get(slot).name);
             return Err(Refused::NotNow(format!(
                 "cannot {verb}: Service {service} has no endpoints; start the earlier version there"
             )));
@@ -404,7 +405,7 @@ impl Engine {
         let entry = self.entries.get(rollout)?;
         let spec = self.spec.rollouts.get(rollout)?;
         let traffic = Traffic::at(elapsed, &self.stats, &self.routes);
-        let endpoints = |slot| compile::endpoints(&self.spec, spec.slots.get(slot));
+        let endpoints = |slot| compile::endpoints(&self.spec.services, spec.split.slots.get(slot));
         Some(entry.view(spec, &traffic, &endpoints, now))
     }
 

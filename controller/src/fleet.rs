@@ -3,14 +3,22 @@
 //! - Controller to proxies: the weights in a Rollout's status (`status.canary.weights`).
 //! - Proxies to controller: a [`Report`] of counters that only grow, and of the split that the proxy serves. The leader
 //!   asks each proxy for it, at [`PATH`].
+//!
+//! What a proxy serves is an [`Outline`] of what it has [`Seen`], which a [`Publisher`] makes a table of.
 
 mod guard;
+mod publisher;
 mod report;
+mod seen;
 mod sum;
+mod table;
 
 pub use guard::Guard;
+pub use publisher::Publisher;
 pub use report::{Report, RolloutReport, Unreadable};
+pub use seen::{Endpoint, EndpointSlice, Family, Seen, Service, ServicePort};
 pub use sum::{Answers, Sum, Told, Unread};
+pub use table::{Finding, Names, Outline};
 
 use rollout::analysis::{Config, Target};
 use serde::{Deserialize, Serialize};

@@ -17,12 +17,16 @@ mod terms;
 pub use self::{
     conflicts::conflicts,
     edge::{Certificate, Edge, Forwarding, Listener, ListenerTls, Log, Network, Timeouts, Traces},
-    rollout::{RolloutSpec, Slots},
+    rollout::{RolloutSpec, Slots, SplitSpec},
     route::{MirrorSpec, RouteSpec, RouteTarget},
     service::ServiceSpec,
 };
 
-pub(crate) use self::routed::Routed;
+pub(crate) use self::{
+    rollout::{guard_of, options_path},
+    routed::Routed,
+    steps::header_route,
+};
 
 use crate::document::{Document, Finding, Kind, Severity};
 use ::rollout::plan::HeaderRoute;
@@ -48,7 +52,7 @@ pub struct Spec {
 }
 
 /// Something in a document that cannot be acted on: where, and what was found and is allowed.
-type Fault = (FieldPath, String);
+pub(crate) type Fault = (FieldPath, String);
 
 /// The folder of a document, in which the relative paths in it begin.
 struct Folder<'f>(&'f Path);

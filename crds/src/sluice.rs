@@ -50,6 +50,11 @@ pub const EVIDENCE: &str = "sluice/evidence";
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProxyOptions {
+    /// Names by which users ask for the rollout, such as `shop.example` or `*.shop.example`, beside those of its stable
+    /// Service. Only on Kubernetes.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
     /// What keeps a user with a version, in order of preference: the first key that a request
     /// carries counts. None means that each request is split for itself.
     #[serde(default, deserialize_with = "lenient::or_default")]

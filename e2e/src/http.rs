@@ -13,11 +13,19 @@ use tokio::net::TcpStream;
 /// # Errors
 /// When nobody answers there, or not in HTTP/1.
 pub async fn get(address: SocketAddr, path: &str) -> Result<Response<Bytes>> {
+    get_of(address, &address.to_string(), path).await
+}
+
+/// As [`get`], of the host `host`.
+///
+/// # Errors
+/// As with [`get`].
+pub async fn get_of(address: SocketAddr, host: &str, path: &str) -> Result<Response<Bytes>> {
     let stream = TcpStream::connect(address).await;
     let stream = stream.with_context(|| address.to_string())?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let request = Request::get(path)
-        .header(HOST, address.to_string())
+        .header(HOST, host)
         .body(Empty::<Bytes>::new())?;
     // Both are driven by this task. The sender goes with the exchange, which lets the connection end.
     let exchange = async move {

@@ -9,6 +9,8 @@ mod controller;
 mod deployments;
 #[path = "cluster/pods.rs"]
 mod pods;
+#[path = "cluster/proxy.rs"]
+mod proxy;
 
 use e2e::bed::harness;
 use std::{path::Path, process::ExitCode};
@@ -18,6 +20,7 @@ fn main() -> ExitCode {
         .into_iter()
         .chain(deployments::tests())
         .chain(pods::tests())
+        .chain(proxy::tests())
         .collect();
     harness::run(
         Path::new(env!("CARGO_BIN_EXE_e2e")),

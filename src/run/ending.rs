@@ -8,7 +8,7 @@ use tokio::{
 
 /// Why the process ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Ending {
+pub(crate) enum Ending {
     /// It was asked to, by this signal.
     Signal(&'static str),
     /// Another process has taken over.
@@ -31,7 +31,7 @@ impl fmt::Display for Ending {
 }
 
 impl Ending {
-    pub(super) fn exit_code(&self) -> ExitCode {
+    pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Signal(_) | Self::Succeeded => ExitCode::SUCCESS,
             Self::Worker(_) | Self::Deaf(_) => ExitCode::FAILURE,
@@ -39,7 +39,7 @@ impl Ending {
     }
 
     /// How many signals more cut what is still under way. Who was not asked to end yet may be asked by the first.
-    pub(super) fn signals_to_cut(&self) -> usize {
+    pub(crate) fn signals_to_cut(&self) -> usize {
         match self {
             Self::Signal(_) => 1,
             Self::Succeeded | Self::Worker(_) | Self::Deaf(_) => 2,
@@ -49,7 +49,7 @@ impl Ending {
 
 /// What may happen to a process that runs.
 #[derive(Debug)]
-pub(super) enum Event {
+pub(crate) enum Event {
     /// It has to end.
     Ending(Ending),
     /// It is to begin a process that takes over.
@@ -60,7 +60,7 @@ pub(super) enum Event {
 
 /// The signals that the process listens to, from when it serves.
 #[derive(Debug)]
-pub(super) struct Signals {
+pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     renew: Signal,
@@ -71,7 +71,7 @@ impl Signals {
     ///
     /// # Errors
     /// Those of the system.
-    pub(super) fn listen() -> io::Result<Self> {
+    pub(crate) fn listen() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -80,7 +80,7 @@ impl Signals {
     }
 
     /// The next signal that asks the process to end.
-    pub(super) async fn end(&mut self) -> &'static str {
+    pub(crate) async fn end(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
@@ -88,7 +88,7 @@ impl Signals {
     }
 
     /// What happens next.
-    pub(super) async fn next(
+    pub(crate) async fn next(
         &mut self,
         proxy: &proxy::Proxy,
         successors: Option<&UnixListener>,

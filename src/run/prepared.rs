@@ -7,7 +7,7 @@ use super::{
 };
 use crate::admin;
 use controller::{engine::Engine, files::Files, spec::Spec, store::Store};
-use proxy::Listeners;
+use proxy::{Listeners, metrics::Exporter};
 use std::{
     io,
     net::TcpListener,
@@ -46,10 +46,7 @@ impl Prepared {
             .as_ref()
             .map(|file| token(&folder.join(file)))
             .transpose()?;
-        let workers = edge
-            .workers
-            .or_else(|| thread::available_parallelism().ok())
-            .unwrap_or(NonZeroUsize::MIN);
+        let workers = workers(edge.workers);
         Ok(Self {
             state_file: state_file(edge, &folder),
             config: config::config(edge, workers),
@@ -116,15 +113,7 @@ impl Prepared {
             return Err(failed.into());
         }
 
-        let mut exporter = proxy::metrics::Exporter::new(stats, Arc::clone(&routes));
-        exporter.add_connections(proxy.counters());
-        exporter.add_tls(proxy.tls());
-        if let Some(counters) = proxy.log_counters() {
-            exporter.set_access_log(counters);
-        }
-        if let Some(counters) = proxy.trace_counters() {
-            exporter.set_traces(counters);
-        }
+        let mut exporter = exporter(stats, &routes, &proxy);
         let engine = Arc::new(Mutex::new(engine));
         crate::metrics::register(exporter.registry_mut(), &engine);
         let shared = admin::Shared {
@@ -173,6 +162,27 @@ impl Prepared {
             drain,
         })
     }
+}
+
+/// As many workers as are `asked` for, else one for each core.
+pub(crate) fn workers(asked: Option<NonZeroUsize>) -> NonZeroUsize {
+    asked
+        .or_else(|| thread::available_parallelism().ok())
+        .unwrap_or(NonZeroUsize::MIN)
+}
+
+/// The metrics of `proxy`, which serves `routes` and counts into `stats`.
+pub(crate) fn exporter(stats: Arc<Stats>, routes: &Arc<Routes>, proxy: &proxy::Proxy) -> Exporter {
+    let mut exporter = Exporter::new(stats, Arc::clone(routes));
+    exporter.add_connections(proxy.counters());
+    exporter.add_tls(proxy.tls());
+    if let Some(counters) = proxy.log_counters() {
+        exporter.set_access_log(counters);
+    }
+    if let Some(counters) = proxy.trace_counters() {
+        exporter.set_traces(counters);
+    }
+    exporter
 }
 
 /// Opens the state file; waits up to `patience` while another process has it.

@@ -2,6 +2,7 @@
 
 use super::{
     RETRY, control,
+    drain::{drain, report},
     ending::{Ending, Signals},
     takeover::{self, Failed, Sockets},
 };
@@ -17,7 +18,7 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use tokio::{runtime::Runtime, sync::oneshot};
+use tokio::runtime::Runtime;
 
 /// How long the last state may take to the disk when another process takes over.
 const LAST_STATE: Duration = Duration::from_secs(5);
@@ -58,35 +59,7 @@ impl Running {
     /// As [`Running::shutdown`], but the signals that `ending` leaves cut what is under way.
     pub(super) fn drain(self, runtime: &Runtime, signals: &mut Signals, ending: &Ending) {
         self.shared.is_draining.store(true, Ordering::Relaxed);
-        let Self { proxy, drain, .. } = self;
-        let (ended, drained) = oneshot::channel();
-        let is_succeeded = *ending == Ending::Succeeded;
-        let shutdown = move || {
-            let drained = if is_succeeded {
-                proxy.hand_over(drain)
-            } else {
-                proxy.shutdown(drain)
-            };
-            // When a signal came first, nobody waits for it any more.
-            let _ = ended.send(drained);
-        };
-        if let Err(error) = thread::Builder::new().name("drain".into()).spawn(shutdown) {
-            tracing::error!("no thread to drain from: {error}; all connections are cut");
-        }
-        let again = async {
-            let mut name = "";
-            for _ in 0..ending.signals_to_cut() {
-                name = signals.end().await;
-            }
-            name
-        };
-        runtime.block_on(async {
-            tokio::select! {
-                // Without a thread to drain from, it has ended by being dropped.
-                drained = drained => report(drained.unwrap_or_default(), drain),
-                name = again => tracing::warn!("received {name} again; cutting what is still under way"),
-            }
-        });
+        drain(self.proxy, self.drain, ending, runtime, signals);
         self.control.stop();
         drop(self.admin_server);
     }
@@ -176,14 +149,5 @@ fn open(state_file: &Path) -> Store {
             Err(_) => {}
         }
         thread::sleep(RETRY);
-    }
-}
-
-fn report(drained: proxy::Drained, drain: Duration) {
-    if drained.cut > 0 {
-        tracing::warn!(
-            "{} connections were cut at the drain deadline of {drain:.0?}",
-            drained.cut
-        );
     }
 }

@@ -19,6 +19,7 @@ pub mod lease;
 pub mod metrics;
 mod mirror;
 mod objects;
+mod proxy;
 mod queue;
 mod rounds;
 mod shared;
@@ -34,6 +35,7 @@ pub use fleet::{NoProxies, Proxies, Verdict};
 pub use instance::{Instance, NoInstance};
 /// A client of the API server.
 pub use kube::Client;
+pub use proxy::{Published, watch as watch_for_proxy};
 pub use term::{Settings, run};
 pub use watch::Scope;
 

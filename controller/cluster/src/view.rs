@@ -1,6 +1,6 @@
 //! What is known of a cluster, with look-ups by what belongs together: no question goes through all of a namespace.
 
-mod index;
+pub(crate) mod index;
 #[cfg(test)]
 mod tests;
 
@@ -85,40 +85,31 @@ impl View {
             && self.services.is_complete()
     }
 
-    /// A list of all objects of a kind begins.
-    pub(crate) fn begin_list<K: Viewed>(&mut self) {
-        K::mirror(self).begin_list();
-    }
-
-    /// A list of all objects of a kind has ended. Returns the Rollouts whose turn may differ now.
-    pub(crate) fn end_list<K: Viewed>(&mut self) -> Vec<Key> {
-        let changes = K::mirror(self).end_list();
-        changes
-            .iter()
-            .flat_map(|change| K::index(self, change))
-            .collect()
+    /// Keeps up with `changes` of a kind. Returns the Rollouts whose turn may differ now.
+    pub(crate) fn follow<K: Viewed>(
+        &mut self,
+        changes: impl IntoIterator<Item = Change<K>>,
+    ) -> Vec<Key> {
+        let changes = changes.into_iter();
+        changes.flat_map(|change| K::index(self, &change)).collect()
     }
 
     /// An object was seen. Returns the Rollouts whose turn may differ now.
     pub(crate) fn see<K: Viewed>(&mut self, seen: Seen<K>, source: Source) -> Vec<Key> {
         let change = K::mirror(self).see(seen, source);
-        self.indexed(change)
+        self.follow(change)
     }
 
     /// An object is gone, or is none that is looked at any more. Returns the Rollouts whose turn may differ now.
     pub(crate) fn gone<K: Viewed>(&mut self, seen: &Seen<()>) -> Vec<Key> {
         let change = K::mirror(self).gone(seen);
-        self.indexed(change)
+        self.follow(change)
     }
 
     /// An object was deleted here, or was found to be so. Returns the Rollouts whose turn may differ now.
     pub(crate) fn deleted<K: Viewed>(&mut self, key: &Key, uid: &Arc<str>) -> Vec<Key> {
         let change = K::mirror(self).deleted(key, uid);
-        self.indexed(change)
-    }
-
-    fn indexed<K: Viewed>(&mut self, change: Option<Change<K>>) -> Vec<Key> {
-        change.map_or_else(Vec::new, |change| K::index(self, &change))
+        self.follow(change)
     }
 
     /// A Rollout with the objects around it; none when it is not there, cannot be read, or is being deleted, as what it

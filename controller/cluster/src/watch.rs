@@ -3,10 +3,10 @@
 use crate::{
     instance::Instance,
     key::Key,
-    mirror::Source,
-    objects::{self, Nameless, WorkloadKind},
+    mirror::{Change, Mirror, Source},
+    objects::{self, Kind, WorkloadKind},
     shared::Shared,
-    view::{View, Viewed},
+    view::Viewed,
 };
 use futures_util::StreamExt as _;
 use kube::{
@@ -28,9 +28,21 @@ pub struct Scope {
     pub instance: Instance,
 }
 
-/// Watches for ever. While the API server is away it is asked again, ever more seldom, up to twice a minute, with some
-/// chance in it. Only when it has forgotten what was seen last, all objects are listed again.
+/// Watches for ever, for the view of a leader.
 pub(crate) async fn watch<K: Viewed>(client: Client, scope: Scope, shared: Arc<Shared>) {
+    let failed = || shared.counts.watch_failed(K::NAME);
+    let told = |event| note::<K>(&shared, event, &scope.instance);
+    follow::<K>(client, &scope, told, failed).await;
+}
+
+/// Watches for ever: each event is `told`. While the API server is away it is asked again, ever more seldom, up to twice a
+/// minute, with some chance in it. Only when it has forgotten what was seen last, all objects are listed again.
+pub(crate) async fn follow<K: Kind>(
+    client: Client,
+    scope: &Scope,
+    told: impl Fn(Event<K::Wire>),
+    failed: impl Fn(),
+) {
     let api: Api<K::Wire> = match &scope.namespace {
         None => Api::all_with(client, &K::resource()),
         Some(namespace) => Api::namespaced_with(client, namespace, &K::resource()),
@@ -42,9 +54,9 @@ pub(crate) async fn watch<K: Viewed>(client: Client, scope: Scope, shared: Arc<S
     let mut events = Box::pin(watcher(api, config).default_backoff());
     while let Some(event) = events.next().await {
         match event {
-            Ok(event) => note::<K>(&shared, event, &scope.instance),
+            Ok(event) => told(event),
             Err(error) => {
-                shared.counts.watch_failed(K::NAME);
+                failed();
                 tracing::warn!(kind = K::NAME, "cannot be watched for now: {error}");
             }
         }
@@ -99,19 +111,8 @@ pub(crate) async fn watch_workloads(
 
 fn note<K: Viewed>(shared: &Shared, event: Event<K::Wire>, instance: &Instance) {
     let mut view = shared.view();
-    let due = match event {
-        Event::Init => {
-            view.begin_list::<K>();
-            Vec::new()
-        }
-        Event::InitDone => view.end_list::<K>(),
-        Event::InitApply(object) => saw::<K>(&mut view, object, Source::List, instance),
-        Event::Apply(object) => saw::<K>(&mut view, object, Source::Watch, instance),
-        Event::Delete(object) => match objects::identify::<K>(&object) {
-            Ok(seen) => view.gone::<K>(&seen),
-            Err(nameless) => told(&nameless),
-        },
-    };
+    let changes = changes::<K>(K::mirror(&mut view), event, instance);
+    let due = view.follow(changes);
     let is_complete = view.is_complete();
     drop(view);
     shared.wake(&due);
@@ -120,21 +121,34 @@ fn note<K: Viewed>(shared: &Shared, event: Event<K::Wire>, instance: &Instance) 
     }
 }
 
-/// Notes an object; one that is none of those that are looked at any more is as good as gone.
-fn saw<K: Viewed>(
-    view: &mut View,
-    object: K::Wire,
-    source: Source,
+/// What `event` changes in `mirror`. An object that is none of those that are looked at any more is as good as gone.
+pub(crate) fn changes<K: Kind>(
+    mirror: &mut Mirror<K>,
+    event: Event<K::Wire>,
     instance: &Instance,
-) -> Vec<Key> {
-    match objects::see::<K>(object, instance) {
-        Ok((seen, Some(value))) => view.see(seen.with(value), source),
-        Ok((seen, None)) => view.gone::<K>(&seen),
-        Err(nameless) => told(&nameless),
+) -> Vec<Change<K>> {
+    let (object, source) = match event {
+        Event::Init => {
+            mirror.begin_list();
+            return Vec::new();
+        }
+        Event::InitDone => return mirror.end_list(),
+        Event::InitApply(object) => (object, Some(Source::List)),
+        Event::Apply(object) => (object, Some(Source::Watch)),
+        Event::Delete(object) => (object, None),
+    };
+    let seen = match source {
+        Some(source) => objects::see::<K>(object, instance).map(|(seen, kept)| match kept {
+            Some(value) => mirror.see(seen.with(value), source),
+            None => mirror.gone(&seen),
+        }),
+        None => objects::identify::<K>(&object).map(|seen| mirror.gone(&seen)),
+    };
+    match seen {
+        Ok(change) => Vec::from_iter(change),
+        Err(nameless) => {
+            tracing::warn!("is left alone: {nameless}");
+            Vec::new()
+        }
     }
-}
-
-fn told(nameless: &Nameless) -> Vec<Key> {
-    tracing::warn!("is left alone: {nameless}");
-    Vec::new()
 }

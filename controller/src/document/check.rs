@@ -15,9 +15,10 @@ mod route;
 mod service;
 mod step;
 
+pub(crate) use name::is_host;
 pub(super) use proxy::proxy;
 pub(super) use range::check as range;
-pub(super) use rollout::{BLUE_GREEN, CANARY, canary, rollout};
+pub(super) use rollout::{BLUE_GREEN, CANARY, canary, own_options, rollout};
 
 /// Refuses a text that is given twice in a list.
 fn repeated<'t>(texts: impl IntoIterator<Item = (&'t str, String)>, report: &mut Report<'_>) {

@@ -30,8 +30,9 @@ pub struct RolloutReport {
     /// The split that each of its workers serves; nothing while one still serves an earlier one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub serving: Option<Split>,
-    /// How often the split has changed since the process began: what was counted between two reports with the same
-    /// number was sent by one split.
+    /// Grows whenever the way in which requests are shared changes: what was counted between two reports with the same
+    /// number that both say what is served was sent by one split. One that is made anew goes on with larger numbers,
+    /// while its counts begin at 0.
     pub changes: u64,
     /// What counts as a failure in the counts.
     #[serde(with = "rollout::failure_rule")]

@@ -21,9 +21,21 @@ use xxhash_rust::xxh3::xxh3_64;
 pub struct RolloutSpec {
     /// The plan that the machine follows.
     pub plan: Plan,
+    /// How its requests are split.
+    pub split: SplitSpec,
+    /// The guard's parameters. They also pace evidence steps where the guard itself is off.
+    pub guard: Config,
+    /// Whether the proxy trips a canary by itself that is plainly dead. Never where the guard is off.
+    pub trips: bool,
+}
+
+/// How a rollout's requests are split, whatever its weights are.
+#[derive(Clone, Debug)]
+pub struct SplitSpec {
     /// The two Services that its versions run in.
     pub slots: Slots,
-    /// The Service whose routes lead to the version that is not stable, whatever place that is in. Blue-green only.
+    /// The Service whose routes lead to the version that is not stable, whatever place that is in. What is asked for there
+    /// is counted apart.
     pub preview: Option<BackendId>,
     /// By what users are kept on one version, in order of preference.
     pub sticky: Vec<StickyKey>,
@@ -31,10 +43,6 @@ pub struct RolloutSpec {
     pub rules: Vec<SplitRule>,
     /// Whether an idempotent request that the canary failed is repeated on stable.
     pub rescue: bool,
-    /// The guard's parameters. They also pace evidence steps where the guard itself is off.
-    pub guard: Config,
-    /// Whether the proxy trips a canary by itself that is plainly dead. Never where the guard is off.
-    pub trips: bool,
 }
 
 /// The two Services of a rollout. Where no pods are run, they are fixed places, and which of them is stable alternates
@@ -71,8 +79,7 @@ impl RolloutSpec {
         let blue_green = strategy.and_then(|strategy| strategy.blue_green.as_ref());
         let namespace = rollout.metadata.namespace();
         let options = canary.map_or_else(ProxyOptions::default, |canary| options(canary, faults));
-        let by_chance = options.sticky.is_empty() && options.rules.is_empty();
-        let guard = guard(&options.guard, by_chance, faults)?;
+        let guard = guard_of(&options, faults)?;
         let terms = terms(&rollout.spec, faults);
         let (slots, preview, steps) = match (canary, blue_green) {
             (Some(canary), None) => (
@@ -104,11 +111,7 @@ impl RolloutSpec {
         };
         let spec = Self {
             plan,
-            slots,
-            preview,
-            sticky: sticky(&options, faults),
-            rules: rules(&options, faults),
-            rescue: options.rescue == Some(Rescue::Stable),
+            split: SplitSpec::new(slots, preview, &options, faults),
             guard,
             trips: trips(&options.guard),
         };
@@ -116,8 +119,32 @@ impl RolloutSpec {
     }
 }
 
+impl SplitSpec {
+    /// The split between `slots` that `options` ask for; adds what cannot be acted on to `faults`.
+    pub(crate) fn new(
+        slots: Slots,
+        preview: Option<BackendId>,
+        options: &ProxyOptions,
+        faults: &mut Vec<Fault>,
+    ) -> Self {
+        Self {
+            slots,
+            preview,
+            sticky: sticky(options, faults),
+            rules: rules(options, faults),
+            rescue: options.rescue == Some(Rescue::Stable),
+        }
+    }
+}
+
+/// The guard's parameters; nothing, and why in `faults`, when there cannot be such.
+pub(crate) fn guard_of(options: &ProxyOptions, faults: &mut Vec<Fault>) -> Option<Config> {
+    let by_chance = options.sticky.is_empty() && options.rules.is_empty();
+    guard(&options.guard, by_chance, faults)
+}
+
 /// Where Sluice's own options are.
-pub(super) fn options_path() -> FieldPath {
+pub(crate) fn options_path() -> FieldPath {
     path("spec.strategy.canary.trafficRouting.plugins").key(sluice::PROXY)
 }
 

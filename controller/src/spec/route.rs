@@ -108,10 +108,12 @@ fn target(
         (Some(service), None, None) => {
             let service = BackendId::new(namespace, service);
             // A Service that belongs to a rollout is split as that rollout says.
-            let owner = rollouts.values().find(|spec| spec.slots.holds(&service));
+            let owner = rollouts
+                .values()
+                .find(|spec| spec.split.slots.holds(&service));
             Some(match owner {
                 None => RouteTarget::Service(service),
-                Some(spec) if spec.preview.as_ref() == Some(&service) => {
+                Some(spec) if spec.split.preview.as_ref() == Some(&service) => {
                     RouteTarget::Preview(spec.plan.rollout.clone())
                 }
                 Some(spec) => RouteTarget::Rollout(spec.plan.rollout.clone()),

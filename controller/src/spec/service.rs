@@ -27,7 +27,7 @@ pub struct ServiceSpec {
 
 impl ServiceSpec {
     /// Takes over from `older` what is the same.
-    pub(super) fn share(&mut self, older: &Self) {
+    pub(crate) fn share(&mut self, older: &Self) {
         if self.endpoints == older.endpoints {
             self.endpoints = Arc::clone(&older.endpoints);
         }

@@ -113,7 +113,8 @@ fn step(
     }
 }
 
-fn header_route(
+/// The route that the step at `at` sets; nothing, and why in `faults`, when there cannot be such.
+pub(crate) fn header_route(
     written: &SetHeaderRoute,
     at: &FieldPath,
     faults: &mut Vec<Fault>,

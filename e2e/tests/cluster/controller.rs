@@ -1,11 +1,11 @@
 //! `sluice controller` itself, as processes: what it makes of Rollouts, with what rights, and who of two writes.
 
 #[path = "controller/late_bytes.rs"]
-mod late_bytes;
+pub(crate) mod late_bytes;
 #[path = "controller/process.rs"]
-mod process;
+pub(crate) mod process;
 #[path = "controller/rollouts.rs"]
-mod rollouts;
+pub(crate) mod rollouts;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use cluster::{Instance, Proxies, Scope, Settings, metrics::Metrics};
@@ -38,7 +38,7 @@ async fn has_its_rights(client: Client, namespace: String) -> Result<()> {
     let rollouts = Rollouts::of(&client, &namespace).await?;
     process::apply(include_str!("../../../deploy/kubernetes/controller.yaml")).await?;
     process::kubectl(&["delete", "deployment", "-n", "sluice", "sluice-controller"]).await?;
-    let kubeconfig = process::account(&client, "sluice").await?;
+    let kubeconfig = process::account(&client, "sluice", "sluice-controller").await?;
     let mut controller = Controller::start(kubeconfig.path(), &["--lease-namespace=sluice"])?;
     rolls_through(&rollouts, None).await?;
     let metrics = controller.metrics().await?;
@@ -76,7 +76,7 @@ async fn is_of_a_namespace(client: Client, namespace: String) -> Result<()> {
         "sluice-controller",
     ])
     .await?;
-    let kubeconfig = process::account(&client, &namespace).await?;
+    let kubeconfig = process::account(&client, &namespace, "sluice-controller").await?;
     let own = [
         &format!("--namespace={namespace}"),
         &format!("--lease-namespace={namespace}"),

@@ -2,7 +2,7 @@
 
 use crate::shared::Shared;
 use futures_util::StreamExt as _;
-use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
 use kube::{
     Api, Client, ResourceExt as _,
     runtime::{
@@ -96,7 +96,9 @@ pub(super) async fn watch(proxies: Proxies, client: Client, live: Arc<Live>, sha
     }
 }
 
-/// Where the ready endpoints of a slice are to be asked. One that says nothing of being ready is (EndpointConditions).
+/// Where the endpoints of a slice are to be asked that are ready, also those that are about to end: they still serve. In the
+/// EndpointSlices of a Service that publishes addresses that are not ready, all are called ready, and `serving` tells. What
+/// is not said is true (EndpointConditions).
 pub(super) fn ready(slice: &EndpointSlice) -> BTreeSet<SocketAddr> {
     let mut ports = slice.ports.iter().flatten();
     let port = ports.find(|port| port.name.as_deref() == Some(PORT));
@@ -104,17 +106,13 @@ pub(super) fn ready(slice: &EndpointSlice) -> BTreeSet<SocketAddr> {
     let Some(port) = port else {
         return BTreeSet::new();
     };
-    let is_ready = |ready: Option<bool>| ready.unwrap_or(true);
-    let endpoints = slice.endpoints.iter().flatten();
+    let is_ready = |endpoint: &&Endpoint| {
+        let conditions = endpoint.conditions.as_ref();
+        let told = conditions.and_then(|conditions| conditions.serving.or(conditions.ready));
+        told.unwrap_or(true)
+    };
+    let endpoints = slice.endpoints.iter().flatten().filter(is_ready);
     endpoints
-        .filter(|endpoint| {
-            is_ready(
-                endpoint
-                    .conditions
-                    .as_ref()
-                    .and_then(|conditions| conditions.ready),
-            )
-        })
         .filter_map(|endpoint| endpoint.addresses.first()?.parse::<IpAddr>().ok())
         .map(|address| SocketAddr::new(address, port))
         .collect()

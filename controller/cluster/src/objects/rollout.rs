@@ -43,7 +43,8 @@ impl Kind for Read {
     }
 }
 
-fn read(object: DynamicObject) -> Read {
+/// `object` as a Rollout.
+pub(crate) fn read(object: DynamicObject) -> Read {
     let mut value = match object.data {
         Value::Object(fields) => Value::Object(fields),
         _ => json!({}),

@@ -7,7 +7,7 @@ use std::{
 
 /// Sets of values by key. Keys without values take no room.
 #[derive(Debug)]
-pub(super) struct Index<K, V>(HashMap<K, BTreeSet<V>>);
+pub(crate) struct Index<K, V>(HashMap<K, BTreeSet<V>>);
 
 impl<K, V> Default for Index<K, V> {
     fn default() -> Self {
@@ -16,11 +16,11 @@ impl<K, V> Default for Index<K, V> {
 }
 
 impl<K: Eq + Hash, V: Ord> Index<K, V> {
-    pub(super) fn add(&mut self, key: K, value: V) {
+    pub(crate) fn add(&mut self, key: K, value: V) {
         self.0.entry(key).or_default().insert(value);
     }
 
-    pub(super) fn remove(&mut self, key: &K, value: &V) {
+    pub(crate) fn remove(&mut self, key: &K, value: &V) {
         let Some(values) = self.0.get_mut(key) else {
             return;
         };
@@ -31,12 +31,17 @@ impl<K: Eq + Hash, V: Ord> Index<K, V> {
     }
 
     #[cfg(test)]
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
+    /// All keys.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &K> {
+        self.0.keys()
+    }
+
     /// The values of `key`, in their order.
-    pub(super) fn get(&self, key: &K) -> impl Iterator<Item = &V> {
+    pub(crate) fn get(&self, key: &K) -> impl Iterator<Item = &V> {
         self.0.get(key).into_iter().flatten()
     }
 }

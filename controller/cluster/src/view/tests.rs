@@ -217,9 +217,12 @@ fn indexes_end_empty() {
     taking["spec"]["workloadRef"] = json!({"kind": "Deployment", "name": "old"});
     see::<Read>(&mut view, taking);
     see::<Owned>(&mut view, replica_set("a-1", 1, "a", 1));
-    view.begin_list::<Read>();
-    view.begin_list::<Owned>();
-    assert_eq!(names(&view.end_list::<Read>()), ["prod/a"]);
-    assert_eq!(names(&view.end_list::<Owned>()), ["prod/a"]);
+    fn list_none<K: Viewed>(view: &mut View) -> Vec<String> {
+        K::mirror(view).begin_list();
+        let gone = K::mirror(view).end_list();
+        names(&view.follow(gone))
+    }
+    assert_eq!(list_none::<Read>(&mut view), ["prod/a"]);
+    assert_eq!(list_none::<Owned>(&mut view), ["prod/a"]);
     assert!(view.owned.is_empty() && view.naming.is_empty() && view.sources.is_empty());
 }

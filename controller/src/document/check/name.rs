@@ -34,7 +34,7 @@ pub(super) fn optional_object(name: Option<&str>, path: &str, report: &mut Repor
 
 /// Refuses what is no host of a route.
 pub(super) fn host(host: &str, path: String, report: &mut Report<'_>) {
-    if !is_object_name(host.strip_prefix("*.").unwrap_or(host)) {
+    if !is_host(host) {
         report.error(
             path,
             format!(
@@ -43,6 +43,11 @@ pub(super) fn host(host: &str, path: String, report: &mut Report<'_>) {
             ),
         );
     }
+}
+
+/// Whether `host` is one of a route: a name, or `*.` and the end of names.
+pub(crate) fn is_host(host: &str) -> bool {
+    is_object_name(host.strip_prefix("*.").unwrap_or(host))
 }
 
 /// Refuses what is no host, or one with a wildcard.

@@ -1,11 +1,20 @@
-//! The options of the proxy, beyond the ranges of their numbers: stickiness, rules.
+//! The options of the proxy, beyond the ranges of their numbers: hosts, stickiness, rules.
 
 use crds::sluice::{ProxyOptions, Rule, StickyKey, StickyKind};
 
 use super::{condition, name, repeated};
 use crate::document::report::Report;
 
+const NO_HOSTS: &str =
+    "has no effect here: the routes of the Proxy document say what is asked for by which names";
+
 pub(super) fn options(options: &ProxyOptions, path: &str, report: &mut Report<'_>) {
+    for (index, host) in options.hosts.iter().enumerate() {
+        name::host(host, format!("{path}.hosts[{index}]"), report);
+    }
+    if !options.hosts.is_empty() {
+        report.warning(format!("{path}.hosts"), NO_HOSTS);
+    }
     for (index, key) in options.sticky.iter().enumerate() {
         sticky(key, &format!("{path}.sticky[{index}]"), report);
     }

@@ -186,13 +186,22 @@ fn routing(canary: &Canary, strictness: Strictness, report: &mut Report<'_>) {
         report,
     );
     if let Some(written) = routing.plugins.get(PROXY) {
-        let path = FieldPath::parse(ROUTING)
-            .key("plugins")
-            .key(PROXY)
-            .to_string();
-        if let Some(read) = read_typed::<ProxyOptions>(written, &path, strictness, report) {
-            range::check(written, Node::root(schema::proxy_options()), &path, report);
-            options::options(&read, &path, report);
-        }
+        own_options(written, strictness, report);
     }
+}
+
+/// Reads and checks Sluice's own options.
+pub(in crate::document) fn own_options(
+    written: &Value,
+    strictness: Strictness,
+    report: &mut Report<'_>,
+) -> Option<ProxyOptions> {
+    let path = FieldPath::parse(ROUTING)
+        .key("plugins")
+        .key(PROXY)
+        .to_string();
+    let read = read_typed::<ProxyOptions>(written, &path, strictness, report)?;
+    range::check(written, Node::root(schema::proxy_options()), &path, report);
+    options::options(&read, &path, report);
+    Some(read)
 }

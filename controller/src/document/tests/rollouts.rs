@@ -323,6 +323,27 @@ fn options_keep_their_rules() {
 }
 
 #[test]
+fn hosts_are_for_clusters() {
+    check_canary(
+        "trafficRouting:
+  plugins:
+    sluice/proxy:
+      hosts: [shop.example, 'no host']
+",
+        &[
+            &format!(
+                "11:13: warning: {OPTIONS}.hosts: has no effect here: the routes of the Proxy document say what is asked \
+                 for by which names"
+            ),
+            &format!(
+                "11:35: error: {OPTIONS}.hosts[1]: found \"no host\", allowed a host name in small letters without a \
+                 port, such as shop.example or *.shop.example"
+            ),
+        ],
+    );
+}
+
+#[test]
 fn the_guard_keeps_its_ranges() {
     check_canary(
         "trafficRouting:

@@ -38,7 +38,7 @@ pub(super) fn view(
     let version =
         |revision: &Revision, slot: Slot, red: &Red, now: &Totals, then: &Totals| VersionView {
             revision: revision.to_string(),
-            service: spec.slots.get(slot).name.to_string(),
+            service: spec.split.slots.get(slot).name.to_string(),
             endpoints: endpoints(slot),
             rps: red.rps,
             failure_percent: red.failure_ratio.map(|ratio| ratio * 100.0),

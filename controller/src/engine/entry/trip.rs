@@ -29,7 +29,7 @@ pub(super) fn arming(
             absolute,
         },
         least_failures: parameters.min_canary_failures,
-        by_user: !spec.sticky.is_empty(),
+        by_user: !spec.split.sticky.is_empty(),
         rule: parameters.failure_rule,
     })
 }

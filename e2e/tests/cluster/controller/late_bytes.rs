@@ -18,6 +18,7 @@ use tokio::{
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
     sync::watch,
+    task::{AbortHandle, JoinSet},
 };
 
 /// Passes connections on, byte by byte.
@@ -26,19 +27,23 @@ pub(crate) struct Way {
     is_held: watch::Sender<bool>,
     /// How many connections wait for the answer to something that was held up.
     late: Arc<watch::Sender<usize>>,
+    passing: Option<AbortHandle>,
 }
 
 impl Way {
     /// One to `server`.
     pub(crate) async fn to(server: &'static str) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let way = Self {
+        let mut way = Self {
             address: listener.local_addr()?,
             is_held: watch::Sender::new(false),
             late: Arc::new(watch::Sender::new(0)),
+            passing: None,
         };
         let (held, late) = (way.is_held.subscribe(), Arc::clone(&way.late));
-        tokio::spawn(async move {
+        let passing = tokio::spawn(async move {
+            // Dropped with this task.
+            let mut connections = JoinSet::new();
             while let Ok((from, _)) = listener.accept().await {
                 let Ok(to) = TcpStream::connect(server).await else {
                     break;
@@ -49,16 +54,22 @@ impl Way {
                     is_awaited: AtomicBool::new(false),
                     all: Arc::clone(&late),
                 });
-                tokio::spawn(there(
+                connections.spawn(there(
                     from_client,
                     to_server,
                     held.clone(),
                     Arc::clone(&late),
                 ));
-                tokio::spawn(back(from_server, to_client, late));
+                connections.spawn(back(from_server, to_client, late));
             }
         });
+        way.passing = Some(passing.abort_handle());
         Ok(way)
+    }
+
+    /// Cuts all connections, for good: nobody is there any more.
+    pub(crate) fn cut(&self) {
+        self.passing.iter().for_each(AbortHandle::abort);
     }
 
     /// A copy of a kubeconfig that leads along this way.

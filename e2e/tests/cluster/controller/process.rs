@@ -1,4 +1,4 @@
-//! `sluice controller` as a process, and what it needs.
+//! `sluice controller`, and other verbs, as processes, and what they need.
 
 use anyhow::{Context as _, Result, bail, ensure};
 use e2e::http;
@@ -21,7 +21,7 @@ use tokio::{
     sync::watch,
 };
 
-/// A controller; it is killed when it is dropped.
+/// A controller, or another process of the binary; it is killed when it is dropped.
 pub(crate) struct Controller {
     process: Child,
     log: Arc<Mutex<String>>,
@@ -32,12 +32,17 @@ pub(crate) struct Controller {
 impl Controller {
     /// Starts one with a kubeconfig and further arguments, with ports that nobody else has.
     pub(crate) fn start(kubeconfig: &Path, arguments: &[&str]) -> Result<Self> {
+        let ports = ["controller", "--metrics-port=0", "--healthz-port=0"];
+        Self::start_as(&ports, kubeconfig, arguments)
+    }
+
+    /// Starts the binary as what `verb`, with its own arguments, says.
+    pub(crate) fn start_as(verb: &[&str], kubeconfig: &Path, arguments: &[&str]) -> Result<Self> {
         let binary = binary()?;
         let mut process = Command::new(&binary)
-            .arg("controller")
+            .args(verb)
             .arg("--kubeconfig")
             .arg(kubeconfig)
-            .args(["--metrics-port=0", "--healthz-port=0"])
             .args(arguments)
             .env_remove("POD_NAMESPACE")
             .stderr(Stdio::piped())
@@ -167,19 +172,14 @@ async fn run(arguments: &[&str], input: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// A kubeconfig of the service account `sluice-controller` of `namespace`.
-pub(crate) async fn account(client: &Client, namespace: &str) -> Result<NamedTempFile> {
+/// A kubeconfig of the service account `name` of `namespace`.
+pub(crate) async fn account(client: &Client, namespace: &str, name: &str) -> Result<NamedTempFile> {
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
     let request = json!({
         "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"audiences": []},
     });
     let token: TokenRequest = accounts
-        .create_subresource(
-            "token",
-            "sluice-controller",
-            &PostParams::default(),
-            &request,
-        )
+        .create_subresource("token", name, &PostParams::default(), &request)
         .await?;
     let token = token.status.context("a token")?.token;
     let admin = PathBuf::from(env::var_os("KUBECONFIG").context("KUBECONFIG")?);

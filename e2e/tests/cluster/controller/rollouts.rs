@@ -9,7 +9,7 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client,
-    api::{DynamicObject, ListParams, Patch, PatchParams},
+    api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams},
     core::ApiResource,
     runtime::{
         WatchStreamExt as _,
@@ -115,14 +115,26 @@ impl Rollouts {
         anyhow::bail!("the watch of Rollouts ended")
     }
 
-    /// Ends the pause, as `kubectl argo rollouts promote` does.
-    pub(crate) async fn promote(&self, name: &str) -> Result<()> {
-        let patch = json!({"status": {"pauseConditions": null}});
-        let as_user = PatchParams::default();
+    /// Writes a part of a Rollout's status, as a controller does.
+    pub(crate) async fn set_status(&self, name: &str, status: Value) -> Result<()> {
+        let patch = Patch::Merge(json!({"status": status}));
+        let as_controller = PatchParams::default();
         self.api
-            .patch_subresource("status", name, &as_user, &Patch::Merge(patch))
+            .patch_subresource("status", name, &as_controller, &patch)
             .await?;
         Ok(())
+    }
+
+    /// Deletes a Rollout.
+    pub(crate) async fn delete(&self, name: &str) -> Result<()> {
+        self.api.delete(name, &DeleteParams::default()).await?;
+        Ok(())
+    }
+
+    /// Ends the pause, as `kubectl argo rollouts promote` does.
+    pub(crate) async fn promote(&self, name: &str) -> Result<()> {
+        self.set_status(name, json!({"pauseConditions": null}))
+            .await
     }
 
     /// How many pods are wanted of a version.

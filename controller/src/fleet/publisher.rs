@@ -1,0 +1,177 @@
+//! What a proxy serves, and what it tells of that.
+
+use super::{Outline, Report, RolloutReport, Split, table::Sharing};
+use crate::compile::Shares;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use traffic::{
+    Backend, BackendId, Generation, Role, RolloutId, Route, RouteTable, Routes, Stats, Target,
+    matches::{HostMatch, RequestMatch},
+};
+
+/// Makes tables of outlines, and reports of what was counted by them.
+#[derive(Debug)]
+pub struct Publisher {
+    process: String,
+    stats: Arc<Stats>,
+    routes: Arc<Routes>,
+    published: Mutex<Published>,
+}
+
+/// What was published last.
+#[derive(Debug, Default)]
+struct Published {
+    outline: Outline,
+    rollouts: BTreeMap<RolloutId, Entry>,
+    /// The first table that followed from an outline.
+    first: Option<Generation>,
+    /// How often the split of any Rollout has changed. It numbers them, so that one that comes back has no number twice.
+    changes: u64,
+}
+
+/// How one Rollout's requests are shared, and since when.
+#[derive(Clone, Debug)]
+struct Entry {
+    shares: Shares,
+    split: Option<Split>,
+    /// The table with which that began.
+    since: Generation,
+    change: u64,
+}
+
+impl Entry {
+    fn is(&self, sharing: &Sharing<'_>) -> bool {
+        self.shares == *sharing.shares && self.split.as_ref() == sharing.split
+    }
+}
+
+impl Publisher {
+    /// One that publishes to `routes` tables that count into `stats`. `process` is a name that no other process has. Until
+    /// the first outline comes, every request is answered with 503: that nobody is asked for is not known then.
+    pub fn new(process: String, stats: Arc<Stats>, routes: Arc<Routes>) -> Self {
+        routes.publish(nothing_known(&stats));
+        Self {
+            process,
+            stats,
+            routes,
+            published: Mutex::default(),
+        }
+    }
+
+    /// Whether every worker serves what followed from an outline.
+    pub fn is_served(&self) -> bool {
+        let first = self.lock().first;
+        let served = self.routes.served();
+        let is_by = |worker: &Option<Generation>| worker.is_some() && *worker >= first;
+        first.is_some() && !served.is_empty() && served.iter().all(is_by)
+    }
+
+    /// Has requests follow `outline` from now on.
+    pub fn publish(&self, mut outline: Outline) {
+        let mut published = self.lock();
+        outline.share(&published.outline);
+        let table = match outline.compile(&self.stats) {
+            Ok(table) => table,
+            Err(error) => return tracing::error!("no table was published: {error}"),
+        };
+        let generation = self.routes.publish(table);
+        published.follow(&outline, generation);
+        published.first.get_or_insert(generation);
+        published.outline = outline;
+        self.forget_uncounted(&published.outline);
+        tracing::debug!(%generation, "published a table");
+    }
+
+    /// What is told at `at`, from the process's epoch, of the Rollouts that are `wanted`.
+    pub fn report(&self, wanted: impl Fn(&RolloutId) -> bool, at: Duration) -> Report {
+        let ids: Vec<RolloutId> = self.lock().rollouts.keys().cloned().collect();
+        let ids = ids.into_iter().filter(wanted);
+        let rollouts = ids.filter_map(|id| Some((Report::name(&id), self.report_of(&id, at)?)));
+        Report {
+            process: self.process.clone(),
+            at: at.as_secs_f64(),
+            rollouts: rollouts.collect(),
+        }
+    }
+
+    /// No table is published meanwhile, and what workers serve is looked at before what they have counted: so what was
+    /// counted after a report that says what is served was sent by that.
+    fn report_of(&self, id: &RolloutId, at: Duration) -> Option<RolloutReport> {
+        let published = self.lock();
+        let entry = published.rollouts.get(id)?;
+        let acknowledged = self.routes.acknowledged();
+        let is_served = acknowledged.is_some_and(|served| served >= entry.since);
+        let rule = entry.shares.rule;
+        let snapshot = self.stats.snapshot(id, None, at, &rule);
+        let serving = entry.split.clone().filter(|_| is_served);
+        Some(RolloutReport::new(serving, entry.change, rule, &snapshot))
+    }
+
+    /// Forgets what is counted and known of Rollouts and Services that no requests are sent to any more.
+    fn forget_uncounted(&self, outline: &Outline) {
+        let service = |id: &RolloutId| BackendId {
+            namespace: Arc::clone(&id.namespace),
+            name: Arc::clone(&id.name),
+        };
+        self.stats
+            .retain(|id| outline.splits(id) || outline.has_service(&service(id)));
+        self.stats
+            .retain_states(|id| outline.has_service(id), |name| outline.has_route(name));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Published> {
+        // Nothing here can panic half-way and leave less than what is served.
+        self.published
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The table of before anything is known of a cluster.
+fn nothing_known(stats: &Stats) -> RouteTable {
+    let everything = BackendId::new("cluster", "not-known-yet");
+    let counted = RolloutId {
+        namespace: Arc::clone(&everything.namespace),
+        name: Arc::clone(&everything.name),
+    };
+    let series = stats.series(&counted, Role::Active);
+    let backend = Backend::plain(everything, Arc::default(), series);
+    let (hosts, matches) = (vec![HostMatch::Any], vec![RequestMatch::any()]);
+    let route = Route::plain(hosts, matches, Target::Backend(backend));
+    // Only one that leads to a split can be refused.
+    RouteTable::new(vec![route], Vec::new()).unwrap_or_default()
+}
+
+impl Published {
+    /// Notes which Rollouts are shared otherwise since `generation`.
+    fn follow(&mut self, outline: &Outline, generation: Generation) {
+        let mut before = std::mem::take(&mut self.rollouts);
+        for (id, sharing) in outline.sharing() {
+            let known = before.remove(id).filter(|entry| entry.is(&sharing));
+            let entry = known.unwrap_or_else(|| {
+                self.changes += 1;
+                if let Some(Split {
+                    stable,
+                    canary,
+                    weight,
+                }) = sharing.split
+                {
+                    tracing::info!(rollout = %id, stable, canary, "the canary gets {weight}");
+                }
+                Entry {
+                    shares: sharing.shares.clone(),
+                    split: sharing.split.cloned(),
+                    since: generation,
+                    change: self.changes,
+                }
+            });
+            self.rollouts.insert(id.clone(), entry);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,126 @@
+use super::*;
+use crate::fleet::{Endpoint, EndpointSlice, Names, Seen, Service, ServicePort};
+use serde_json::json;
+use traffic::{BackendId, Outcome, Role};
+
+const NAMES: fn() -> Names = || Names {
+    namespace: None,
+    domain: "cluster.local".into(),
+};
+
+/// The outline of `prod/shop` with `weight` percent for the canary.
+fn outline(weight: u8, generation: u8) -> Outline {
+    let rollout = json!({
+        "apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "metadata": {"name": "shop", "namespace": "prod"},
+        "spec": {"strategy": {"canary": {
+            "stableService": "shop", "canaryService": "shop-canary",
+            "trafficRouting": {"plugins": {"sluice/proxy": {"guard": {"failures": {"statuses": [404]}}}}},
+        }}},
+        "status": {"observedGeneration": generation.to_string(), "canary": {"weights": {
+            "canary": {"weight": weight, "podTemplateHash": "v2"},
+            "stable": {"weight": 100 - weight, "podTemplateHash": "v1"},
+        }}},
+    });
+    let service = Service {
+        ports: vec![ServicePort::default()],
+        family: None,
+    };
+    let slice = EndpointSlice {
+        ports: vec![("".into(), 80)],
+        endpoints: vec![Endpoint {
+            address: [10, 0, 0, 1].into(),
+            is_ready: true,
+            is_serving: true,
+            is_terminating: false,
+        }],
+    };
+    let of = |name: &str| BackendId::new("prod", name);
+    let seen = Seen {
+        rollouts: vec![Arc::new(serde_json::from_value(rollout).unwrap())],
+        services: ["shop", "shop-canary"]
+            .map(|name| (of(name), Arc::new(service.clone())))
+            .into(),
+        slices: ["shop", "shop-canary"]
+            .map(|name| (of(name), vec![Arc::new(slice.clone())]))
+            .into(),
+    };
+    Outline::of(&seen, &NAMES())
+}
+
+fn weight(report: &RolloutReport) -> Option<u16> {
+    report
+        .serving
+        .as_ref()
+        .map(|split| split.weight.basis_points())
+}
+
+#[test]
+fn a_split_is_told_when_every_worker_serves_it() {
+    let (stats, routes) = (Arc::new(Stats::new(2)), Arc::new(Routes::default()));
+    let publisher = Publisher::new("p".to_owned(), Arc::clone(&stats), Arc::clone(&routes));
+    let (mut first, mut second) = (routes.reader(), routes.reader());
+    let at = Duration::from_millis(1500);
+    let report = || publisher.report(|_| true, at).rollouts.remove("prod/shop");
+    assert!(report().is_none());
+    (first.view(), second.view());
+    assert!(!publisher.is_served(), "nothing is known");
+
+    publisher.publish(outline(20, 1));
+    assert_eq!(weight(&report().unwrap()), None);
+    first.view();
+    assert_eq!(
+        weight(&report().unwrap()),
+        None,
+        "one worker has not seen it"
+    );
+    assert!(!publisher.is_served());
+    second.view();
+    assert!(publisher.is_served());
+    let served = report().unwrap();
+    assert_eq!(weight(&served), Some(2000));
+    assert_eq!(publisher.report(|_| true, at).at, 1.5);
+
+    // What does not change the split takes nothing back.
+    publisher.publish(outline(20, 2));
+    assert_eq!(report().unwrap(), served);
+    publisher.publish(outline(30, 2));
+    let next = report().unwrap();
+    assert_eq!((weight(&next), next.changes), (None, served.changes + 1));
+    (first.view(), second.view());
+    assert_eq!(weight(&report().unwrap()), Some(3000));
+
+    // A Rollout that was gone is another one.
+    publisher.publish(Outline::default());
+    assert!(report().is_none());
+    publisher.publish(outline(30, 2));
+    assert!(report().unwrap().changes > next.changes);
+    assert!(publisher.report(|_| false, at).rollouts.is_empty());
+    drop((first, second));
+    assert_eq!(weight(&report().unwrap()), None, "nobody serves");
+}
+
+#[test]
+fn counts_are_read_by_the_rule_of_the_rollout_and_end_with_it() {
+    let stats = Arc::new(Stats::new(1));
+    let publisher = Publisher::new("p".to_owned(), Arc::clone(&stats), Arc::default());
+    publisher.publish(outline(20, 1));
+    let id = RolloutId::new("prod", "shop");
+    let failed = || {
+        let report = publisher
+            .report(|_| true, Duration::ZERO)
+            .rollouts
+            .remove("prod/shop");
+        let snapshot = report.unwrap().snapshot(Duration::ZERO).unwrap();
+        (snapshot.canary.dispatched, snapshot.canary.failed)
+    };
+    let series = stats.series(&id, Role::Canary);
+    for status in [404, 500, 200] {
+        let shard = series.shard(0);
+        shard.begin(Duration::ZERO, true);
+        shard.end(Duration::ZERO, Duration::ZERO, Outcome::Answered(status));
+    }
+    assert_eq!(failed(), (3, 1));
+    publisher.publish(Outline::default());
+    publisher.publish(outline(20, 1));
+    assert_eq!(failed(), (0, 0));
+}

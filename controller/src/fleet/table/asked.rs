@@ -1,0 +1,190 @@
+//! What a Rollout asks of proxies: which Services it names, and what is to be split.
+
+use crate::{
+    document,
+    spec::{Fault, Slots, SplitSpec, guard_of, header_route, options_path},
+};
+use crds::{Canary, FieldPath, Rollout, sluice, sluice::ProxyOptions, step::StepAction};
+use rollout::plan::HeaderRoute;
+use serde_json::Value;
+use traffic::{BackendId, FailureRule, RolloutId};
+
+/// What a Rollout asks of proxies.
+#[derive(Debug)]
+pub(super) struct Asked {
+    /// Which Rollout.
+    pub(super) id: RolloutId,
+    /// The Services that it names, and where.
+    pub(super) services: Vec<(FieldPath, BackendId)>,
+    /// What is to be split, if anything is.
+    pub(super) split: Option<Splitting>,
+}
+
+/// A split that is asked for.
+#[derive(Debug)]
+pub(super) struct Splitting {
+    /// How requests are told apart. The first slot is always that of stable.
+    pub(super) spec: SplitSpec,
+    /// What counts as a failure.
+    pub(super) rule: FailureRule,
+    /// Further names by which users ask for the Rollout, and where they are written.
+    pub(super) hosts: Vec<(FieldPath, String)>,
+    /// Whether all options can be acted on. No canary gets requests by a part of them.
+    pub(super) is_sound: bool,
+}
+
+impl Asked {
+    /// Reads `rollout`; adds what cannot be acted on to `faults`.
+    pub(super) fn read(rollout: &Rollout, faults: &mut Vec<Fault>) -> Self {
+        let meta = &rollout.metadata;
+        let id = RolloutId::new(meta.namespace(), meta.name.as_deref().unwrap_or_default());
+        let strategy = rollout.spec.strategy.as_ref();
+        let canary = strategy.and_then(|strategy| strategy.canary.as_ref());
+        let split = canary.and_then(|canary| splitting(canary, &id, faults));
+        Self {
+            services: services(rollout, &id),
+            id,
+            split,
+        }
+    }
+}
+
+/// The Services that `rollout` names.
+fn services(rollout: &Rollout, id: &RolloutId) -> Vec<(FieldPath, BackendId)> {
+    let strategy = rollout.spec.strategy.as_ref();
+    let canary = strategy.and_then(|strategy| strategy.canary.as_ref());
+    let pair = canary.and_then(|canary| canary.ping_pong.as_ref());
+    let blue_green = strategy.and_then(|strategy| strategy.blue_green.as_ref());
+    let named = [
+        (
+            "canary.stableService",
+            canary.and_then(|c| c.stable_service.as_deref()),
+        ),
+        (
+            "canary.canaryService",
+            canary.and_then(|c| c.canary_service.as_deref()),
+        ),
+        (
+            "canary.pingPong.pingService",
+            pair.map(|p| &*p.ping_service),
+        ),
+        (
+            "canary.pingPong.pongService",
+            pair.map(|p| &*p.pong_service),
+        ),
+        (
+            "blueGreen.activeService",
+            blue_green.map(|b| &*b.active_service),
+        ),
+        (
+            "blueGreen.previewService",
+            blue_green.and_then(|b| b.preview_service.as_deref()),
+        ),
+    ];
+    let named = named.into_iter().filter_map(|(field, name)| {
+        let name = name.filter(|name| !name.is_empty())?;
+        let path = FieldPath::parse("spec.strategy").join(&FieldPath::parse(field));
+        Some((path, BackendId::new(&id.namespace, name)))
+    });
+    named.collect()
+}
+
+/// The split that `canary` asks for by Sluice's own options, if it does.
+fn splitting(canary: &Canary, id: &RolloutId, faults: &mut Vec<Fault>) -> Option<Splitting> {
+    let routing = canary.traffic_routing.as_ref()?;
+    let written = routing.plugins.get(sluice::PROXY)?;
+    let slots = slots(canary, id, faults)?;
+    let before = faults.len();
+    let options = match document::read_options(written) {
+        Ok(options) => options,
+        Err(wrong) => {
+            faults.extend(wrong);
+            ProxyOptions {
+                hosts: sound_hosts(written),
+                ..ProxyOptions::default()
+            }
+        }
+    };
+    let guard = guard_of(&options, faults);
+    let preview = Some(slots.second.clone());
+    let spec = SplitSpec::new(slots, preview, &options, faults);
+    let is_sound = faults.len() == before;
+    if !is_sound {
+        let stays = "cannot be acted on as a whole: no request goes to the canary";
+        faults.push((options_path(), stays.to_owned()));
+    }
+    let hosts = options.hosts.into_iter().enumerate();
+    let hosts = hosts.map(|(i, host)| (options_path().key("hosts").index(i), host));
+    Some(Splitting {
+        spec,
+        rule: guard.map_or(FailureRule::DEFAULT, |guard| {
+            guard.parameters().failure_rule
+        }),
+        hosts: hosts.collect(),
+        is_sound,
+    })
+}
+
+/// Stable's Service and the canary's, in this order.
+fn slots(canary: &Canary, id: &RolloutId, faults: &mut Vec<Fault>) -> Option<Slots> {
+    let is_given = |name: &&String| !name.is_empty();
+    let stable = canary.stable_service.as_ref().filter(is_given);
+    let of_canary = canary.canary_service.as_ref().filter(is_given);
+    let refused = match (&canary.ping_pong, stable, of_canary) {
+        (None, Some(stable), Some(canary)) if stable != canary => {
+            let named = |name: &str| BackendId::new(&id.namespace, name);
+            return Some(Slots {
+                first: named(stable),
+                second: named(canary),
+            });
+        }
+        (None, Some(stable), Some(_)) => format!("found {stable:?} twice, allowed two Services"),
+        (Some(_), ..) => "pingPong is not split yet: allowed stableService and canaryService".to_owned(),
+        _ => "needs stableService and canaryService: what is asked for at the first is split between both".to_owned(),
+    };
+    faults.push((FieldPath::parse("spec.strategy.canary"), refused));
+    None
+}
+
+/// The hosts of options that cannot be acted on: users are not sent away because of them.
+fn sound_hosts(written: &Value) -> Vec<String> {
+    let hosts = written["hosts"].as_array().into_iter().flatten();
+    let hosts = hosts.filter_map(Value::as_str);
+    hosts
+        .filter(|host| document::is_host(host))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The header routes that the steps up to and with the one at `index` have set, in the order in which they are managed.
+pub(super) fn header_routes(
+    canary: &Canary,
+    index: usize,
+    faults: &mut Vec<Fault>,
+) -> Vec<HeaderRoute> {
+    let routing = canary.traffic_routing.as_ref();
+    let managed = routing.map_or(&[][..], |routing| &routing.managed_routes);
+    let mut routes: Vec<Option<HeaderRoute>> = vec![None; managed.len()];
+    for (i, step) in canary
+        .steps
+        .iter()
+        .enumerate()
+        .take(index.saturating_add(1))
+    {
+        let Ok(StepAction::SetHeaderRoute(written)) = step.action() else {
+            continue;
+        };
+        let at = FieldPath::parse("spec.strategy.canary.steps").index(i);
+        let name = written.name.as_deref().unwrap_or_default();
+        let place = managed.iter().position(|route| route.name == name);
+        let Some(slot) = place.and_then(|place| routes.get_mut(place)) else {
+            let allowed = "one of trafficRouting.managedRoutes";
+            let at = at.key("setHeaderRoute").key("name");
+            faults.push((at, format!("found {name:?}, allowed {allowed}")));
+            continue;
+        };
+        // Without conditions it ends.
+        *slot = header_route(written, &at, faults).filter(|route| !route.matches.is_empty());
+    }
+    routes.into_iter().flatten().collect()
+}

@@ -1,0 +1,144 @@
+//! How a Rollout's requests are shared, by its status.
+
+use super::asked::{Splitting, header_routes};
+use crate::{compile::Shares, fleet::Split, spec::Fault};
+use crds::{
+    FieldPath, Rollout,
+    status::{RolloutStatus, TrafficWeights, WeightDestination},
+};
+use rollout::{
+    plan::{HeaderRoute, Revision},
+    state::Slot,
+};
+use serde::Deserialize as _;
+use traffic::Weight;
+
+/// The weight that stands for all requests.
+const ALL: i64 = 100;
+
+/// How requests are shared, and what is told of that: the split, once it is known which version is stable.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Shared {
+    pub(super) shares: Shares,
+    pub(super) split: Option<Split>,
+}
+
+/// How the requests of `rollout` are shared when its canary `has_endpoints`, or has none. All of them go to stable as long
+/// as the status does not say otherwise, and when the rollout is aborted.
+pub(super) fn shared(
+    rollout: &Rollout,
+    asked: &Splitting,
+    has_endpoints: bool,
+    faults: &mut Vec<Fault>,
+) -> Shared {
+    let before = faults.len();
+    let status = status(rollout, faults);
+    let stated = stated(&status, faults);
+    let header_routes = header_routes_in_effect(rollout, &status, faults);
+    let may_reach_canary =
+        asked.is_sound && has_endpoints && status.abort != Some(true) && faults.len() == before;
+    let canary = stated
+        .clone()
+        .filter(|split| may_reach_canary && split.canary != split.stable);
+    let split = canary.clone().or_else(|| all_to_stable(stated, status));
+    let stable = split.as_ref().map_or("", |split| &split.stable);
+    Shared {
+        shares: Shares {
+            stable: Slot::First,
+            stable_revision: Revision::new(stable),
+            weight: canary.as_ref().map_or(Weight::ZERO, |split| split.weight),
+            header_routes: canary.as_ref().map_or_else(Vec::new, |_| header_routes),
+            canary: canary.map(|split| Revision::new(split.canary)),
+            arming: None,
+            rule: asked.rule,
+        },
+        split,
+    }
+}
+
+/// What `status` says of versions, with all requests for stable; nothing before it says which version that is.
+fn all_to_stable(stated: Option<Split>, status: RolloutStatus) -> Option<Split> {
+    let current = status.current_pod_hash.filter(|hash| !hash.is_empty());
+    let stable = stated.map(|split| split.stable);
+    let stable = stable.or_else(|| status.stable_rs.filter(|hash| !hash.is_empty()));
+    let stable = stable.or_else(|| current.clone())?;
+    Some(Split {
+        canary: current.unwrap_or_else(|| stable.clone()),
+        stable,
+        weight: Weight::ZERO,
+    })
+}
+
+fn status(rollout: &Rollout, faults: &mut Vec<Fault>) -> RolloutStatus {
+    let Some(written) = &rollout.status else {
+        return RolloutStatus::default();
+    };
+    RolloutStatus::deserialize(written).unwrap_or_else(|error| {
+        let why = format!("cannot be read, and all requests go to stable: {error}");
+        faults.push((FieldPath::parse("status"), why));
+        RolloutStatus::default()
+    })
+}
+
+/// The split that the status asks for, if it asks for one that there can be.
+fn stated(status: &RolloutStatus, faults: &mut Vec<Fault>) -> Option<Split> {
+    let weights = status.canary.as_ref()?.weights.as_ref()?;
+    let at = FieldPath::parse("status.canary.weights");
+    let Some(weight) = weight(weights) else {
+        let (canary, stable) = (weights.canary.weight, weights.stable.weight);
+        let found = format!("found {canary} for the canary and {stable} for stable");
+        let allowed = format!("allowed are parts of {ALL} that are all of it together");
+        faults.push((at, format!("{found}, {allowed}; all requests go to stable")));
+        return None;
+    };
+    let hash = |side: &WeightDestination| {
+        let hash = side.pod_template_hash.clone();
+        hash.filter(|hash| !hash.is_empty())
+    };
+    let (stable, canary) = (hash(&weights.stable), hash(&weights.canary));
+    let (Some(stable), Some(canary)) = (stable, canary) else {
+        let needs = "needs podTemplateHash of both versions; all requests go to stable";
+        faults.push((at, needs.to_owned()));
+        return None;
+    };
+    Some(Split {
+        stable,
+        canary,
+        weight,
+    })
+}
+
+/// The canary's part. That of versions which are neither, in an experiment, is stable's here.
+fn weight(weights: &TrafficWeights) -> Option<Weight> {
+    let parts = [&weights.canary, &weights.stable];
+    let parts = parts.into_iter().chain(&weights.additional);
+    let parts: Vec<i64> = parts.map(|part| part.weight.into()).collect();
+    let is_whole = parts.iter().all(|part| *part >= 0) && parts.iter().sum::<i64>() == ALL;
+    let percent = weights.canary.weight.try_into().ok();
+    percent.filter(|_| is_whole).and_then(Weight::from_percent)
+}
+
+/// The header routes of the steps that are passed, as long as there are steps to come.
+fn header_routes_in_effect(
+    rollout: &Rollout,
+    status: &RolloutStatus,
+    faults: &mut Vec<Fault>,
+) -> Vec<HeaderRoute> {
+    let canary = rollout
+        .spec
+        .strategy
+        .as_ref()
+        .and_then(|s| s.canary.as_ref());
+    let index = status
+        .current_step_index
+        .and_then(|index| usize::try_from(index).ok());
+    match (canary, index) {
+        (Some(canary), Some(index)) if index < canary.steps.len() => {
+            header_routes(canary, index, faults)
+        }
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

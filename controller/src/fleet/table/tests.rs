@@ -1,0 +1,382 @@
+use super::*;
+use crate::fleet::{Endpoint, EndpointSlice, Service, ServicePort};
+use http::{HeaderMap, Method, Uri};
+use serde_json::{Value, json};
+use std::net::IpAddr;
+
+use traffic::{Head, Target, split::Side};
+
+fn names() -> Names {
+    Names {
+        namespace: Some("prod".into()),
+        domain: "cluster.local".into(),
+    }
+}
+
+/// A canary `prod/shop` with Sluice's own `options`, made in the year `made`.
+fn shop(options: &Value, made: u16) -> Value {
+    json!({
+        "apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout",
+        "metadata": {"name": "shop", "namespace": "prod", "creationTimestamp": format!("{made}-01-02T03:04:05Z")},
+        "spec": {"strategy": {"canary": {
+            "stableService": "shop", "canaryService": "shop-canary",
+            "trafficRouting": {"managedRoutes": [{"name": "beta"}], "plugins": {"sluice/proxy": options}},
+            "steps": [
+                {"setHeaderRoute": {"name": "beta", "match": [{"headerName": "x-beta", "headerValue": {"exact": "1"}}]}},
+                {"setWeight": 20},
+                {"setHeaderRoute": {"name": "beta"}},
+                {"setWeight": 50},
+            ],
+        }}},
+        "status": {
+            "currentPodHash": "v2", "stableRS": "v1", "currentStepIndex": 1,
+            "canary": {"weights": {
+                "canary": {"weight": 20, "podTemplateHash": "v2"}, "stable": {"weight": 80, "podTemplateHash": "v1"},
+            }},
+        },
+    })
+}
+
+/// `rollout` with something else at a pointer; nothing there any more where that is null.
+fn with(mut rollout: Value, pointer: &str, value: Value) -> Value {
+    let (parent, field) = pointer.rsplit_once('/').unwrap();
+    rollout.pointer_mut(parent).unwrap()[field] = value;
+    rollout
+}
+
+/// A Service of each name, each with one endpoint: 10.0.0.1 for the first, and so on.
+fn seen(rollouts: &[Value], services: &[&str]) -> Seen {
+    let rollouts = rollouts.iter().cloned();
+    let id = |name: &&str| {
+        let (namespace, name) = name.split_once('/').unwrap();
+        BackendId::new(namespace, name)
+    };
+    let service = |name: &&str| {
+        let ports = vec![ServicePort::default()];
+        (
+            id(name),
+            Arc::new(Service {
+                ports,
+                family: None,
+            }),
+        )
+    };
+    let slice = |(name, last): (&&str, u8)| {
+        let endpoint = Endpoint {
+            address: IpAddr::from([10, 0, 0, last]),
+            is_ready: true,
+            is_serving: true,
+            is_terminating: false,
+        };
+        let ports = vec![("".into(), 80)];
+        let endpoints = vec![endpoint];
+        (id(name), vec![Arc::new(EndpointSlice { ports, endpoints })])
+    };
+    Seen {
+        rollouts: rollouts
+            .map(|rollout| Arc::new(serde_json::from_value(rollout).unwrap()))
+            .collect(),
+        services: services.iter().map(service).collect(),
+        slices: services.iter().zip(1..).map(slice).collect(),
+    }
+}
+
+const PAIR: [&str; 2] = ["prod/shop", "prod/shop-canary"];
+
+fn told(outline: &Outline) -> Vec<String> {
+    outline.findings().iter().map(ToString::to_string).collect()
+}
+
+/// Where a request for `host` goes: the split and its sides for users with and without a header, or the Service.
+fn leads(outline: &Outline, host: &str) -> String {
+    let table = outline.compile(&Stats::new(1)).unwrap();
+    let uri: Uri = format!("http://{host}/").parse().unwrap();
+    let beta = HeaderMap::from_iter([(
+        "x-beta".parse().unwrap(),
+        http::HeaderValue::from_static("1"),
+    )]);
+    let head = |headers| Head {
+        method: &Method::GET,
+        uri: &uri,
+        headers,
+        client: IpAddr::from([127, 0, 0, 1]),
+        listener: "any",
+    };
+    let plain = HeaderMap::new();
+    let Some(found) = table.find(&head(&plain)) else {
+        return "nowhere".to_owned();
+    };
+    match found.target {
+        Target::Backend(backend) => {
+            let counted = backend.series.rollout();
+            let endpoints = backend.endpoints.len();
+            format!(
+                "{} x{endpoints} as {counted} {}",
+                backend.id,
+                backend.series.role()
+            )
+        }
+        Target::Split(place) => {
+            let split = &table.splits()[*place];
+            let chosen = split.choose(&head(&beta), 0, || 0);
+            let canary = split.canary.as_ref().map(|canary| canary.id.to_string());
+            let by = if chosen.side == Side::Canary && !chosen.by_weight {
+                ", beta"
+            } else {
+                ""
+            };
+            let to = canary.map_or_else(String::new, |canary| {
+                format!(", {} to {canary}{by}", split.weight)
+            });
+            format!("{} to {}{to}", split.rollout, split.stable.id)
+        }
+        Target::Redirect(_) => "elsewhere".to_owned(),
+    }
+}
+
+const SPLIT: &str = "prod/shop to prod/shop, 20% to prod/shop-canary";
+const STABLE: &str = "prod/shop to prod/shop";
+
+#[test]
+fn what_is_asked_for_is_found_by_its_names() {
+    let options = json!({"hosts": ["shop.example", "*.shop.example"]});
+    let seen = seen(&[shop(&options, 2025)], &PAIR);
+    let all = Outline::of(&seen, &names());
+    assert_eq!(told(&all), [""; 0]);
+    let canary = "prod/shop-canary x1 as prod/shop-canary active";
+    for (host, expected) in [
+        ("shop", SPLIT),
+        ("shop.prod", SPLIT),
+        ("SHOP.prod.svc:8080", SPLIT),
+        ("shop.prod.svc.cluster.local", SPLIT),
+        ("shop.example", SPLIT),
+        ("de.shop.example", SPLIT),
+        ("shop-canary", canary),
+        ("shop-canary.prod.svc.cluster.local:80", canary),
+        ("shop.other", "nowhere"),
+        ("other.example", "nowhere"),
+    ] {
+        let found = leads(&all, host);
+        let found = found.strip_suffix(", beta").unwrap_or(&found);
+        assert_eq!(found, expected, "{host}");
+    }
+    let elsewhere = Names {
+        namespace: None,
+        domain: "example.org".into(),
+    };
+    let all = Outline::of(&seen, &elsewhere);
+    for (host, is_found) in [
+        ("shop", false),
+        ("shop.prod", true),
+        ("shop.prod.svc.example.org", true),
+        ("shop.prod.svc.cluster.local", false),
+    ] {
+        assert_eq!(leads(&all, host) != "nowhere", is_found, "{host}");
+    }
+}
+
+#[test]
+fn only_whom_options_ask_for_is_split() {
+    let plain = with(
+        shop(&json!({}), 2025),
+        "/spec/strategy/canary/trafficRouting",
+        json!({"nginx": {"stableIngress": "shop"}}),
+    );
+    let switched = with(
+        shop(&json!({}), 2025),
+        "/spec/strategy",
+        json!({"blueGreen": {"activeService": "shop", "previewService": "shop-canary"}}),
+    );
+    let turns = json!({"pingPong": {"pingService": "shop", "pongService": "shop-canary"}, "trafficRouting":
+        {"plugins": {"sluice/proxy": {}}}});
+    let turns = with(shop(&json!({}), 2025), "/spec/strategy/canary", turns);
+    let once = with(
+        shop(&json!({}), 2025),
+        "/spec/strategy/canary/canaryService",
+        Value::Null,
+    );
+    let at = "Rollout prod/shop: spec.strategy.canary: ";
+    for (rollout, expected) in [
+        (plain, None),
+        (switched, None),
+        (
+            turns,
+            Some("pingPong is not split yet: allowed stableService and canaryService"),
+        ),
+        (
+            once,
+            Some(
+                "needs stableService and canaryService: what is asked for at the first is split between both",
+            ),
+        ),
+    ] {
+        let all = Outline::of(&seen(&[rollout], &PAIR), &names());
+        assert_eq!(leads(&all, "shop"), "prod/shop x1 as prod/shop active");
+        let expected = expected.map(|why| format!("{at}{why}"));
+        assert_eq!(told(&all), Vec::from_iter(expected));
+    }
+}
+
+#[test]
+fn a_canary_gets_what_the_status_says_and_nothing_else() {
+    let check =
+        |pointer: &str, value: Value, services: &[&str], expected: &str, why: Option<&str>| {
+            let rollout = with(shop(&json!({}), 2025), pointer, value.clone());
+            let all = Outline::of(&seen(&[rollout], services), &names());
+            let why = why.map(|why| format!("Rollout prod/shop: {why}"));
+            assert_eq!(told(&all), Vec::from_iter(why), "{pointer} {value}");
+            let found = leads(&all, "shop");
+            assert_eq!(found, expected, "{pointer} {value}");
+        };
+    let beta = format!("{SPLIT}, beta");
+    check("/status/phase", json!("Paused"), &PAIR, &beta, None);
+    check("/status/abort", json!(true), &PAIR, STABLE, None);
+    check("/status", Value::Null, &PAIR, STABLE, None);
+    check("/status/canary", Value::Null, &PAIR, STABLE, None);
+    let lacks = "spec.strategy.canary.canaryService: found \"shop-canary\", and there is no Service of that name";
+    check(
+        "/status/phase",
+        json!("Paused"),
+        &PAIR[..1],
+        STABLE,
+        Some(lacks),
+    );
+    // The route has ended with the third step, and with the last.
+    check("/status/currentStepIndex", json!(2), &PAIR, SPLIT, None);
+    check("/status/currentStepIndex", json!(4), &PAIR, SPLIT, None);
+    let weights = "/status/canary/weights/canary";
+    let wrong = "status.canary.weights: found 30 for the canary and 80 for stable, allowed are parts of 100 that are \
+                 all of it together; all requests go to stable";
+    check(
+        weights,
+        json!({"weight": 30, "podTemplateHash": "v2"}),
+        &PAIR,
+        STABLE,
+        Some(wrong),
+    );
+    let no_hash =
+        "status.canary.weights: needs podTemplateHash of both versions; all requests go to stable";
+    check(weights, json!({"weight": 20}), &PAIR, STABLE, Some(no_hash));
+    // It is stable already.
+    check(
+        weights,
+        json!({"weight": 20, "podTemplateHash": "v1"}),
+        &PAIR,
+        STABLE,
+        None,
+    );
+    let unmanaged = "spec.strategy.canary.steps[0].setHeaderRoute.name: found \"beta\", allowed one of \
+                     trafficRouting.managedRoutes";
+    let managed = "/spec/strategy/canary/trafficRouting/managedRoutes";
+    check(managed, json!([]), &PAIR, STABLE, Some(unmanaged));
+}
+
+#[test]
+fn options_act_as_a_whole_or_not_at_all() {
+    let options = json!({"hosts": ["shop.example", "no host"], "rules": [{"name": "all", "match": [{}], "to": "canary"}]});
+    let all = Outline::of(&seen(&[shop(&options, 2025)], &PAIR), &names());
+    let at = "Rollout prod/shop: spec.strategy.canary.trafficRouting.plugins[\"sluice/proxy\"]";
+    assert_eq!(
+        told(&all),
+        [
+            format!(
+                "{at}.hosts[1]: found \"no host\", allowed a host name in small letters without a port, such as \
+                     shop.example or *.shop.example"
+            ),
+            format!(
+                "{at}.rules[0].match[0]: found no condition, allowed at least one of headers, cookies, queryParams"
+            ),
+            format!("{at}: cannot be acted on as a whole: no request goes to the canary"),
+        ]
+    );
+    // Users are not sent away for it.
+    assert_eq!(leads(&all, "shop.example"), STABLE);
+    assert_eq!(leads(&all, "shop"), STABLE);
+    let rules = json!({"rules": [{"name": "beta", "match": [{"headers": [{"name": "x-beta", "value": "1"}]}], "to": "canary"}]});
+    let rollout = with(shop(&rules, 2025), "/status/currentStepIndex", json!(3));
+    let all = Outline::of(&seen(&[rollout], &PAIR), &names());
+    assert_eq!(leads(&all, "shop"), format!("{SPLIT}, beta"));
+}
+
+#[test]
+fn the_older_one_has_what_two_ask_for() {
+    let other = |made: u16, options: &Value, stable: &str| {
+        let rollout = with(shop(options, made), "/metadata/name", json!("other"));
+        let rollout = with(
+            rollout,
+            "/spec/strategy/canary/stableService",
+            json!(stable),
+        );
+        with(
+            rollout,
+            "/spec/strategy/canary/canaryService",
+            json!("other-canary"),
+        )
+    };
+    let services = [&PAIR[..], &["prod/other", "prod/other-canary"]].concat();
+    let options = json!({"hosts": ["shop.example"]});
+    let plugin = "spec.strategy.canary.trafficRouting.plugins[\"sluice/proxy\"]";
+    let why = |name: &str, owner: &str| {
+        format!(
+            "found {name:?}, which Rollout {owner} has, as it is the older one or names that Service"
+        )
+    };
+    let check = |made: u16, has: &str, told_of: &str| {
+        let both = [shop(&options, 2025), other(made, &options, "other")];
+        let all = Outline::of(&seen(&both, &services), &names());
+        assert!(leads(&all, "shop.example").starts_with(has), "{made}");
+        let expected = format!(
+            "Rollout {told_of}: {plugin}.hosts[0]: {}",
+            why("shop.example", has)
+        );
+        assert_eq!(told(&all), [expected]);
+    };
+    check(2024, "prod/other", "prod/shop");
+    check(2025, "prod/other", "prod/shop");
+    check(2026, "prod/shop", "prod/other");
+    // A Service's own names come before the names that an older one makes up.
+    let thief = json!({"hosts": ["shop.prod"]});
+    let both = [shop(&json!({}), 2025), other(2024, &thief, "other")];
+    let all = Outline::of(&seen(&both, &services), &names());
+    assert!(leads(&all, "shop.prod").starts_with("prod/shop to"));
+    let expected = format!(
+        "Rollout prod/other: {plugin}.hosts[0]: {}",
+        why("shop.prod", "prod/shop")
+    );
+    assert_eq!(told(&all), [expected]);
+    // A Service of another's is not split a second time, and what is its own is still found.
+    let both = [shop(&json!({}), 2025), other(2026, &json!({}), "shop")];
+    let all = Outline::of(&seen(&both, &services), &names());
+    let expected = format!(
+        "Rollout prod/other: spec.strategy.canary.stableService: {}",
+        why("shop", "prod/shop")
+    );
+    assert_eq!(told(&all), [expected]);
+    assert!(leads(&all, "shop").starts_with(SPLIT));
+    assert_eq!(
+        leads(&all, "other-canary"),
+        "prod/other-canary x1 as prod/other-canary active"
+    );
+}
+
+#[test]
+fn services_without_endpoints_are_known_and_those_of_no_rollout_are_not() {
+    let mut here = seen(&[shop(&json!({}), 2025)], &PAIR);
+    here.slices.clear();
+    let all = Outline::of(&here, &names());
+    assert_eq!(told(&all), [""; 0]);
+    assert_eq!(leads(&all, "shop"), STABLE);
+    assert_eq!(
+        leads(&all, "shop-canary"),
+        "prod/shop-canary x0 as prod/shop-canary active"
+    );
+    here.rollouts.clear();
+    let all = Outline::of(&here, &names());
+    assert_eq!(leads(&all, "shop"), "nowhere");
+    let mut here = seen(&[shop(&json!({}), 2025)], &PAIR);
+    here.services
+        .insert(BackendId::new("prod", "shop"), Arc::default());
+    let at = "Rollout prod/shop: spec.strategy.canary.stableService";
+    let expected = format!("{at}: found \"shop\", a Service without a port of TCP");
+    assert_eq!(told(&Outline::of(&here, &names())), [expected]);
+}
