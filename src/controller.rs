@@ -23,7 +23,7 @@ use tokio::signal::unix::{SignalKind, signal};
 /// The Lease's name, before that of the instance.
 const LEASE: &str = "sluice-controller-lock";
 /// The Service of the proxies, where nothing else is said.
-const PROXIES: &str = "sluice-proxy-admin";
+const PROXIES: &str = "sluice-proxy";
 
 /// The arguments of `controller`.
 #[derive(Debug, Args)]
@@ -53,7 +53,7 @@ pub(crate) struct ControllerArgs {
     /// How long to wait between two attempts to get or renew the Lease; less than the renew deadline
     #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]
     retry_period: Duration,
-    /// The Service whose endpoints are the proxies that split requests, with a port named admin [default: sluice-proxy-admin in
+    /// The Service whose endpoints are the proxies that split requests, with a port named admin [default: sluice-proxy in
     /// the namespace that this process runs in]
     #[arg(long, value_name = "NAMESPACE/SERVICE")]
     proxies: Option<Proxies>,
