@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::SignedDuration;
 use rollout::Judgement;
 use serde_json::{Value, json};
 
@@ -293,4 +294,24 @@ fn header_routes_are_passed_at_once() {
     cluster.pass_well(6);
     assert_eq!(cluster.status().current_step_index, Some(2));
     assert_eq!(cluster.canary_weight(), Some(0));
+}
+
+/// The weight is raised by a turn that has seen the Service lead to the canary, not by the one that makes it.
+#[test]
+fn no_weight_is_raised_before_the_service_is_seen_to_lead_there() {
+    let mut cluster = plain(5, &until_told());
+    cluster.ship("v2");
+    cluster.now = cluster
+        .now
+        .checked_add(SignedDuration::from_secs(3))
+        .unwrap();
+    cluster.run_sets();
+    let writes = turn(&cluster.world(), cluster.now).writes;
+    let leads =
+        |write: &Write| matches!(write, Write::PatchService { name, .. } if name == "preview");
+    assert!(writes.iter().any(leads), "{writes:#?}");
+    assert!(
+        !format!("{writes:?}").contains("TrafficWeightUpdated"),
+        "{writes:#?}"
+    );
 }

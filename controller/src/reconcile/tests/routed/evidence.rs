@@ -30,6 +30,17 @@ fn an_evidence_step_is_passed_by_evidence_of_its_own() {
     let mut cluster = at_evidence(&json!({"minDuration": "20s"}));
     let undecided = || Judgement::Undecided;
     cluster.find_of(None, undecided(), Some((0, Acceptance::Met)));
+    assert!(
+        cluster.phase().contains("waiting for evidence"),
+        "{}",
+        cluster.phase()
+    );
+    cluster.find_of(Some("another"), undecided(), Some((1, Acceptance::Met)));
+    assert!(
+        cluster.phase().contains("waiting for evidence"),
+        "{}",
+        cluster.phase()
+    );
     cluster.find_of(None, undecided(), Some((1, Acceptance::Pending)));
     cluster.pass_well(5);
     assert!(
