@@ -16,6 +16,8 @@ pub(super) struct Proxies {
     pub(super) live: usize,
     /// How long they take to serve a new split, in seconds. Meanwhile they differ.
     pub(super) lag: i64,
+    /// One of them cannot be asked what it serves.
+    pub(super) is_one_mute: bool,
     /// They get no news, and go on with what they serve.
     pub(super) are_deaf: bool,
     /// The last split that all of them served.
@@ -32,6 +34,7 @@ impl Default for Proxies {
         Self {
             live: 2,
             lag: 1,
+            is_one_mute: false,
             are_deaf: false,
             served: None,
             next: None,
@@ -43,7 +46,7 @@ impl Default for Proxies {
 
 impl Proxies {
     pub(super) fn traffic(&self) -> Traffic {
-        let agree = self.live > 0 && self.next.is_none();
+        let agree = self.live > 0 && self.next.is_none() && !self.is_one_mute;
         Traffic {
             proxies: self.live,
             serving: self.served.clone().filter(|_| agree),

@@ -269,10 +269,13 @@ fn without_steps_all_traffic_goes_over_once_the_pods_are_there() {
 
 #[test]
 fn paused_by_its_spec_the_weight_stays() {
-    let mut cluster = plain(5, &until_told());
+    let mut steps = until_told();
+    let scale = json!({"setCanaryScale": {"replicas": 3}});
+    steps.as_array_mut().unwrap().insert(0, scale);
+    let mut cluster = plain(5, &steps);
     cluster.ship_to_a_fifth();
     cluster.edit(&json!({"paused": true}));
-    cluster.promote();
+    cluster.patch_status(&json!({"currentStepIndex": 3}));
     cluster.pass_well(30);
     assert_eq!(cluster.canary_weight(), Some(20));
     cluster.find(roll_back());

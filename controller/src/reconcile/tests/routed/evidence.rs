@@ -56,7 +56,11 @@ fn an_evidence_step_is_passed_by_evidence_of_its_own() {
         "{}",
         cluster.phase()
     );
+    cluster.proxies.is_one_mute = true;
     cluster.pass_well(20);
+    assert_eq!(cluster.status().current_step_index, Some(1));
+    cluster.proxies.is_one_mute = false;
+    cluster.settle();
     assert_eq!(cluster.status().current_step_index, Some(2));
     let kept = &cluster.rollout["status"]["canary"]["stepPluginStatuses"][0];
     assert_eq!(kept["name"], "sluice/evidence");
