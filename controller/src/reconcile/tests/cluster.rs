@@ -329,7 +329,7 @@ impl Cluster {
     }
 
     /// What the controller of ReplicaSets and the nodes do. Whether it shows.
-    fn run_sets(&mut self) -> bool {
+    pub(super) fn run_sets(&mut self) -> bool {
         let mut shows = false;
         for set in &mut self.sets {
             let before = set.object.clone();

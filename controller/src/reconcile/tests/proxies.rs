@@ -16,6 +16,10 @@ pub(super) struct Proxies {
     pub(super) live: usize,
     /// How long they take to serve a new split, in seconds. Meanwhile they differ.
     pub(super) lag: i64,
+    /// One of them cannot be asked what it serves.
+    pub(super) is_one_mute: bool,
+    /// They get no news, and go on with what they serve.
+    pub(super) are_deaf: bool,
     /// The last split that all of them served.
     served: Option<Split>,
     /// The split that some of them serve already, and when all do.
@@ -30,6 +34,8 @@ impl Default for Proxies {
         Self {
             live: 2,
             lag: 1,
+            is_one_mute: false,
+            are_deaf: false,
             served: None,
             next: None,
             finding: None,
@@ -40,7 +46,7 @@ impl Default for Proxies {
 
 impl Proxies {
     pub(super) fn traffic(&self) -> Traffic {
-        let agree = self.live > 0 && self.next.is_none();
+        let agree = self.live > 0 && self.next.is_none() && !self.is_one_mute;
         Traffic {
             proxies: self.live,
             serving: self.served.clone().filter(|_| agree),
@@ -63,7 +69,7 @@ impl Cluster {
         if !proxies.seen.1 {
             proxies.finding = None;
         }
-        let wanted = proxies.seen.2.clone();
+        let wanted = proxies.seen.2.clone().filter(|_| !proxies.are_deaf);
         if let Some((split, at)) = proxies.next.take() {
             if at <= self.now {
                 proxies.served = Some(split);

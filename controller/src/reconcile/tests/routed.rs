@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::SignedDuration;
 use rollout::Judgement;
 use serde_json::{Value, json};
 
@@ -268,10 +269,13 @@ fn without_steps_all_traffic_goes_over_once_the_pods_are_there() {
 
 #[test]
 fn paused_by_its_spec_the_weight_stays() {
-    let mut cluster = plain(5, &until_told());
+    let mut steps = until_told();
+    let scale = json!({"setCanaryScale": {"replicas": 3}});
+    steps.as_array_mut().unwrap().insert(0, scale);
+    let mut cluster = plain(5, &steps);
     cluster.ship_to_a_fifth();
     cluster.edit(&json!({"paused": true}));
-    cluster.promote();
+    cluster.patch_status(&json!({"currentStepIndex": 3}));
     cluster.pass_well(30);
     assert_eq!(cluster.canary_weight(), Some(20));
     cluster.find(roll_back());
@@ -293,4 +297,24 @@ fn header_routes_are_passed_at_once() {
     cluster.pass_well(6);
     assert_eq!(cluster.status().current_step_index, Some(2));
     assert_eq!(cluster.canary_weight(), Some(0));
+}
+
+/// The weight is raised by a turn that has seen the Service lead to the canary, not by the one that makes it.
+#[test]
+fn no_weight_is_raised_before_the_service_is_seen_to_lead_there() {
+    let mut cluster = plain(5, &until_told());
+    cluster.ship("v2");
+    cluster.now = cluster
+        .now
+        .checked_add(SignedDuration::from_secs(3))
+        .unwrap();
+    cluster.run_sets();
+    let writes = turn(&cluster.world(), cluster.now).writes;
+    let leads =
+        |write: &Write| matches!(write, Write::PatchService { name, .. } if name == "preview");
+    assert!(writes.iter().any(leads), "{writes:#?}");
+    assert!(
+        !format!("{writes:?}").contains("TrafficWeightUpdated"),
+        "{writes:#?}"
+    );
 }

@@ -30,6 +30,17 @@ fn an_evidence_step_is_passed_by_evidence_of_its_own() {
     let mut cluster = at_evidence(&json!({"minDuration": "20s"}));
     let undecided = || Judgement::Undecided;
     cluster.find_of(None, undecided(), Some((0, Acceptance::Met)));
+    assert!(
+        cluster.phase().contains("waiting for evidence"),
+        "{}",
+        cluster.phase()
+    );
+    cluster.find_of(Some("another"), undecided(), Some((1, Acceptance::Met)));
+    assert!(
+        cluster.phase().contains("waiting for evidence"),
+        "{}",
+        cluster.phase()
+    );
     cluster.find_of(None, undecided(), Some((1, Acceptance::Pending)));
     cluster.pass_well(5);
     assert!(
@@ -45,7 +56,11 @@ fn an_evidence_step_is_passed_by_evidence_of_its_own() {
         "{}",
         cluster.phase()
     );
+    cluster.proxies.is_one_mute = true;
     cluster.pass_well(20);
+    assert_eq!(cluster.status().current_step_index, Some(1));
+    cluster.proxies.is_one_mute = false;
+    cluster.settle();
     assert_eq!(cluster.status().current_step_index, Some(2));
     let kept = &cluster.rollout["status"]["canary"]["stepPluginStatuses"][0];
     assert_eq!(kept["name"], "sluice/evidence");

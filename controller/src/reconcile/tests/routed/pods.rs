@@ -106,7 +106,16 @@ fn a_weight_that_falls_takes_its_pods_along_afterwards() {
     let steps = json!([{"setWeight": 80}, {"setWeight": 20}, {"pause": {}}]);
     let mut cluster = plain(5, &steps);
     cluster.ship("v2");
-    cluster.pass_well(12);
+    cluster.pass_well(2);
+    cluster.proxies.lag = 6;
+    cluster.pass_well(5);
+    assert_eq!(cluster.canary_weight(), Some(20));
+    assert_eq!(
+        cluster.wanted(),
+        [("v1", 5), ("v2", 4)],
+        "not all proxies serve that yet"
+    );
+    cluster.pass_well(8);
     assert_eq!(
         cluster.trace[1..],
         [
@@ -125,9 +134,12 @@ fn a_weight_that_falls_takes_its_pods_along_afterwards() {
 fn a_version_that_was_given_up_goes_when_nobody_serves_it() {
     let mut cluster = plain(5, &until_told());
     cluster.ship_to_a_fifth();
-    cluster.proxies.lag = 7;
+    cluster.proxies.are_deaf = true;
     cluster.ship("v3");
     assert_eq!(cluster.trace[0], "weight 0, step 0");
+    cluster.pass_well(50);
+    cluster.proxies.are_deaf = false;
+    cluster.proxies.lag = 7;
     cluster.pass_well(5);
     assert!(
         cluster.wanted().contains(&("v2", 1)),
@@ -136,4 +148,18 @@ fn a_version_that_was_given_up_goes_when_nobody_serves_it() {
     cluster.pass_well(20);
     assert_eq!(cluster.wanted(), [("v1", 5), ("v3", 1)]);
     assert_eq!(cluster.canary_weight(), Some(20));
+}
+
+#[test]
+fn so_many_old_versions_keep_their_pods_as_the_limit_says() {
+    let more = json!({"scaleDownDelaySeconds": 100, "scaleDownDelayRevisionLimit": 1});
+    let mut cluster = routed(2, &json!([]), &more, &json!({}));
+    for image in ["v2", "v3"] {
+        cluster.ship(image);
+        cluster.pass_well(20);
+        assert_eq!(cluster.phase(), "Healthy", "{image}");
+    }
+    assert_eq!(cluster.wanted(), [("v2", 2), ("v3", 2)]);
+    cluster.pass_well(100);
+    assert_eq!(cluster.wanted(), [("v3", 2)]);
 }
