@@ -133,7 +133,7 @@ impl Rollouts {
 
     /// Ends the pause, as `kubectl argo rollouts promote` does.
     pub(crate) async fn promote(&self, name: &str) -> Result<()> {
-        self.set_status(name, json!({"pauseConditions": null}))
+        self.set_status(name, &json!({"pauseConditions": null}))
             .await
     }
 
