@@ -97,7 +97,7 @@ fn address(line: &str) -> Result<SocketAddr> {
 
 /// Two versions of an app, each with a Service of its own, and a Rollout that no controller looks after.
 async fn deploy(client: &Client, namespace: &str) -> Result<()> {
-    let mut manifest = String::new();
+    let mut all = Vec::new();
     for (service, hash, image) in [("shop", "v1", "blue"), ("shop-canary", "v2", "green")] {
         let labels = json!({"app": "shop", "rollouts-pod-template-hash": hash});
         let containers = json!([{"name": "app", "image": format!("sluice/demo:{image}")}]);
@@ -118,11 +118,10 @@ async fn deploy(client: &Client, namespace: &str) -> Result<()> {
                 }},
             }),
         ];
-        for object in objects {
-            manifest += &format!("{object}\n---\n");
-        }
+        all.extend(objects);
     }
-    process::apply(&manifest).await?;
+    let all = json!({"apiVersion": "v1", "kind": "List", "items": all});
+    process::apply(&all.to_string()).await?;
     let sets: Api<ReplicaSet> = Api::namespaced(client.clone(), namespace);
     for name in ["shop-v1", "shop-v2"] {
         let is_ready = |set: Option<&ReplicaSet>| {
