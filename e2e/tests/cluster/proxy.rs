@@ -97,7 +97,7 @@ fn address(line: &str) -> Result<SocketAddr> {
 
 /// Two versions of an app, each with a Service of its own, and a Rollout that no controller looks after.
 async fn deploy(client: &Client, namespace: &str) -> Result<()> {
-    let mut manifest = String::new();
+    let mut all = Vec::new();
     for (service, hash, image) in [("shop", "v1", "blue"), ("shop-canary", "v2", "green")] {
         let labels = json!({"app": "shop", "rollouts-pod-template-hash": hash});
         let containers = json!([{"name": "app", "image": format!("sluice/demo:{image}")}]);
@@ -118,11 +118,10 @@ async fn deploy(client: &Client, namespace: &str) -> Result<()> {
                 }},
             }),
         ];
-        for object in objects {
-            manifest += &format!("{object}\n---\n");
-        }
+        all.extend(objects);
     }
-    process::apply(&manifest).await?;
+    let all = json!({"apiVersion": "v1", "kind": "List", "items": all});
+    process::apply(&all.to_string()).await?;
     let sets: Api<ReplicaSet> = Api::namespaced(client.clone(), namespace);
     for name in ["shop-v1", "shop-v2"] {
         let is_ready = |set: Option<&ReplicaSet>| {
@@ -184,7 +183,7 @@ async fn splits(client: Client, namespace: String) -> Result<()> {
     let mut proxy = Proxy::start(kubeconfig.path(), &[]).await?;
     let host = &*format!("shop.{namespace}.svc.cluster.local");
     rollouts.apply(&rollout(&["shop.example"])).await?;
-    rollouts.set_status("shop", status(20)).await?;
+    rollouts.set_status("shop", &status(20)).await?;
     let id = &*format!("{namespace}/shop");
     let before = proxy.serves(id, 2000).await?;
     ensure!(proxy.page("/readyz").await? == 200);
@@ -219,7 +218,7 @@ async fn splits(client: Client, namespace: String) -> Result<()> {
         "{counts:?}"
     );
 
-    rollouts.set_status("shop", status(50)).await?;
+    rollouts.set_status("shop", &status(50)).await?;
     let report = proxy.serves(id, 5000).await?;
     ensure!(report.changes > before.changes, "{report:?}");
     let answered = proxy.share("shop.example", 100).await?;
@@ -228,7 +227,7 @@ async fn splits(client: Client, namespace: String) -> Result<()> {
 
     way.cut();
     proxy.process.says("cannot be watched for now").await?;
-    rollouts.set_status("shop", status(0)).await?;
+    rollouts.set_status("shop", &status(0)).await?;
     let answered = proxy.share(host, 100).await?;
     ensure!(is_near(&answered, &shares(50, 50)), "{answered:?}");
     for page in ["/readyz", "/healthz", "/metrics"] {
@@ -249,12 +248,12 @@ async fn is_of_a_namespace(client: Client, namespace: String) -> Result<()> {
     let own = format!("--namespace={namespace}");
     let mut proxy = Proxy::start(kubeconfig.path(), &[&own]).await?;
     rollouts.apply(&rollout(&[])).await?;
-    rollouts.set_status("shop", status(100)).await?;
+    rollouts.set_status("shop", &status(100)).await?;
     let id = &*format!("{namespace}/shop");
     proxy.serves(id, 10_000).await?;
     ensure!(proxy.ask("shop").await? == "green");
     // An abort: everything goes back, whatever the weights say.
-    rollouts.set_status("shop", json!({"abort": true})).await?;
+    rollouts.set_status("shop", &json!({"abort": true})).await?;
     proxy.serves(id, 0).await?;
     ensure!(proxy.share("shop:8080", 20).await? == BTreeMap::from([("blue".into(), 20)]));
     // Its routes go with the Rollout.

@@ -116,7 +116,7 @@ impl Rollouts {
     }
 
     /// Writes a part of a Rollout's status, as a controller does.
-    pub(crate) async fn set_status(&self, name: &str, status: Value) -> Result<()> {
+    pub(crate) async fn set_status(&self, name: &str, status: &Value) -> Result<()> {
         let patch = Patch::Merge(json!({"status": status}));
         let as_controller = PatchParams::default();
         self.api
@@ -133,7 +133,7 @@ impl Rollouts {
 
     /// Ends the pause, as `kubectl argo rollouts promote` does.
     pub(crate) async fn promote(&self, name: &str) -> Result<()> {
-        self.set_status(name, json!({"pauseConditions": null}))
+        self.set_status(name, &json!({"pauseConditions": null}))
             .await
     }
 

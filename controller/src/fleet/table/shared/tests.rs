@@ -3,7 +3,7 @@ use crate::fleet::table::asked::Asked;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-fn rollout(status: Value) -> Rollout {
+fn rollout(status: &Value) -> Rollout {
     let rollout = json!({
         "apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "metadata": {"name": "shop", "namespace": "prod"},
         "spec": {"strategy": {"canary": {
@@ -75,7 +75,7 @@ fn what_is_told_of_the_split_is_what_is_served() {
             Some(split("v0", "v0", 0)),
         ),
     ] {
-        let found = shared_by(&rollout(status.clone()), has_endpoints);
+        let found = shared_by(&rollout(&status), has_endpoints);
         assert_eq!(found.split, expected, "{status}");
     }
 }
@@ -106,7 +106,7 @@ proptest! {
             "canary": {"weight": canary, "podTemplateHash": of_canary},
             "stable": {"weight": stable, "podTemplateHash": of_stable},
         }}});
-        let Shared { shares, split } = shared_by(&rollout(status), has_endpoints);
+        let Shared { shares, split } = shared_by(&rollout(&status), has_endpoints);
         // The versions that are told are named, and the weight is the one that is served.
         if let Some(split) = &split {
             prop_assert!(!split.stable.is_empty() && !split.canary.is_empty());
