@@ -14,7 +14,7 @@ use crate::{
     headers,
     http1::{Framing, HeadFault, HeadLimits, Piece, RequestFault},
     incoming::Incoming,
-    request::check_http2,
+    request::{Asked, check_http2},
     response::ResponseBody,
     stream::Stream,
     upstream::http2::Outgoing,
@@ -270,7 +270,8 @@ async fn exchange(
                 Some(incoming) => RequestBody::http2(incoming, length, waiting, watch),
                 None => RequestBody::none(watch),
             };
-            let mut forwarding = pin!(forward(&ask, &mut parts, &mut body));
+            let mut asked = Asked::new(&mut parts, None, &client.peer);
+            let mut forwarding = pin!(forward(&ask, &mut asked, &mut body));
             poll_fn(|context| {
                 if let Poll::Ready(response) = forwarding.as_mut().poll(context) {
                     return Poll::Ready(Some(response));
