@@ -139,6 +139,14 @@ impl Exchange {
         }
     }
 
+    /// Whether the answer's body has come, all but [`Piece::End`].
+    pub(crate) fn is_at_end(&self) -> bool {
+        match self {
+            Self::Http1(connection) => connection.is_at_end(),
+            Self::Http2(call) => call.is_at_end(),
+        }
+    }
+
     /// The next piece of the answer's body; [`Piece::End`] is the last.
     pub(crate) fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Result<Piece, Failure>> {
         match self {

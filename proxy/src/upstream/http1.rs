@@ -268,6 +268,10 @@ impl Connection {
         }
     }
 
+    pub(super) fn is_at_end(&self) -> bool {
+        self.decoder.is_ended()
+    }
+
     pub(super) fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Result<Piece, Failure>> {
         loop {
             match self.decoder.decode(&mut self.input) {
