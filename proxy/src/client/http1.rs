@@ -75,7 +75,9 @@ pub(crate) async fn serve(client: Rc<Client>, stream: Stream, input: BytesMut) {
     let is_cut = io.ends_answer.get();
     let mut stream = io.stream.into_inner();
     match ended {
-        Ended::Done => say_goodbye(&mut stream).await,
+        // A socket by itself says as much when it is closed.
+        Ended::Done if stream.is_tls() => say_goodbye(&mut stream).await,
+        Ended::Done => {}
         Ended::Unread => {
             say_goodbye(&mut stream).await;
             linger(stream).await;
