@@ -6,7 +6,7 @@ use crate::{
     spread::{Inbox, Load, Passed},
     worker::{Gate, Worker},
 };
-use std::{future::poll_fn, io, net::SocketAddr, rc::Rc, task::Poll, time::Duration};
+use std::{future::poll_fn, io, net::SocketAddr, pin::pin, rc::Rc, task::Poll, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::yield_now,
@@ -20,10 +20,11 @@ const ACCEPT_REST: Duration = Duration::from_millis(50);
 /// Accepts connections until draining begins, and then those that wait already.
 pub(crate) async fn accept(worker: Rc<Worker>, gate: Rc<Gate>, listener: TcpListener) {
     let mut is_failing = false;
+    let mut drain = pin!(worker.drain.notified());
     while !worker.is_draining() {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = worker.drain.notified() => break,
+            () = &mut drain => break,
         };
         match accepted {
             Ok((stream, peer)) => {

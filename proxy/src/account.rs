@@ -57,10 +57,15 @@ struct Begun {
 }
 
 impl Account {
+    /// Whether anything is noted of the requests of `worker`.
+    pub(crate) fn is_wanted(worker: &Worker) -> bool {
+        worker.log.is_some() || worker.tracer.is_some()
+    }
+
     /// Begins to note, when somebody wants to know.
     pub(crate) fn begin(client: &Client, address: IpAddr, head: &Parts) -> Option<Box<Self>> {
         let worker = &client.worker;
-        if worker.log.is_none() && worker.tracer.is_none() {
+        if !Self::is_wanted(worker) {
             return None;
         }
         let tracer = worker.tracer.as_ref();

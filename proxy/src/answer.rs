@@ -6,7 +6,7 @@ use crate::{
     client::{Ask, Client},
     filter::{OwnAnswer, Passage},
     grpc,
-    http1::RequestFault,
+    http1::{HeadFault, RequestFault},
     request::Fault,
     response::ResponseBody,
     watch::Phase,
@@ -44,6 +44,18 @@ pub(crate) enum Refusal {
     Edited(Box<(Self, HeaderMap)>),
     /// The version failed. The text names it.
     Failed(Failure, String),
+}
+
+impl From<OwnAnswer> for Refusal {
+    fn from(answer: OwnAnswer) -> Self {
+        Self::Route(answer)
+    }
+}
+
+impl From<HeadFault> for Refusal {
+    fn from(fault: HeadFault) -> Self {
+        Self::Malformed(RequestFault::Head(fault))
+    }
 }
 
 impl Refusal {

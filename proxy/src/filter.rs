@@ -35,18 +35,24 @@ pub(crate) struct Passage<'a> {
     permit: Option<Permit>,
 }
 
-/// Lets a request in that `found` is the route of, at `now` (from the process's epoch): or answers it, when it is a
+/// Whether the route that was `found` looks into the headers of requests, or changes them.
+pub(crate) fn looks_at_headers(found: &Found<'_>) -> bool {
+    found.has_actions || matches!(found.target, Target::Redirect(_))
+}
+
+/// Lets a request with `headers` in that `found` is the route of, at `now` (from the process's epoch): or answers it, when it is a
 /// browser's question, when the route sends clients elsewhere, or when it takes no more.
 ///
 /// # Errors
 /// The answer, complete but for what every answer of the proxy has.
 pub(crate) fn arrive<'a>(
     head: &Head<'_>,
+    headers: &HeaderMap,
     found: &Found<'a>,
     peer: &Peer,
     now: Duration,
 ) -> Result<Passage<'a>, OwnAnswer> {
-    if !found.has_actions && !matches!(found.target, Target::Redirect(_)) {
+    if !looks_at_headers(found) {
         return Ok(Passage::default());
     }
     let actions = found.actions;
@@ -56,12 +62,12 @@ pub(crate) fn arrive<'a>(
     };
     if let Some(cors) = &actions.cors {
         // A question costs no version anything, so that it takes no token.
-        if let Some(headers) = cors::preflight(cors, head) {
+        if let Some(headers) = cors::preflight(cors, head.method, headers) {
             return Err(Answer::Preflight(headers).into_response());
         }
-        passage.grant = Some(Grant::of(cors, head.headers));
+        passage.grant = Some(Grant::of(cors, headers));
     }
-    match admit(head, found, peer, now, &mut passage) {
+    match admit(head, headers, found, peer, now, &mut passage) {
         Ok(()) => Ok(passage),
         Err(answer) => {
             let mut response = answer.into_response();
@@ -74,6 +80,7 @@ pub(crate) fn arrive<'a>(
 /// What [`arrive`] does when the request is no browser's question.
 fn admit(
     head: &Head<'_>,
+    headers: &HeaderMap,
     found: &Found<'_>,
     peer: &Peer,
     now: Duration,
@@ -83,11 +90,11 @@ fn admit(
     if let Some(limit) = &actions.rate_limit {
         found
             .state
-            .admit(limit, head.client, head.headers, now)
+            .admit(limit, head.client, headers, now)
             .map_err(Answer::RateLimited)?;
     }
     if let Target::Redirect(redirect) = found.target {
-        let scheme = request::scheme(peer, head.headers);
+        let scheme = request::scheme(peer, headers);
         // Behind a proxy that speaks another scheme with the client, this listener's port says nothing to the client.
         let port = if scheme == peer.scheme() {
             peer.port()

@@ -6,26 +6,26 @@ use crate::{
     body::RequestBody,
     client::Ask,
     filter, grpc, mirror,
-    request::{self, client_address},
+    request::{self, Asked, client_address},
     response::ResponseBody,
     way::{Chosen, Prepared, Way},
 };
-use http::{Response, request::Parts};
+use http::Response;
 use std::net::IpAddr;
-use traffic::{Found, Head};
+use traffic::Found;
 
 /// Answers a request, with a version's answer or with the proxy's own.
 ///
 /// Head and body are the connection's: what is passed on by value is copied at every step.
 pub(crate) async fn forward(
     ask: &Ask,
-    head: &mut Parts,
+    asked: &mut Asked<'_>,
     body: &mut RequestBody,
 ) -> Response<ResponseBody> {
-    let client = client_address(&ask.client.peer, &head.headers);
-    let mut account = Account::begin(&ask.client, client, head);
-    let is_grpc = grpc::is_grpc(&head.headers);
-    let answered = route(ask, client, is_grpc, head, body, &mut account).await;
+    let client = client_address(&ask.client.peer, &asked.parts.headers);
+    let mut account = Account::begin(&ask.client, client, &asked.parts);
+    let is_grpc = grpc::is_grpc(&asked.parts.headers);
+    let answered = route(ask, client, is_grpc, asked, body, &mut account).await;
     let mut response = match answered {
         Ok(response) => response,
         Err(refusal) => refusal.answer(ask, is_grpc, &mut account),
@@ -45,41 +45,39 @@ async fn route(
     ask: &Ask,
     client: IpAddr,
     is_grpc: bool,
-    head: &mut Parts,
+    asked: &mut Asked<'_>,
     body: &mut RequestBody,
     account: &mut Option<Box<Account>>,
 ) -> Result<Response<ResponseBody>, Refusal> {
     let worker = &ask.client.worker;
     let view = worker.view();
-    let seen = Head {
-        method: &head.method,
-        uri: &head.uri,
-        headers: &head.headers,
-        client,
-        listener: &ask.client.gate.name,
-    };
-    let found = view.table().find(&seen).ok_or(Refusal::NoRoute)?;
+    let listener = &ask.client.gate.name;
+    let found = view.table().find(&asked.seen(client, listener));
+    let found = found.ok_or(Refusal::NoRoute)?;
     if let Some(account) = account {
         account.route(found.name);
     }
     if worker.is_short_of_memory() {
         return Err(Refusal::Shed);
     }
+    if filter::looks_at_headers(&found) {
+        asked.take_apart(&worker.spares)?;
+    }
+    let (seen, headers) = (asked.seen(client, listener), &asked.parts.headers);
     let now = worker.turn.elapsed();
-    let mut passage =
-        filter::arrive(&seen, &found, &ask.client.peer, now).map_err(Refusal::Route)?;
+    let mut passage = filter::arrive(&seen, headers, &found, &ask.client.peer, now)?;
     limit(ask, &found, body)?;
     let chosen = Chosen::of(&view, &found, &seen, || worker.random())?;
     if let Some(account) = account {
         account.version(chosen.backend);
     }
     let way = Way::begin(ask, &view, &chosen, &seen);
-    let prepared = Prepared::new(ask, head, body, &mut passage, is_grpc);
+    let prepared = Prepared::new(ask, asked, body, &mut passage, is_grpc);
     if !prepared.asks_to_upgrade() {
-        mirror::copy(ask, &view, &found, head, body);
+        mirror::copy(ask, &view, &found, &asked.parts, body);
     }
-    let answered = way.go(&prepared, head, body, account).await;
-    worker.spares.put_map(std::mem::take(&mut head.headers));
+    let answered = way.go(&prepared, asked, body, account).await;
+    worker.spares.put_map(&mut asked.parts.headers);
     let mut response = answered.map_err(|refusal| refusal.edited(&passage))?;
     passage.edit_response(response.headers_mut());
     chosen.remember(response.headers_mut());

@@ -33,6 +33,7 @@ const LIMITS: HeadLimits = HeadLimits {
 pub fn http1_request(data: &[u8]) {
     if let Some((first, bytes)) = data.split_first() {
         check_requests(bytes, usize::from(first % 32), &LIMITS);
+        crate::request::check_lines(bytes, *first);
     }
 }
 

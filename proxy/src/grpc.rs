@@ -30,7 +30,12 @@ pub(crate) struct Verdict {
 /// Whether `headers` are those of a gRPC request.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).map(|kind| kind.as_bytes());
-    kind.and_then(|kind| kind.strip_prefix(b"application/grpc"))
+    kind.is_some_and(is_kind)
+}
+
+/// Whether `kind` is the `Content-Type` of a gRPC request.
+pub(crate) fn is_kind(kind: &[u8]) -> bool {
+    kind.strip_prefix(b"application/grpc")
         .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
 }
 

@@ -81,6 +81,11 @@ impl Incoming {
         }
     }
 
+    /// Whether only [`Piece::End`] is still to be given.
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.ahead.is_empty() && self.small.is_empty() && self.stream.is_end_stream()
+    }
+
     /// Bytes that have come and were not given to anybody.
     pub(crate) fn held(&mut self) -> usize {
         self.stream.flow_control().used_capacity()

@@ -11,6 +11,7 @@ use crate::{
     http1::{Framing, Piece},
     lane::Dispatched,
     pieces::Pieces,
+    request::Asked,
     send::{Delivery, NoAnswer},
     watch::{Phase, Watch},
 };
@@ -155,12 +156,13 @@ async fn exchange(
     let is_grpc = grpc::is_grpc(&head.headers);
     let lane = worker.lanes.of(&backend.series);
     let mut sent = Dispatched::begin(lane, false);
+    let mut asked = Asked::new(&mut head, None, &ask.client.peer);
     let mut delivery = Delivery {
         ask,
         backend,
         service: &service,
         key: None,
-        head: &mut head,
+        asked: &mut asked,
         body: &mut body,
         is_looked_at: true,
         sent: &mut sent,

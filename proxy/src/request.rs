@@ -1,5 +1,6 @@
 //! A request's head: what is refused, and what an endpoint gets to see of it.
 
+mod asked;
 mod element;
 #[cfg(any(test, feature = "fuzzing"))]
 mod fit;
@@ -9,6 +10,9 @@ mod origin;
 mod peer;
 mod present;
 
+pub(crate) use asked::Asked;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use fit::check_lines;
 #[cfg(any(test, feature = "fuzzing"))]
 pub use fit::fuzz_head;
 pub(crate) use forwarded::add_via;
@@ -16,6 +20,7 @@ pub(crate) use http2::check_http2;
 pub(crate) use origin::{client_address, scheme};
 pub(crate) use peer::{Peer, Scheme};
 use present::Present;
+pub(crate) use present::needs_map;
 
 use crate::{
     headers::{self, Upgrade},
@@ -112,7 +117,7 @@ fn is_host(host: &[u8]) -> bool {
 /// the client's connection, with what the client's connection was. `Expect` is left out, as the client has been told
 /// to continue by the time that its body is read. Tells whether the client asked for a protocol that `may_upgrade`.
 /// `random` is drawn only for a request's id.
-pub(crate) fn rewrite(
+fn rewrite(
     head: &mut Parts,
     peer: &Peer,
     may_upgrade: bool,

@@ -144,6 +144,15 @@ impl ResponseBody {
         piece
     }
 
+    /// Whether it has come, all but [`Piece::End`].
+    pub(crate) fn is_at_end(&self) -> bool {
+        match &self.kind {
+            Kind::Text { text, .. } => text.is_empty(),
+            Kind::Passing(passing) => passing.exchange.as_ref().is_none_or(Exchange::is_at_end),
+            Kind::Tunnel(_) => true,
+        }
+    }
+
     /// Lets what an endpoint sends come, though nobody has room for the next piece.
     pub(crate) fn gather(&mut self, context: &mut Context<'_>) {
         if let Kind::Passing(passing) = &mut self.kind

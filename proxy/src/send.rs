@@ -8,11 +8,12 @@ use crate::{
     client::Ask,
     lane::Dispatched,
     pool::{Key, Proxied},
+    request::Asked,
     shared::ASKED_EVERY,
     upstream::{Answer, Exchange, NoConnection, SendError, connect, http2},
     watch::{Phase, Watch},
 };
-use http::{StatusCode, Version, request};
+use http::{StatusCode, Version};
 use std::{future::poll_fn, net::SocketAddr, pin::pin, rc::Rc, task::Poll, time::Duration};
 use tokio::time::timeout;
 use traffic::{
@@ -37,13 +38,13 @@ pub(crate) enum NoAnswer {
 }
 
 /// A request on its way to one version.
-pub(crate) struct Delivery<'a> {
+pub(crate) struct Delivery<'a, 'h> {
     pub(crate) ask: &'a Ask,
     pub(crate) backend: &'a Backend,
     pub(crate) service: &'a Rc<Service>,
     /// What ties it to an endpoint, where the Service is balanced by consistent hash.
     pub(crate) key: Option<u64>,
-    pub(crate) head: &'a mut request::Parts,
+    pub(crate) asked: &'a mut Asked<'h>,
     pub(crate) body: &'a mut RequestBody,
     /// Whether the headers of the answer are looked at on their way to the client.
     pub(crate) is_looked_at: bool,
@@ -79,11 +80,11 @@ impl Attempt {
     }
 }
 
-impl Delivery<'_> {
+impl Delivery<'_, '_> {
     /// The head of the version's answer, and what its body comes on.
     pub(crate) async fn send(&mut self) -> Result<Answered, NoAnswer> {
         let retry = &self.backend.policy.retry;
-        let may_repeat = is_idempotent(&self.head.method);
+        let may_repeat = is_idempotent(&self.asked.parts.method);
         // HTTP/2 says which requests it has not acted on, whatever was sent of them.
         if may_repeat || self.backend.policy.protocol == Protocol::Http2 {
             self.body.keep(retry.max_body_bytes);
@@ -104,7 +105,7 @@ impl Delivery<'_> {
             let address = pick.address();
             self.sent.goes_to(address);
             self.begin_attempt(address, attempts);
-            exchange.begin(self.head, self.body, self.is_looked_at);
+            exchange.begin(self.asked, self.body, self.is_looked_at);
             let (ask, body) = (self.ask, &mut *self.body);
             let answer =
                 poll_fn(|context| exchange.poll_head(body, &ask.early, &ask.watch, context)).await;
@@ -168,7 +169,7 @@ impl Delivery<'_> {
             Protocol::Http2 => Version::HTTP_2,
         };
         if let Some(account) = &mut self.account {
-            account.attempt(endpoint, version, &mut self.head.headers);
+            account.attempt(endpoint, version, &mut self.asked.parts.headers);
         }
         let watch = &self.ask.watch;
         watch.limit_attempt(policy.retry.attempt_timeout.filter(|_| left > 0));

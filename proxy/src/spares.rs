@@ -46,12 +46,13 @@ impl Spares {
         self.maps.borrow_mut().pop().unwrap_or_default()
     }
 
-    /// Keeps a header map's memory for the next message.
-    pub(crate) fn put_map(&self, mut map: HeaderMap) {
+    /// Keeps the memory of `map`, if it has any, for the next message.
+    pub(crate) fn put_map(&self, map: &mut HeaderMap) {
         let mut maps = self.maps.borrow_mut();
-        if maps.len() < KEPT && map.capacity() <= LARGEST_MAP {
+        let is_worth_it = (1..=LARGEST_MAP).contains(&map.capacity());
+        if is_worth_it && maps.len() < KEPT {
             map.clear();
-            maps.push(map);
+            maps.push(std::mem::take(map));
         }
     }
 }

@@ -13,9 +13,10 @@ use crate::{
     client::Early,
     http1::{Framing, Lines, Piece},
     pool::Pool,
+    request::Asked,
     watch::{Phase, Watch},
 };
-use http::{request, response};
+use http::response;
 use std::{
     rc::Rc,
     task::{Context, Poll},
@@ -79,12 +80,12 @@ impl Exchange {
         Self::Http2(Box::new(http2::Call::new(connection)))
     }
 
-    /// Begins to send. `body` says how what follows is framed. Headers of an answer that are not `looked_at` may come as
+    /// Begins to send what was `asked`, whose headers are no lines for an endpoint that speaks HTTP/2. `body` says how what follows is framed. Headers of an answer that are not `looked_at` may come as
     /// lines.
-    pub(crate) fn begin(&mut self, head: &request::Parts, body: &RequestBody, looked_at: bool) {
+    pub(crate) fn begin(&mut self, asked: &Asked<'_>, body: &RequestBody, looked_at: bool) {
         match self {
-            Self::Http1(connection) => connection.begin(head, body.framing(), looked_at),
-            Self::Http2(call) => call.begin(head, body),
+            Self::Http1(connection) => connection.begin(asked, body.framing(), looked_at),
+            Self::Http2(call) => call.begin(&asked.parts, body),
         }
     }
 
@@ -135,6 +136,14 @@ impl Exchange {
         match self {
             Self::Http1(_) => false,
             Self::Http2(call) => call.is_cancelled(),
+        }
+    }
+
+    /// Whether the answer's body has come, all but [`Piece::End`].
+    pub(crate) fn is_at_end(&self) -> bool {
+        match self {
+            Self::Http1(connection) => connection.is_at_end(),
+            Self::Http2(call) => call.is_at_end(),
         }
     }
 

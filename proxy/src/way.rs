@@ -10,18 +10,16 @@ use crate::{
     filter::Passage,
     grpc, headers,
     lane::Dispatched,
-    request,
+    request::Asked,
     response::{Begun, Passing, ResponseBody},
     send::{Answered, Delivery, NoAnswer, judged},
     tunnel,
 };
-use http::{
-    HeaderMap, HeaderValue, Response, StatusCode, Version, header::SET_COOKIE, request::Parts,
-};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header::SET_COOKIE};
 use std::rc::Rc;
 use traffic::{
     Backend, Choice, Failure, Found, Head, Outcome, Split, Target, View, action::is_idempotent,
-    split::Side, state::backend::Limit,
+    policy::Protocol, split::Side, state::backend::Limit,
 };
 
 /// The version that a request goes to.
@@ -81,20 +79,20 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// Makes `head` ready for an endpoint.
+    /// Makes what was `asked` ready for an endpoint.
     pub(crate) fn new(
         ask: &Ask,
-        head: &mut Parts,
+        asked: &mut Asked<'_>,
         body: &RequestBody,
         passage: &mut Passage<'_>,
         is_grpc: bool,
     ) -> Self {
         let client = &ask.client;
-        let may_upgrade = head.version == Version::HTTP_11 && body.has_ended();
-        let looks_at_answer =
-            is_grpc || passage.edits_response() || head.version > Version::HTTP_11;
-        let upgrade = request::rewrite(head, &client.peer, may_upgrade, || client.worker.random());
-        passage.edit_request(head);
+        let version = asked.parts.version;
+        let may_upgrade = version == Version::HTTP_11 && body.has_ended();
+        let looks_at_answer = is_grpc || passage.edits_response() || version > Version::HTTP_11;
+        let upgrade = asked.rewrite(may_upgrade, || client.worker.random());
+        passage.edit_request(asked.parts);
         Self {
             upgrade,
             is_grpc,
@@ -154,7 +152,7 @@ impl<'a> Way<'a> {
     pub(crate) async fn go(
         self,
         prepared: &Prepared,
-        head: &mut Parts,
+        asked: &mut Asked<'_>,
         body: &mut RequestBody,
         account: &mut Option<Box<Account>>,
     ) -> Result<Response<ResponseBody>, Refusal> {
@@ -171,8 +169,8 @@ impl<'a> Way<'a> {
             service: &self.service,
             is_looked_at,
         };
-        let mut answered = self.deliver(chosen, head, body, &mut sent, account).await;
-        if let Some(stable) = self.rescuer(&answered, head)
+        let mut answered = self.deliver(chosen, asked, body, &mut sent, account).await;
+        if let Some(stable) = self.rescuer(&answered, &asked.parts.method)
             && body.rewind()
         {
             sent.end(outcome(&answered));
@@ -188,7 +186,7 @@ impl<'a> Way<'a> {
                 service: &service,
                 is_looked_at,
             };
-            answered = self.deliver(rescuer, head, body, &mut sent, account).await;
+            answered = self.deliver(rescuer, asked, body, &mut sent, account).await;
         }
         self.take(prepared, backend, answered, body, sent)
             .map_err(|no_answer| match no_answer {
@@ -209,24 +207,28 @@ impl<'a> Way<'a> {
     async fn deliver(
         &self,
         to: Destination<'_>,
-        head: &mut Parts,
+        asked: &mut Asked<'_>,
         body: &mut RequestBody,
         sent: &mut Dispatched,
         account: &mut Option<Box<Account>>,
     ) -> Result<(Answered, Permit), NoAnswer> {
+        if to.backend.policy.protocol == Protocol::Http2 {
+            let taken_apart = asked.take_apart(&self.ask.client.worker.spares);
+            taken_apart.map_err(|fault| NoAnswer::Client(fault.into()))?;
+        }
         let permit = to
             .service
             .admit(Limit::Requests)
             .map_err(|_| NoAnswer::Version(Failure::Overload))?;
         if let Some(account) = account {
-            account.rewritten(&head.headers);
+            account.rewritten(&asked.parts.headers);
         }
         let mut delivery = Delivery {
             ask: self.ask,
             backend: to.backend,
             service: to.service,
             key: self.key,
-            head,
+            asked,
             body,
             is_looked_at: to.is_looked_at,
             sent,
@@ -239,7 +241,7 @@ impl<'a> Way<'a> {
     fn rescuer<T>(
         &self,
         answered: &Result<(Answered, T), NoAnswer>,
-        head: &Parts,
+        method: &Method,
     ) -> Option<&Backend> {
         let split = self.chosen.split.filter(|split| split.rescue)?;
         let is_canary = self.chosen.choice.as_ref()?.side == Side::Canary;
@@ -248,7 +250,7 @@ impl<'a> Way<'a> {
             Err(NoAnswer::Version(_)) => true,
             Err(NoAnswer::Client(_)) => false,
         };
-        (is_canary && has_failed && is_idempotent(&head.method)).then_some(&split.stable)
+        (is_canary && has_failed && is_idempotent(method)).then_some(&split.stable)
     }
 
     /// Makes the answer of `backend` ready to be passed on, or to begin a tunnel. Whatever happens, `sent` ends.

@@ -114,7 +114,7 @@ fn head(request: &Request<()>) -> Head<'_> {
     Head {
         method: request.method(),
         uri: request.uri(),
-        headers: request.headers(),
+        headers: request.headers().into(),
         client: IpAddr::V4(Ipv4Addr::LOCALHOST),
         listener: "",
     }

@@ -28,7 +28,7 @@ fn check_found(table: &RouteTable, listener: &str, uri: &str, check: impl FnOnce
     let head = Head {
         method: &Method::GET,
         uri: &uri,
-        headers: &headers,
+        headers: (&headers).into(),
         client: IpAddr::from([127, 0, 0, 1]),
         listener,
     };

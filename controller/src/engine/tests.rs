@@ -192,7 +192,7 @@ impl World {
         let mut head = Head {
             method: &Method::GET,
             uri: &uri,
-            headers: &headers,
+            headers: (&headers).into(),
             client: IpAddr::from([127, 0, 0, 1]),
             listener: "",
         };

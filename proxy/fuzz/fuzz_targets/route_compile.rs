@@ -144,7 +144,7 @@ fn check(data: &[u8]) {
         let head = Head {
             method: &method,
             uri: &uri,
-            headers: &headers,
+            headers: (&headers).into(),
             client: Ipv4Addr::LOCALHOST.into(),
             listener: choices.of(&LISTENERS),
         };

@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 /// in every process. Of an IPv6 address the first 64 bits count, as hosts change the rest.
 pub(crate) fn key_of(by: &HashKey, head: &Head<'_>) -> Option<u64> {
     match by {
-        HashKey::Header(name) => Some(xxh3_64(head.headers.get(name)?.as_bytes())),
+        HashKey::Header(name) => Some(xxh3_64(head.headers.get(name)?)),
         HashKey::Cookie(name) => Some(xxh3_64(head.cookie(name)?.as_bytes())),
         HashKey::ClientAddress => Some(match head.client.to_canonical() {
             IpAddr::V4(address) => xxh3_64(&address.octets()),
@@ -31,7 +31,7 @@ mod tests {
         let head = Head {
             method: request.method(),
             uri: request.uri(),
-            headers: request.headers(),
+            headers: request.headers().into(),
             client: client.parse().unwrap(),
             listener: "",
         };

@@ -7,6 +7,7 @@ pub(crate) use io::Io;
 
 use super::{Ask, Client, Early, linger, poll_watched, say_goodbye};
 use crate::{
+    account::Account,
     answer::Refusal,
     body::RequestBody,
     forward::forward,
@@ -15,6 +16,7 @@ use crate::{
         write_response,
     },
     input::{HEAD_ROOM, poll_read},
+    request::{Asked, needs_map},
     response::{Cut, ResponseBody},
     stream::Stream,
     tunnel::Tunnel,
@@ -73,7 +75,9 @@ pub(crate) async fn serve(client: Rc<Client>, stream: Stream, input: BytesMut) {
     let is_cut = io.ends_answer.get();
     let mut stream = io.stream.into_inner();
     match ended {
-        Ended::Done => say_goodbye(&mut stream).await,
+        // A socket by itself says as much when it is closed.
+        Ended::Done if stream.is_tls() => say_goodbye(&mut stream).await,
+        Ended::Done => {}
         Ended::Unread => {
             say_goodbye(&mut stream).await;
             linger(stream).await;
@@ -94,10 +98,12 @@ pub(crate) async fn serve(client: Rc<Client>, stream: Stream, input: BytesMut) {
 async fn session(client: &Rc<Client>, io: &Rc<Io>, watch: &Rc<Watch>) -> Ended {
     let mut served = 0;
     loop {
-        let mut head = match read_head(client, io).await {
-            Ok(Some(head)) => head,
-            Ok(None) => return Ended::Done,
-            Err(fault) => return reject(client, io, fault).await,
+        let mut head = None;
+        if let Err(fault) = read_head(client, io, &mut head).await {
+            return reject(client, io, fault).await;
+        }
+        let Some(head) = &mut head else {
+            return Ended::Done;
         };
         served += 1;
         let is_last = client
@@ -105,7 +111,7 @@ async fn session(client: &Rc<Client>, io: &Rc<Io>, watch: &Rc<Watch>) -> Ended {
             .limits
             .requests_per_connection
             .is_some_and(|most| served >= most);
-        match answer(client, io, watch, &mut head, is_last).await {
+        match answer(client, io, watch, head, is_last).await {
             Next::Request => {}
             Next::End(ended) => return ended,
         }
@@ -118,18 +124,25 @@ enum Next {
     End(Ended),
 }
 
-/// The next request's head; nothing when the client has ended, or the connection is to end before it.
-async fn read_head(client: &Client, io: &Io) -> Result<Option<RequestHead>, RequestFault> {
+/// Reads the next request's head into `head`, where it stays, as it is large to be moved. There is none when the client has
+/// ended, or the connection is to end before it.
+async fn read_head(
+    client: &Client,
+    io: &Io,
+    head: &mut Option<RequestHead>,
+) -> Result<(), RequestFault> {
     let worker = &client.worker;
     let mut reader = HeadReader::default();
+    let is_noted = Account::is_wanted(worker);
+    let looks_at = |name: &str, value: &[u8]| is_noted || needs_map(name, value, &client.peer);
     poll_fn(|context| {
         let mut input = io.input.borrow_mut();
         loop {
             if !input.is_empty() {
                 let limits = &worker.head_limits;
-                let read = reader.request(&mut input, limits, io.spares.take_map())?;
-                if read.is_some() {
-                    return Poll::Ready(Ok(read));
+                *head = reader.request(&mut input, limits, looks_at, || io.spares.take_map())?;
+                if head.is_some() {
+                    return Poll::Ready(Ok(()));
                 }
             }
             let read = poll_read(
@@ -141,7 +154,7 @@ async fn read_head(client: &Client, io: &Io) -> Result<Option<RequestHead>, Requ
             );
             match read {
                 Poll::Ready(Ok(read)) if read > 0 => io.watch.received(),
-                Poll::Ready(_) => return Poll::Ready(Ok(None)),
+                Poll::Ready(_) => return Poll::Ready(Ok(())),
                 Poll::Pending => {
                     // Closed at once, it would lose a request that is on its way.
                     if let Some(until) = worker.idle_until() {
@@ -185,10 +198,10 @@ async fn answer(
     head: &mut RequestHead,
     is_last: bool,
 ) -> Next {
-    let (parts, framing) = (&mut head.parts, head.framing);
+    let framing = head.framing;
     let reader = Reader {
-        version: parts.version,
-        method: parts.method.clone(),
+        version: head.parts.version,
+        method: head.parts.method.clone(),
         takes_trailers: head.takes_trailers,
     };
     // What the route of an earlier request allowed is over.
@@ -206,8 +219,9 @@ async fn answer(
             Early::Nowhere
         },
     };
+    let mut asked = Asked::new(&mut head.parts, head.lines.take(), &client.peer);
     let response = {
-        let mut forwarding = pin!(forward(&ask, parts, &mut body));
+        let mut forwarding = pin!(forward(&ask, &mut asked, &mut body));
         poll_fn(|context| {
             if let Poll::Ready(response) = forwarding.as_mut().poll(context) {
                 return Poll::Ready(Some(response));
@@ -231,8 +245,8 @@ async fn answer(
         && response.body().lets_stay()
         && self::framing(&reader, &response) != Framing::UntilClose;
     let written = write(io, &reader, &mut response, keep_alive).await;
-    let (parts, body) = response.into_parts();
-    io.spares.put_map(parts.headers);
+    io.spares.put_map(response.headers_mut());
+    let body = response.into_body();
     if written.is_err() {
         return Next::End(Ended::Broken);
     }

@@ -14,9 +14,10 @@ use crate::{
     headers,
     http1::{Framing, HeadFault, HeadLimits, Piece, RequestFault},
     incoming::Incoming,
-    request::check_http2,
+    request::{Asked, check_http2},
     response::ResponseBody,
     stream::Stream,
+    turn::Turn,
     upstream::http2::Outgoing,
     watch::{Phase, Watch},
     worker::small_frames,
@@ -70,7 +71,8 @@ pub(crate) fn builder(limits: &crate::Limits) -> Builder {
 pub(crate) async fn serve(client: Rc<Client>, stream: Stream, input: BytesMut) {
     let worker = &client.worker;
     let metered = Metered::new(stream, input, worker.limits.http2.control_frames);
-    let open = Rc::new(Open::default());
+    worker.turn.begin();
+    let open = Rc::new(Open::new(&worker.turn));
     let room = Room::new(
         worker.limits.http2.connection_window,
         Rc::clone(&open.bodies),
@@ -98,6 +100,7 @@ async fn drive(
     let mut is_ending = false;
     let mut served = 0_u64;
     poll_fn(|context| {
+        worker.turn.begin();
         let _ = drain.as_mut().poll(context);
         loop {
             let may_grow = !worker.is_short_of_memory();
@@ -126,7 +129,7 @@ async fn drive(
                 true => FAREWELL.min(worker.timeouts.keep_alive),
             };
             let deadline = open.deadline(patience);
-            let is_over = deadline <= Instant::now();
+            let is_over = deadline <= worker.turn.now();
             if is_ending && is_over {
                 return Poll::Ready(());
             }
@@ -167,19 +170,20 @@ struct Open {
     /// Since when there is none.
     since: Cell<Instant>,
     bodies: Rc<Bodies>,
-}
-
-impl Default for Open {
-    fn default() -> Self {
-        Self {
-            count: Cell::new(0),
-            since: Cell::new(Instant::now()),
-            bodies: Rc::default(),
-        }
-    }
+    turn: Rc<Turn>,
 }
 
 impl Open {
+    /// None yet.
+    fn new(turn: &Rc<Turn>) -> Self {
+        Self {
+            count: Cell::new(0),
+            since: Cell::new(turn.now()),
+            bodies: Rc::default(),
+            turn: Rc::clone(turn),
+        }
+    }
+
     fn begin(self: &Rc<Self>) -> OpenStream {
         self.count.set(self.count.get() + 1);
         OpenStream(Rc::clone(self))
@@ -187,14 +191,14 @@ impl Open {
 
     /// Counts the time without requests from now on.
     fn touch(&self) {
-        self.since.set(Instant::now());
+        self.since.set(self.turn.now());
     }
 
     /// When the connection has had no request for `patience`.
     fn deadline(&self, patience: Duration) -> Instant {
         let since = match self.count.get() {
             0 => self.since.get(),
-            _ => Instant::now(),
+            _ => self.turn.now(),
         };
         since + patience
     }
@@ -270,7 +274,8 @@ async fn exchange(
                 Some(incoming) => RequestBody::http2(incoming, length, waiting, watch),
                 None => RequestBody::none(watch),
             };
-            let mut forwarding = pin!(forward(&ask, &mut parts, &mut body));
+            let mut asked = Asked::new(&mut parts, None, &client.peer);
+            let mut forwarding = pin!(forward(&ask, &mut asked, &mut body));
             poll_fn(|context| {
                 if let Poll::Ready(response) = forwarding.as_mut().poll(context) {
                     return Poll::Ready(Some(response));
@@ -320,6 +325,7 @@ async fn write(
     let sent = respond.borrow_mut().send_response(head, is_empty);
     let Ok(stream) = sent else { return };
     let mut outgoing = Outgoing::new(stream);
+    let mut has_ended = false;
     poll_fn(|context| {
         if body.poll_upload(context).is_err() {
             outgoing.reset(Reason::CANCEL);
@@ -334,6 +340,7 @@ async fn write(
                 };
             }
             match outgoing.poll_room(watch, context) {
+                Poll::Ready(Ok(())) if has_ended => return Poll::Ready(()),
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(_)) => return Poll::Ready(()),
                 Poll::Pending => {
@@ -346,7 +353,16 @@ async fn write(
                     outgoing.end();
                     return Poll::Ready(());
                 }
-                Poll::Ready(Ok(piece)) => outgoing.put(piece),
+                Poll::Ready(Ok(piece)) => {
+                    outgoing.put(piece);
+                    // What is the last piece says so itself.
+                    if body.is_at_end()
+                        && let Poll::Ready(Ok(Piece::End)) = body.poll_piece(context)
+                    {
+                        outgoing.end();
+                        has_ended = true;
+                    }
+                }
                 Poll::Ready(Err(cut)) => {
                     outgoing.reset(match cut.is_cancelled {
                         true => Reason::CANCEL,

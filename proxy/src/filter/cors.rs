@@ -12,31 +12,31 @@ use http::{
         ORIGIN, VARY,
     },
 };
-use traffic::{Head, action::Cors};
+use traffic::action::Cors;
 
 /// How long a browser keeps an answer if nothing is said, in seconds (the Gateway API's default).
 const MAX_AGE: u32 = 5;
 const ALL: &str = "*";
 
-/// The answer to the question that `head` is, if it is one: an `OPTIONS` request with an origin and the method that is
-/// to come ("preflight"). An origin that is not allowed is answered without permission, which a browser takes for no.
-pub(super) fn preflight(cors: &Cors, head: &Head<'_>) -> Option<HeaderMap> {
-    let method = head.headers.get(ACCESS_CONTROL_REQUEST_METHOD)?;
-    if *head.method != Method::OPTIONS || !head.headers.contains_key(ORIGIN) {
+/// The answer to the question that a request of `method` is, if it is one: an `OPTIONS` request with an origin and the method
+/// that is to come ("preflight"). An origin that is not allowed is answered without permission, which a browser takes for no.
+pub(super) fn preflight(cors: &Cors, method: &Method, headers: &HeaderMap) -> Option<HeaderMap> {
+    let to_come = headers.get(ACCESS_CONTROL_REQUEST_METHOD)?;
+    if *method != Method::OPTIONS || !headers.contains_key(ORIGIN) {
         return None;
     }
     let mut answer = HeaderMap::new();
-    if let Some(origin) = allowed_origin(cors, head.headers) {
+    if let Some(origin) = allowed_origin(cors, headers) {
         answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         if cors.allow_credentials {
             answer.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, TRUE);
         }
-        let asked = head.headers.get(ACCESS_CONTROL_REQUEST_HEADERS);
+        let asked = headers.get(ACCESS_CONTROL_REQUEST_HEADERS);
         for (name, allowed, asked) in [
             (
                 ACCESS_CONTROL_ALLOW_METHODS,
                 &cors.allow_methods,
-                Some(method),
+                Some(to_come),
             ),
             (ACCESS_CONTROL_ALLOW_HEADERS, &cors.allow_headers, asked),
         ] {

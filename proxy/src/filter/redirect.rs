@@ -70,7 +70,7 @@ mod tests {
         let head = Head {
             method: request.method(),
             uri: request.uri(),
-            headers: request.headers(),
+            headers: request.headers().into(),
             client: IpAddr::from([127, 0, 0, 1]),
             listener: "",
         };

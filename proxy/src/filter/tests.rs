@@ -51,11 +51,12 @@ fn arrive_at<'a>(
     let head = Head {
         method: &request.method,
         uri: &request.uri,
-        headers: &request.headers,
+        headers: (&request.headers).into(),
         client: IpAddr::from([192, 0, 2, 7]),
         listener: "http",
     };
-    arrive(&head, &table.find(&head).unwrap(), &peer(), now)
+    let found = table.find(&head).unwrap();
+    arrive(&head, &request.headers, &found, &peer(), now)
 }
 
 /// The answer that a request gets at once.

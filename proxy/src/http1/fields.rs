@@ -144,14 +144,27 @@ pub(super) fn collect(
     map: &mut HeaderMap,
 ) -> Result<(), HeadFault> {
     for line in lines {
-        let name =
-            HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| HeadFault::HeaderName)?;
-        let value = HeaderValue::from_maybe_shared(head.slice_ref(line.value))
-            .map_err(|_| HeadFault::HeaderValue)?;
-        map.try_append(name, value)
-            .map_err(|_| HeadFault::TooManyHeaders)?;
+        append(line.name.as_bytes(), head.slice_ref(line.value), map)?;
     }
     Ok(())
+}
+
+/// Moves the header lines in `block`, which have been checked, into `map`.
+///
+/// # Errors
+/// Lines that have not been checked, or more than a map holds.
+pub(crate) fn collect_lines(block: &Bytes, map: &mut HeaderMap) -> Result<(), HeadFault> {
+    for (name, value) in traffic::request::fields(block) {
+        append(name, block.slice_ref(value), map)?;
+    }
+    Ok(())
+}
+
+fn append(name: &[u8], value: Bytes, map: &mut HeaderMap) -> Result<(), HeadFault> {
+    let name = HeaderName::from_bytes(name).map_err(|_| HeadFault::HeaderName)?;
+    let value = HeaderValue::from_maybe_shared(value).map_err(|_| HeadFault::HeaderValue)?;
+    let appended = map.try_append(name, value);
+    appended.map(drop).map_err(|_| HeadFault::TooManyHeaders)
 }
 
 /// The elements of a comma-separated list.

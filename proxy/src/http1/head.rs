@@ -73,13 +73,15 @@ pub(crate) struct HeadReader {
 }
 
 impl HeadReader {
-    /// Takes a request's head off `buffer`, or nothing when it is not whole. Its headers are in `recycled`, whose
-    /// contents are dropped and whose room is kept.
+    /// Takes a request's head off `buffer`, or nothing when it is not whole. Its headers stay lines where they can, unless
+    /// there is one, by name and value, that `looks_at` says is looked at; else they are in `recycled`, whose contents are
+    /// dropped and whose room is kept.
     pub(crate) fn request(
         &mut self,
         buffer: &mut BytesMut,
         limits: &HeadLimits,
-        recycled: HeaderMap,
+        looks_at: impl Fn(&str, &[u8]) -> bool,
+        recycled: impl FnOnce() -> HeaderMap,
     ) -> Result<Option<RequestHead>, RequestFault> {
         self.skip_empty_lines(buffer)?;
         match buffer.first() {
@@ -95,7 +97,8 @@ impl HeadReader {
             return Ok(None);
         };
         self.empty_lines = 0;
-        request::parse(&buffer.split_to(length).freeze(), limits, recycled).map(Some)
+        let head = buffer.split_to(length).freeze();
+        request::parse(&head, limits, looks_at, recycled).map(Some)
     }
 
     /// Takes the head of the response to a request of `request_method` off `buffer`, or nothing when it is not whole.

@@ -71,16 +71,15 @@ const IS_OF_NAMES: [bool; 256] = {
 
 /// Whether `name` is a `reg-name` that is not empty. An IPv4 address is one, too.
 fn is_name(name: &[u8]) -> bool {
+    let is_other = |byte: &u8| !IS_OF_NAMES[usize::from(*byte)];
     let mut rest = name;
-    while let Some((byte, after)) = rest.split_first() {
-        rest = match (byte, after) {
-            (b'%', [high, low, after @ ..])
+    while let Some(at) = rest.iter().position(is_other) {
+        rest = match rest.get(at..) {
+            Some([b'%', high, low, after @ ..])
                 if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
             {
                 after
             }
-            (b'%', _) => return false,
-            _ if IS_OF_NAMES[usize::from(*byte)] => after,
             _ => return false,
         };
     }

@@ -1,7 +1,7 @@
 //! A request's head.
 
 use super::{
-    Framing, FramingFault, HeadFault, HeadLimits,
+    Framing, FramingFault, HeadFault, HeadLimits, Lines,
     fields::{Fields, collect},
     head::Room,
     section::SectionFault,
@@ -16,6 +16,8 @@ use httparse::{ParserConfig, Status};
 pub(crate) struct RequestHead {
     /// Method, target, version (1.0 or 1.1) and headers, as they came.
     pub(crate) parts: Parts,
+    /// The headers, if they are not in `parts`.
+    pub(crate) lines: Option<Lines>,
     /// How the body is framed. A request's never ends with the connection.
     pub(crate) framing: Framing,
     /// Whether the client wants to send more requests.
@@ -106,9 +108,9 @@ impl From<SectionFault> for RequestFault {
 pub(super) fn parse(
     head: &Bytes,
     limits: &HeadLimits,
-    mut headers: HeaderMap,
+    looks_at: impl Fn(&str, &[u8]) -> bool,
+    recycled: impl FnOnce() -> HeaderMap,
 ) -> Result<RequestHead, RequestFault> {
-    headers.clear();
     let mut room = Room::new();
     let mut request = httparse::Request::new(&mut []);
     let parsed = ParserConfig::default().parse_request_with_uninit_headers(
@@ -130,19 +132,34 @@ pub(super) fn parse(
         _ => return Err(RequestFault::Version),
     };
     let uri = target::parse(head.slice_ref(target.as_bytes()), &method, limits)?;
-    collect(head, request.headers, &mut headers).map_err(RequestFault::Head)?;
     let fields = Fields::of(request.headers);
+    // What HTTP/1.0 may leave out, or a target says in place of `Host`, has to be put in.
+    let are_plain = version == Version::HTTP_11
+        && uri.authority().is_none()
+        && !fields.names_others()
+        && !request
+            .headers
+            .iter()
+            .any(|line| looks_at(line.name, line.value));
+    let lines = are_plain
+        .then(|| Lines::of(head, request.headers, fields.left_out)?.of_request(fields.host?))
+        .flatten();
+    let (mut parts, ()) = http::Request::new(()).into_parts();
+    if lines.is_none() {
+        parts.headers = recycled();
+        parts.headers.clear();
+        collect(head, request.headers, &mut parts.headers).map_err(RequestFault::Head)?;
+    }
     target::check_host(&uri, version, &fields)?;
     let framing = fields.framing(version).map_err(RequestFault::Framing)?;
 
-    let (mut parts, ()) = http::Request::new(()).into_parts();
     parts.method = method;
     parts.uri = uri;
     parts.version = version;
-    parts.headers = headers;
     let has_body = !matches!(framing, Framing::None | Framing::Length(0));
     Ok(RequestHead {
         parts,
+        lines,
         framing,
         keep_alive: fields.keep_alive(version),
         // RFC 9110 section 10.1.1: to be ignored in HTTP/1.0.

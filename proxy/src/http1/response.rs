@@ -86,11 +86,12 @@ pub(super) fn parse(
     let lines = are_plain
         .then(|| Lines::of(head, response.headers, fields.left_out))
         .flatten();
-    let mut headers = HeaderMap::new();
+    let (mut parts, ()) = http::Response::new(()).into_parts();
+    let headers = &mut parts.headers;
     if lines.is_none() {
-        headers = recycled();
+        *headers = recycled();
         headers.clear();
-        collect(head, response.headers, &mut headers).map_err(ResponseFault::Head)?;
+        collect(head, response.headers, headers).map_err(ResponseFault::Head)?;
     }
     let announced = fields.framing(version).map_err(ResponseFault::Framing)?;
     let framing = framing(announced, status, request_method);
@@ -103,10 +104,8 @@ pub(super) fn parse(
     let is_doubtful =
         has_never_a_body(status) && !matches!(announced, Framing::None | Framing::Length(0));
 
-    let (mut parts, ()) = http::Response::new(()).into_parts();
     parts.status = status;
     parts.version = version;
-    parts.headers = headers;
     if let Some(reason) = response.reason
         && !reason.is_empty()
         && status.canonical_reason() != Some(reason)

@@ -15,10 +15,12 @@ const LIMITS: HeadLimits = HeadLimits {
     uri_bytes: 64,
 };
 
-/// The request at the beginning of `bytes`, and what is behind its head.
+/// The request at the beginning of `bytes`, and what is behind its head. Whether it is looked at makes no difference to
+/// what it says.
 fn request(bytes: &[u8]) -> Result<Option<(RequestHead, BytesMut)>, RequestFault> {
+    transcript::check_request_lines(bytes, &LIMITS);
     let mut buffer = BytesMut::from(bytes);
-    let head = HeadReader::default().request(&mut buffer, &LIMITS, HeaderMap::new())?;
+    let head = HeadReader::default().request(&mut buffer, &LIMITS, |_, _| true, HeaderMap::new)?;
     Ok(head.map(|head| (head, buffer)))
 }
 

@@ -64,7 +64,7 @@ impl Requests {
     fn head(&mut self, limits: &HeadLimits) -> bool {
         match self
             .heads
-            .request(&mut self.buffer, limits, HeaderMap::new())
+            .request(&mut self.buffer, limits, |_, _| true, HeaderMap::new)
         {
             Ok(None) => return false,
             Ok(Some(head)) => {
@@ -139,7 +139,7 @@ impl Message<request::Parts> {
     /// The message as an endpoint would get it, its body in pieces of `at_a_time` bytes.
     pub(crate) fn written(&self, at_a_time: usize) -> BytesMut {
         let mut out = BytesMut::new();
-        let mut encoder = write_request(&mut out, &self.head, &self.framing);
+        let mut encoder = write_request(&mut out, &self.head, |_| {}, &self.framing);
         for data in self.data.chunks(at_a_time) {
             encoder
                 .data(data, &mut out)
@@ -225,6 +225,7 @@ pub(crate) fn responses<'a>(
 pub(crate) fn check_requests(bytes: &[u8], at_a_time: usize, limits: &HeadLimits) {
     let mut whole = Requests::default();
     whole.feed(bytes, limits);
+    check_request_lines(bytes, limits);
     let mut split = Requests::default();
     for part in bytes.chunks(at_a_time.max(1)) {
         split.feed(part, limits);
@@ -260,6 +261,36 @@ pub(crate) fn check_responses(
     let split = responses(bytes.chunks(at_a_time.max(1)), method, limits);
     assert_eq!(format!("{whole:?}"), format!("{split:?}"));
     check_lines(bytes, method, limits);
+}
+
+/// Checks that the head of a request at the beginning of `bytes` is refused, or says the same, whether it is looked at or
+/// not.
+pub(crate) fn check_request_lines(bytes: &[u8], limits: &HeadLimits) {
+    let read = |looked_at: bool| {
+        let mut buffer = BytesMut::from(bytes);
+        let mut heads = HeadReader::default();
+        let head = heads.request(&mut buffer, limits, |_, _| looked_at, HeaderMap::new);
+        head.map(|head| head.map(|head| (head, buffer)))
+    };
+    let (map, lines) = match (read(true), read(false)) {
+        (Ok(Some(map)), Ok(Some(lines))) => (map, lines),
+        (of_map, of_lines) => return assert_eq!(format!("{of_map:?}"), format!("{of_lines:?}")),
+    };
+    assert_eq!(map.1, lines.1);
+    let (map, mut lines) = (map.0, lines.0);
+    assert!(map.lines.is_none());
+    if let Some(kept) = &lines.lines {
+        let collected = collect_lines(kept.all(), &mut lines.parts.headers);
+        collected.expect("the lines were checked");
+    }
+    let said = |head: &RequestHead| {
+        let parts = &head.parts;
+        let line = (parts.method.clone(), parts.uri.clone(), parts.version);
+        let ends = (head.framing, head.keep_alive);
+        let waits = (head.expects_continue, head.takes_trailers);
+        (line, parts.headers.clone(), ends, waits)
+    };
+    assert_eq!(said(&map), said(&lines));
 }
 
 /// Checks that the head at the beginning of `bytes` is refused, or says the same, whether it is looked at or not, and that

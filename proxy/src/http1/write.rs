@@ -9,8 +9,14 @@ use http::{
 };
 
 /// Writes the head of a request, in origin form or with `*`, and gives the encoder of its body. `Content-Length` and
-/// `Transfer-Encoding` are those of `framing`, whatever the headers say; what they say in `Connection` stays.
-pub(crate) fn write_request(out: &mut BytesMut, parts: &Parts, framing: &Framing) -> Encoder {
+/// `Transfer-Encoding` are those of `framing`, whatever the headers say; what they say in `Connection` stays. `write_lines`
+/// writes the header lines that are not in the map.
+pub(crate) fn write_request(
+    out: &mut BytesMut,
+    parts: &Parts,
+    write_lines: impl FnOnce(&mut BytesMut),
+    framing: &Framing,
+) -> Encoder {
     // A request that ends with the connection gets no answer.
     let framing = match framing {
         Framing::UntilClose => Framing::Chunked,
@@ -25,6 +31,7 @@ pub(crate) fn write_request(out: &mut BytesMut, parts: &Parts, framing: &Framing
     }
     out.put_slice(target.as_bytes());
     out.put_slice(b" HTTP/1.1\r\n");
+    write_lines(out);
     let has_options = write_fields(out, &parts.headers, false);
     match framing {
         // RFC 9110 section 8.6: these are expected to have a body, and some servers answer 411 when nothing is said.
@@ -74,7 +81,7 @@ pub(crate) fn write_response(
         Framing::Chunked if version_of_client < Version::HTTP_11 => Framing::UntilClose,
         framing => *framing,
     };
-    out.reserve(room(headers) + lines.map_or(0, Lines::len));
+    out.reserve(room(headers) + lines.map_or(0, |lines| lines.all().len()));
     out.put_slice(b"HTTP/1.1 ");
     out.put_slice(status.as_str().as_bytes());
     out.put_u8(b' ');

@@ -1,13 +1,19 @@
 //! What must hold of a head that goes to an endpoint, whatever came: what tests and the fuzz target judge by.
 
 use super::{
-    FORWARDED_FOR, check, check_http2, client_address,
+    Asked, FORWARDED_FOR, check, check_http2, client_address,
     element::elements,
+    needs_map,
     origin::sole,
     peer::{Peer, Scheme, writes_x_forwarded},
     rewrite,
 };
-use crate::config::{ForwardedHeaders, Forwarding, Network};
+use crate::{
+    config::{ForwardedHeaders, Forwarding, Network},
+    http1::{HeadLimits, HeadReader, RequestHead, write_request},
+    spares::Spares,
+};
+use bytes::BytesMut;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Uri, Version,
     header::{CONNECTION, FORWARDED, HOST, TE},
@@ -67,6 +73,69 @@ pub(super) fn unfit(head: &Parts, peer: &Peer) -> Option<&'static str> {
     ]
     .into_iter()
     .find_map(|(holds, what)| (!holds).then_some(what))
+}
+
+/// Checks that an endpoint gets the same of the request at the beginning of `bytes`, whether its headers stay lines or are
+/// looked at, and that a map which is made of the lines later says the same. Gives whether there were lines.
+///
+/// # Panics
+/// When an endpoint would get something else.
+pub(crate) fn check_lines(bytes: &[u8], policy: u8) -> bool {
+    const LIMITS: HeadLimits = HeadLimits {
+        head_bytes: 2048,
+        headers: 32,
+        uri_bytes: 256,
+    };
+    let peer = peer(policy);
+    let read = |looks_at: &dyn Fn(&str, &[u8]) -> bool| {
+        let mut heads = HeadReader::default();
+        heads.request(
+            &mut BytesMut::from(bytes),
+            &LIMITS,
+            looks_at,
+            HeaderMap::new,
+        )
+    };
+    let sent = |mut head: RequestHead, is_taken_apart: bool| {
+        let mut asked = Asked::new(&mut head.parts, head.lines.take(), &peer);
+        let upgrade = asked.rewrite(true, || 7);
+        if is_taken_apart {
+            let taken_apart = asked.take_apart(&Spares::default());
+            assert_eq!(taken_apart, Ok(()));
+        }
+        let mut out = BytesMut::new();
+        let write_lines = |out: &mut BytesMut| asked.write_lines(out);
+        write_request(&mut out, asked.parts, write_lines, &head.framing);
+        (upgrade, written(&out))
+    };
+    let by_need = |name: &str, value: &[u8]| needs_map(name, value, &peer);
+    let (Ok(Some(map)), Ok(Some(lines)), Ok(Some(late))) =
+        (read(&|_, _| true), read(&by_need), read(&by_need))
+    else {
+        return false;
+    };
+    let are_lines = lines.lines.is_some();
+    let expected = sent(map, false);
+    assert_eq!(sent(lines, false), expected);
+    assert_eq!(sent(late, true), expected);
+    are_lines
+}
+
+/// The lines of a head as an endpoint reads them, whatever their order.
+fn written(head: &[u8]) -> Vec<Vec<u8>> {
+    let lines = head.split(|byte| *byte == b'\n');
+    let mut lines: Vec<Vec<u8>> = lines
+        .map(|line| match line.iter().position(|byte| *byte == b':') {
+            Some(at) => {
+                let (name, value) = line.split_at(at);
+                let value = value.get(1..).unwrap_or_default().trim_ascii();
+                [&name.to_ascii_lowercase(), b": ".as_slice(), value].concat()
+            }
+            None => line.to_vec(),
+        })
+        .collect();
+    lines.sort();
+    lines
 }
 
 /// Makes a head of `bytes`, and checks what becomes of it. The first byte chooses the policy, the second the version;

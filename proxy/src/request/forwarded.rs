@@ -5,9 +5,10 @@ use super::{
     element::{elements, is_token},
     is_host,
     origin::{scheme, sole},
-    peer::{Peer, value, writes_forwarded, writes_x_forwarded},
+    peer::{Peer, Scheme, value, writes_forwarded, writes_x_forwarded},
 };
 use crate::headers::reads_as;
+use bytes::{BufMut, BytesMut};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Version,
     header::{FORWARDED, HOST, VIA},
@@ -94,25 +95,63 @@ fn x_forwarded(headers: &mut HeaderMap, peer: &Peer, has_some: bool) {
 /// The elements of a trusted peer with one more, that begins with `element`. Of one that is not trusted, or that sent
 /// no valid list, only that: who asks for what host by what protocol cannot be told apart in such a list.
 fn forwarded(headers: &HeaderMap, peer: &Peer, element: &str) -> Option<HeaderValue> {
-    let mut element = element.to_owned();
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-    if let Some(host) = host.filter(|host| !host.is_empty()) {
-        // Writing to a string cannot fail.
-        let _ = if is_token(host) {
-            write!(element, ";host={host}")
-        } else {
-            let quoted = host.replace('\\', "\\\\").replace('"', "\\\"");
-            write!(element, ";host=\"{quoted}\"")
-        };
-    }
+    let host = headers.get(HOST).map(HeaderValue::as_bytes);
+    let mut text = String::new();
+    write_element(&mut text, element, host.unwrap_or_default());
     let is_valid = |line: &HeaderValue| elements(line).is_some();
     let takes_up = peer.is_trusted && headers.get_all(FORWARDED).iter().all(is_valid);
-    let element = HeaderValue::try_from(element).ok()?;
+    let element = HeaderValue::try_from(text).ok()?;
     if takes_up {
         joined(headers, &FORWARDED, &element)
     } else {
         Some(element)
     }
+}
+
+/// Writes header lines that tell the endpoint of `peer`, who asks for `host`, as [`tell`], [`add_via`] and [`identify`] do with
+/// a map that says nothing of all that. `id` is the request's, where requests have one.
+pub(super) fn write_told(out: &mut BytesMut, peer: &Peer, host: &[u8], id: &str) {
+    let forwarding = &peer.forwarding;
+    if writes_x_forwarded(forwarding.headers) {
+        out.put_slice(b"x-forwarded-for: ");
+        out.put_slice(peer.text.as_bytes());
+        out.put_slice(match peer.scheme {
+            Scheme::Http => b"\r\nx-forwarded-proto: http\r\nx-forwarded-host: ".as_slice(),
+            Scheme::Https => b"\r\nx-forwarded-proto: https\r\nx-forwarded-host: ",
+        });
+        out.put_slice(host);
+        out.put_slice(b"\r\n");
+    }
+    if let Some(element) = &peer.element {
+        out.put_slice(b"forwarded: ");
+        write_element(out, element, host);
+        out.put_slice(b"\r\n");
+    }
+    if let Some(via) = peer.via(Version::HTTP_11) {
+        out.put_slice(b"via: ");
+        out.put_slice(via.as_bytes());
+        out.put_slice(b"\r\n");
+    }
+    if let Some(name) = &forwarding.request_id {
+        out.put_slice(name.as_str().as_bytes());
+        out.put_slice(b": ");
+        out.put_slice(id.as_bytes());
+        out.put_slice(b"\r\n");
+    }
+}
+
+/// Writes the element that begins with `element`, of a request for `host`.
+pub(super) fn write_element(out: &mut impl Write, element: &str, host: &[u8]) {
+    let host = str::from_utf8(host).unwrap_or_default();
+    // Memory takes all that is written to it.
+    let _ = if host.is_empty() {
+        out.write_str(element)
+    } else if is_token(host) {
+        write!(out, "{element};host={host}")
+    } else {
+        let quoted = host.replace('\\', "\\\\").replace('"', "\\\"");
+        write!(out, "{element};host=\"{quoted}\"")
+    };
 }
 
 /// All values of `name` and `last` as one, as many servers read the first line only.
@@ -156,7 +195,11 @@ pub(super) fn identify(headers: &mut HeaderMap, peer: &Peer, mut random: impl Fn
         (1..=LONGEST_ID).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
     };
     if !(peer.is_trusted && sole(headers, name).is_some_and(is_sane)) {
-        let id = value(format!("{:016x}{:016x}", random(), random()));
-        let _ = headers.try_insert(name.clone(), id);
+        let _ = headers.try_insert(name.clone(), value(new_id(&mut random)));
     }
+}
+
+/// An id of 128 random bits.
+pub(super) fn new_id(mut random: impl FnMut() -> u64) -> String {
+    format!("{:016x}{:016x}", random(), random())
 }

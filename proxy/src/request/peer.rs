@@ -94,6 +94,12 @@ impl Peer {
         }
     }
 
+    /// Whether requests have their id in a header of `name`, in any case.
+    pub(super) fn is_request_id(&self, name: &str) -> bool {
+        let id = self.forwarding.request_id.as_ref();
+        id.is_some_and(|id| name.eq_ignore_ascii_case(id.as_str()))
+    }
+
     /// How it speaks to this proxy.
     pub(crate) fn scheme(&self) -> Scheme {
         self.scheme

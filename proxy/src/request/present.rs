@@ -1,7 +1,31 @@
 //! Which headers a request has that the proxy would have to do something about.
 
 use super::{forwarded::is_false, peer::Peer};
+use crate::grpc;
 use http::HeaderMap;
+
+/// Whether a request from `peer` with a header of `name`, in any case, and `value` needs a map of its headers: there is
+/// something to be done about it beside what all requests are sent with, or about the answer.
+pub(crate) fn needs_map(name: &str, value: &[u8], peer: &Peer) -> bool {
+    let is = |known: &str| name.eq_ignore_ascii_case(known);
+    let begins = |known: &str| {
+        name.get(..known.len())
+            .is_some_and(|it| it.eq_ignore_ascii_case(known))
+    };
+    let is_dealt_with = match name.len() {
+        2 => is("te"),
+        5 => is("proxy"),
+        6 => is("expect"),
+        7 => is("upgrade"),
+        9 => is("forwarded"),
+        12 if is("content-type") => grpc::is_kind(value),
+        14 => is("http2-settings"),
+        15 if is("x-sluice-mirror") => true,
+        _ => begins("x-forwarded-"),
+    };
+    // What is written with an underscore may be read as one of these.
+    is_dealt_with || name.contains('_') || peer.is_request_id(name)
+}
 
 /// What one look at the names of a request's headers tells. Most requests have none of these, and are spared a look-up for
 /// each of them.

@@ -318,6 +318,97 @@ fn headers_that_endpoints_may_take_for_others_do_not_pass() {
     }
 }
 
+/// Header lines, of which some make a map of all necessary, or a head that is refused.
+const LINES: [&str; 34] = [
+    "Host: a.example",
+    "host:b",
+    "Accept: */*",
+    "accept:text/html \t",
+    "X-User:\u{e9}",
+    "Cookie: a=b; c=d",
+    "Cookie: e=f",
+    "Via: 1.0 other",
+    "Connection: keep-alive",
+    "Connection: close",
+    "connection: Keep-Alive, X-User",
+    "Connection: upgrade",
+    "Keep-Alive: timeout=5",
+    "Proxy-Connection: keep-alive",
+    "Upgrade: websocket",
+    "TE: trailers",
+    "TE: gzip",
+    "Expect: 100-continue",
+    "Content-Length: 3",
+    "Transfer-Encoding: chunked",
+    "Content-Type: application/grpc",
+    "Content-Type: text/plain",
+    "X-Forwarded-For: 198.51.100.1",
+    "x-forwarded-host: c",
+    "X-Forwarded-Proto: https",
+    "X-Forwarded-Prefix: /x",
+    "x_forwarded_for: 1",
+    "Forwarded: for=198.51.100.1",
+    "Proxy: a",
+    "HTTP2-Settings: a",
+    "X-Sluice-Mirror: true",
+    "X-Id: theirs",
+    "content_length: 3",
+    "x-odd_but_harmless: 1",
+];
+
+proptest! {
+    #[test]
+    fn an_endpoint_gets_the_same_of_lines_and_of_a_map(
+        start in prop::sample::select(vec![
+            "GET /a HTTP/1.1", "POST /a?b HTTP/1.1", "GET / HTTP/1.0", "GET http://a.example/ HTTP/1.1", "OPTIONS * HTTP/1.1",
+        ]),
+        others in prop::collection::vec(prop::sample::select(&LINES[..]), 0..7),
+        has_host in any::<bool>(),
+        policy in any::<u8>(),
+    ) {
+        let host = if has_host { "Host: a.example\r\n" } else { "" };
+        let lines: String = others.iter().map(|line| format!("{line}\r\n")).collect();
+        check_lines(format!("{start}\r\n{host}{lines}\r\n").as_bytes(), policy);
+    }
+}
+
+#[test]
+fn headers_stay_lines_when_nothing_has_to_be_done_about_them() {
+    let stays = |start: &str, lines: &[&str]| {
+        let lines: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
+        let head = format!("{start}\r\nHost: a.example\r\n{lines}\r\n");
+        let all: Vec<bool> = (0..32)
+            .map(|policy| check_lines(head.as_bytes(), policy))
+            .collect();
+        assert!(all.iter().all(|stays| *stays == all[0]), "{head}");
+        all[0]
+    };
+    const GET: &str = "GET / HTTP/1.1";
+    for line in LINES {
+        let name = line.split(':').next().unwrap().to_ascii_lowercase();
+        let is_lines = match &*name {
+            "accept" | "x-user" | "cookie" | "via" | "keep-alive" | "proxy-connection"
+            | "content-length" | "transfer-encoding" => true,
+            "connection" => !line.ends_with("X-User") && !line.ends_with("upgrade"),
+            "content-type" => line.ends_with("plain"),
+            _ => false,
+        };
+        assert_eq!(stays(GET, &[line]), is_lines, "{line}");
+    }
+    assert!(stays(
+        GET,
+        &[
+            "Connection: close",
+            "A: b",
+            "Content-Length: 3",
+            "B: c",
+            "Keep-Alive: 1"
+        ]
+    ));
+    assert!(!stays("GET / HTTP/1.0", &[]));
+    assert!(!stays("GET http://a.example/ HTTP/1.1", &[]));
+}
+
 #[test]
 fn a_request_gets_one_id() {
     const MADE: &str = "x-id: 00000000000000010000000000000002";

@@ -10,13 +10,14 @@ use crate::{
     input::{BODY_ROOM, HEAD_ROOM, poll_read},
     outbox::{Outbox, UNCOPIED},
     pool::{Key, Slot},
+    request::Asked,
     spares::Spares,
     stream::Stream,
     watch::Watch,
     worker::Worker,
 };
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method, StatusCode, request};
+use http::{HeaderMap, Method, StatusCode};
 use std::{
     io,
     rc::Rc,
@@ -128,12 +129,13 @@ impl Connection {
         is_quiet
     }
 
-    pub(super) fn begin(&mut self, head: &request::Parts, framing: Framing, is_looked_at: bool) {
+    pub(super) fn begin(&mut self, asked: &Asked<'_>, framing: Framing, is_looked_at: bool) {
         self.is_looked_at = is_looked_at;
         self.is_reused = self.outbox.has_written();
         self.outbox.begin_counting();
         self.outbox.lend(&self.spares);
-        self.encoder = write_request(self.outbox.buffer(), head, &framing);
+        let (out, head) = (self.outbox.buffer(), &*asked.parts);
+        self.encoder = write_request(out, head, |out| asked.write_lines(out), &framing);
         self.method = head.method.clone();
         self.upload = match framing {
             Framing::None => Upload::Done,
@@ -264,6 +266,10 @@ impl Connection {
         } else {
             SendError::Failed(Failure::Reset)
         }
+    }
+
+    pub(super) fn is_at_end(&self) -> bool {
+        self.decoder.is_ended()
     }
 
     pub(super) fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Result<Piece, Failure>> {

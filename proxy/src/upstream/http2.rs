@@ -257,6 +257,10 @@ impl Call {
         }))
     }
 
+    pub(super) fn is_at_end(&self) -> bool {
+        self.incoming.as_ref().is_some_and(Incoming::is_at_end)
+    }
+
     pub(super) fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Result<Piece, Failure>> {
         let Some(incoming) = &mut self.incoming else {
             return Poll::Ready(Ok(Piece::End));
@@ -330,6 +334,8 @@ fn failure(error: &h2::Error, may_be_stale: bool) -> SendError {
 pub(crate) struct Outgoing {
     stream: SendStream<Bytes>,
     data: Bytes,
+    /// Whether nothing comes after `data`.
+    is_last: bool,
     has_ended: bool,
 }
 
@@ -338,6 +344,7 @@ impl Outgoing {
         Self {
             stream,
             data: Bytes::new(),
+            is_last: false,
             has_ended: false,
         }
     }
@@ -362,7 +369,9 @@ impl Outgoing {
                 }
             }
             let part = self.data.split_to(room.min(self.data.len()));
-            self.stream.send_data(part, false)?;
+            // The end goes with the last of it: a frame of its own costs both sides as much as one with data.
+            self.has_ended = self.is_last && self.data.is_empty();
+            self.stream.send_data(part, self.has_ended)?;
             watch.moved();
         }
         Poll::Ready(Ok(()))
@@ -381,9 +390,10 @@ impl Outgoing {
         }
     }
 
-    /// Sends the end, unless trailers did.
+    /// Sends the end, unless trailers did: with the data that waits, or at once.
     pub(crate) fn end(&mut self) {
-        if !std::mem::replace(&mut self.has_ended, true) {
+        self.is_last = true;
+        if self.data.is_empty() && !std::mem::replace(&mut self.has_ended, true) {
             let _ = self.stream.send_data(Bytes::new(), true);
         }
     }

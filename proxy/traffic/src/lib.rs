@@ -30,7 +30,7 @@ pub use histogram::{Bucket, HalfOctave, HalfOctaves, Histogram};
 pub use log_template::LogTemplate;
 pub use name::{BackendId, Role, RolloutId};
 pub use policy::BackendPolicy;
-pub use request::Head;
+pub use request::{Head, Headers};
 pub use route::{Backend, Found, Route, RouteTable, Target};
 pub use snapshot::{Counts, EndpointCounts, SECTORS, SectorCounts, Snapshot, UserCounts};
 pub use split::{Choice, Split, SplitRule};

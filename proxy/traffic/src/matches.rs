@@ -100,12 +100,8 @@ impl FieldMatch {
 
     /// Whether `head` meets all conditions.
     pub fn admits(&self, head: &Head<'_>) -> bool {
-        let header = |(name, value): &(HeaderName, ValueMatch)| {
-            head.headers
-                .get_all(name)
-                .into_iter()
-                .any(|v| v.to_str().is_ok_and(|v| value.admits(v)))
-        };
+        let header =
+            |(name, value): &(HeaderName, ValueMatch)| head.header(name).any(|v| value.admits(v));
         self.headers.iter().all(header)
             && self
                 .cookies

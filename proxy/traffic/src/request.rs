@@ -1,6 +1,14 @@
 //! What routing looks at in a request.
 
-use http::{HeaderMap, Method, Uri, header::COOKIE};
+mod headers;
+
+pub use headers::{Headers, fields};
+
+use headers::text;
+use http::{
+    HeaderName, Method, Uri,
+    header::{COOKIE, HOST},
+};
 use std::{borrow::Cow, net::IpAddr};
 
 /// The parts of a request that decide where it goes, borrowed from it.
@@ -11,7 +19,7 @@ pub struct Head<'a> {
     /// The request target.
     pub uri: &'a Uri,
     /// The headers.
-    pub headers: &'a HeaderMap,
+    pub headers: Headers<'a>,
     /// The client's address: where the connection came from, or what a trusted peer says of it.
     pub client: IpAddr,
     /// The name of the listener that it came in at.
@@ -23,11 +31,7 @@ impl<'a> Head<'a> {
     /// (RFC 9112 section 3.2.2), else the `Host` header. Empty when there is neither.
     pub fn host(&self) -> &'a str {
         let authority = self.uri.authority().map(http::uri::Authority::as_str);
-        let header = || {
-            self.headers
-                .get(http::header::HOST)
-                .and_then(|host| host.to_str().ok())
-        };
+        let header = || self.headers.get(&HOST).and_then(text);
         without_port(authority.or_else(header).unwrap_or_default())
     }
 
@@ -41,15 +45,16 @@ impl<'a> Head<'a> {
 
     /// The value of the first cookie named `name` (RFC 6265 section 5.4).
     pub fn cookie(&self, name: &str) -> Option<&'a str> {
-        let lines = self
-            .headers
-            .get_all(COOKIE)
-            .into_iter()
-            .filter_map(|line| line.to_str().ok());
+        let lines = self.header(&COOKIE);
         lines.flat_map(|line| line.split(';')).find_map(|pair| {
             let (key, value) = pair.trim().split_once('=')?;
             (key == name).then_some(value.trim_matches('"'))
         })
+    }
+
+    /// The values of the headers `name` that are text.
+    pub(crate) fn header(&self, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+        self.headers.get_all(name).filter_map(text)
     }
 
     /// The value of the first query parameter named `name`, percent-decoded.
@@ -92,7 +97,7 @@ mod tests {
         let head = Head {
             method: request.method(),
             uri: request.uri(),
-            headers: request.headers(),
+            headers: request.headers().into(),
             client: IpAddr::from([127, 0, 0, 1]),
             listener: "",
         };

@@ -92,10 +92,7 @@ impl Sticky {
 
     fn known(&self, key: &StickyKey, head: &Head<'_>) -> Option<u64> {
         match key {
-            StickyKey::Header(name) => head
-                .headers
-                .get(name)
-                .map(|value| self.hash(value.as_bytes())),
+            StickyKey::Header(name) => head.headers.get(name).map(|value| self.hash(value)),
             StickyKey::Cookie { name, .. } => {
                 head.cookie(name).map(|value| self.hash(value.as_bytes()))
             }

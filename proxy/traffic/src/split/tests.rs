@@ -37,7 +37,7 @@ fn choose<'a>(split: &'a Split, headers: &HeaderMap, worker: usize) -> Choice<'a
     let head = Head {
         method: &Method::GET,
         uri: &uri,
-        headers,
+        headers: headers.into(),
         client: IpAddr::from([10, 0, 0, 1]),
         listener: "",
     };

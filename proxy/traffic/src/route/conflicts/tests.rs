@@ -194,7 +194,7 @@ proptest! {
         let head = crate::Head {
             method: request.method(),
             uri: request.uri(),
-            headers: request.headers(),
+            headers: request.headers().into(),
             client: std::net::IpAddr::from([127, 0, 0, 1]),
             listener: "",
         };

@@ -85,7 +85,7 @@ impl Site {
         let head = Head {
             method: &Method::GET,
             uri: &uri,
-            headers,
+            headers: headers.into(),
             client: IpAddr::from([10, 0, 0, 1]),
             listener: "",
         };

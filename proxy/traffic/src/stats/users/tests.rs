@@ -60,7 +60,7 @@ impl Site {
         let head = Head {
             method: &Method::GET,
             uri: &uri,
-            headers: &headers,
+            headers: (&headers).into(),
             client: IpAddr::from([10, 0, 0, 1]),
             listener: "",
         };
@@ -161,7 +161,7 @@ fn a_user_without_a_cookie_gets_one_and_is_counted_by_it() {
     let head = Head {
         method: &Method::GET,
         uri: &uri,
-        headers: &headers,
+        headers: (&headers).into(),
         client: IpAddr::from([10, 0, 0, 1]),
         listener: "",
     };
