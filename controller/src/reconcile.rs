@@ -22,8 +22,9 @@ mod canary;
 mod conditions;
 mod duration;
 mod invalid;
+mod lint;
 mod metadata;
-mod names;
+pub(crate) mod names;
 mod older;
 mod pause;
 mod phase;
@@ -40,6 +41,7 @@ mod workload;
 #[cfg(test)]
 mod tests;
 
+pub use lint::{held, lint};
 use spec::Strategy;
 use work::Work;
 

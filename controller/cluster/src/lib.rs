@@ -18,20 +18,23 @@ pub mod lease;
 pub mod metrics;
 mod mirror;
 mod objects;
+pub mod operator;
 mod queue;
 mod rounds;
 mod shared;
+mod survey;
 mod term;
 mod view;
 mod watch;
 mod work;
 mod writes;
 
-pub use connect::{ConnectError, connect};
+pub use connect::{ConnectError, connect, connect_as};
 pub use elect::Election;
 pub use instance::{Instance, NoInstance};
 /// A client of the API server.
 pub use kube::Client;
+pub use survey::{Outlook, Surveyed, survey};
 pub use term::{Settings, run};
 pub use watch::Scope;
 
