@@ -12,7 +12,12 @@ use kube::{
     },
 };
 use serde_json::Value;
-use std::{collections::BTreeMap, future::poll_fn, pin::Pin, task::Poll};
+use std::{
+    collections::BTreeMap,
+    future::poll_fn,
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 /// What is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +44,8 @@ type Events = Pin<Box<dyn Stream<Item = watcher::Result<Event<DynamicObject>>> +
 /// Looks at objects for as long as it is asked.
 pub struct Watch {
     feeds: Vec<Feed>,
+    /// What was told last is not all that is known.
+    is_news: bool,
 }
 
 /// The objects of a kind.
@@ -83,7 +90,10 @@ impl Watch {
                 ]
             }
         };
-        Self { feeds }
+        Self {
+            feeds,
+            is_news: false,
+        }
     }
 
     /// Waits until something has changed. At first, that is what there is. Changes that come together are one.
@@ -92,40 +102,37 @@ impl Watch {
     /// At first, that the API server does not tell.
     pub async fn next(&mut self) -> Result<Tidings, OperatorError> {
         loop {
-            let lost = poll_fn(|context| {
-                let mut is_news = false;
-                for feed in &mut self.feeds {
-                    while let Poll::Ready(Some(event)) = feed.events.poll_next_unpin(context) {
-                        is_news = true;
-                        match event {
-                            Ok(event) => feed.known.note(event),
-                            Err(why) => return Poll::Ready(Some((feed.kind, why))),
-                        }
-                    }
-                }
-                if is_news {
-                    Poll::Ready(None)
-                } else {
-                    Poll::Pending
-                }
-            })
-            .await;
             let is_complete = self.feeds.iter().all(|feed| feed.known.is_complete);
-            match lost {
-                Some((kind, why)) if is_complete => {
-                    let why = error::causes(&why);
-                    return Ok(Tidings::Lost(format!("{kind}s cannot be watched: {why}")));
+            if is_complete && self.is_news {
+                self.is_news = false;
+                return Ok(Tidings::Changed(self.picture()));
+            }
+            let Some((kind, why)) = poll_fn(|context| self.note(context)).await else {
+                continue;
+            };
+            let why = error::causes(&why);
+            if is_complete {
+                return Ok(Tidings::Lost(format!("{kind}s cannot be watched: {why}")));
+            }
+            let about = format!("{kind}s");
+            return Err(OperatorError::Unreachable { about, why });
+        }
+    }
+
+    /// Ready when something was told, after all that was; with what failed, where something did.
+    fn note(&mut self, context: &mut Context<'_>) -> Poll<Option<(&'static str, watcher::Error)>> {
+        let mut noted = Poll::Pending;
+        for feed in &mut self.feeds {
+            while let Poll::Ready(Some(event)) = feed.events.poll_next_unpin(context) {
+                match event {
+                    Ok(event) => feed.known.note(event),
+                    Err(why) => return Poll::Ready(Some((feed.kind, why))),
                 }
-                Some((kind, why)) => {
-                    return Err(OperatorError::Unreachable {
-                        about: format!("{kind}s"),
-                        why: error::causes(&why),
-                    });
-                }
-                None if is_complete => return Ok(Tidings::Changed(self.picture())),
-                None => {}
+                self.is_news = true;
+                noted = Poll::Ready(None);
             }
         }
+        noted
     }
 
     fn picture(&self) -> Picture {

@@ -100,7 +100,7 @@ async fn lead_through(client: Client, namespace: String) -> Result<()> {
     let shop = canary("shop", "blue", Some(&namespace));
     rollouts.apply(&shop).await?;
     let healthy = person.sluice("status shop --timeout 150s").await?;
-    healthy.is(0, &["Progressing", "Healthy\n"])?;
+    healthy.is(0, &["Healthy\n"])?;
 
     let set = person
         .sluice("set image shop app=sluice/demo:green")
