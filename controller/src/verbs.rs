@@ -5,6 +5,7 @@ use crds::analysis_run::AnalysisPhase;
 use crds::{Rollout, RolloutStatus, Time};
 use serde_json::{Value, json};
 
+mod defaults;
 mod image;
 mod revision;
 mod standing;

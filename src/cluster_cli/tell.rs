@@ -77,12 +77,12 @@ pub(super) async fn undo(
         let found = find(operator, &args.rollout, true).await?;
         let key = seen::key(&found.rollout);
         let sets = operator.picture(&args.rollout, false).await?.replica_sets;
+        let workload = found.workload.as_ref().map(|workload| &workload.template);
+        let current = verbs::template(&found.rollout, workload);
         let own = sets
             .iter()
             .filter(|set| seen::is_owned(set, &found.rollout));
-        let revisions = own.filter_map(Revision::of).collect();
-        let workload = found.workload.as_ref().map(|workload| &workload.template);
-        let current = verbs::template(&found.rollout, workload);
+        let revisions = own.filter_map(|set| Revision::of(set, current)).collect();
         let back = Revision::back(revisions, current, args.to_revision);
         let number = match back.map_err(|why| Trouble::Sense(format!("{key}: {why}")))? {
             Back::Already(number) => {

@@ -4,6 +4,7 @@ use crds::PodTemplate;
 use crds::analysis::Metadata;
 use serde_json::Value;
 
+use super::defaults;
 use crate::reconcile::names::{EPHEMERAL, POD_HASH, REVISION};
 
 /// A version that a ReplicaSet has.
@@ -26,7 +27,9 @@ pub enum Back {
 
 impl Revision {
     /// The version of a ReplicaSet, as the API server tells of it; none where it bears no number.
-    pub fn of(replica_set: &Value) -> Option<Self> {
+    ///
+    /// `current` is the Rollout's pod template: what it says is not taken for what an API server wrote.
+    pub fn of(replica_set: &Value, current: &Value) -> Option<Self> {
         let annotations = &replica_set["metadata"]["annotations"];
         let number = annotations[REVISION].as_str()?.parse().ok()?;
         let mut template = replica_set["spec"]["template"].clone();
@@ -42,7 +45,15 @@ impl Revision {
         if let Some(spec) = template.get_mut("spec") {
             remove_affinity(spec);
         }
-        Some(Self { number, template })
+        let hash = replica_set["metadata"]["labels"][POD_HASH].as_str();
+        let candidates = [current, &Value::Null].map(|kept| defaults::without(&template, kept));
+        let as_written = candidates
+            .into_iter()
+            .find(|written| Some(&*hash_of(written)) == hash);
+        Some(Self {
+            number,
+            template: as_written.unwrap_or(template),
+        })
     }
 
     /// What it means that a Rollout with the pod template `current` goes back to the version `to` of those that there are:
@@ -85,8 +96,11 @@ fn missing(all: &[Revision], to: Option<i64>) -> String {
 
 /// Whether two templates are one version.
 fn is_same(one: &Value, other: &Value) -> bool {
-    let hash = |template: &Value| crds::hash::pod_template(&PodTemplate(template.clone()), None);
-    hash(one) == hash(other)
+    hash_of(one) == hash_of(other)
+}
+
+fn hash_of(template: &Value) -> String {
+    crds::hash::pod_template(&PodTemplate(template.clone()), None)
 }
 
 /// Removes what a controller put into a mapping, and the mapping when nothing else was in it.

@@ -173,7 +173,10 @@ fn the_way_back_is_to_a_revision_that_is_there() {
         replica_set("two", "shop:2"),
         replica_set("12", "shop:12"),
     ];
-    let all: Vec<_> = sets.iter().filter_map(Revision::of).collect();
+    let all: Vec<_> = sets
+        .iter()
+        .filter_map(|set| Revision::of(set, &Value::Null))
+        .collect();
     let to = |number: i64, image: &str| {
         let template = template(image, &json!({}));
         Ok(Back::To(Revision { number, template }))
@@ -242,7 +245,7 @@ fn a_revision_is_as_the_rollout_had_it() {
         if !after.is_null() {
             expected["spec"]["affinity"] = after;
         }
-        assert_eq!(Revision::of(&set).unwrap().template, expected);
+        assert_eq!(Revision::of(&set, &Value::Null).unwrap().template, expected);
     }
 }
 
@@ -270,5 +273,33 @@ fn what_the_controller_has_not_seen_counts_as_under_way() {
         let found = standing(&rollout, &status_of(&rollout).unwrap());
         let message = message.to_owned();
         assert_eq!(found, Standing { phase, message }, "{status}");
+    }
+}
+
+/// What an API server wrote into the ReplicaSet is no other version; what people wrote is.
+#[test]
+fn a_revision_has_the_hash_that_it_had() {
+    let pull = |mut template: Value| {
+        template["spec"]["containers"][0]["imagePullPolicy"] = json!("IfNotPresent");
+        template
+    };
+    let none = json!({});
+    let bare = template("shop:1", &none);
+    let says = pull(template("shop:1", &none));
+    for (written, current) in [
+        (&bare, template("shop:2", &none)),
+        (&says, pull(template("shop:2", &none))),
+        (&bare, pull(template("shop:2", &none))),
+    ] {
+        let hash = crds::hash::pod_template(&crds::PodTemplate(written.clone()), None);
+        let mut set = replica_set("1", "shop:1");
+        set["metadata"]["labels"] = json!({"rollouts-pod-template-hash": hash});
+        let spec = &mut set["spec"]["template"]["spec"];
+        spec["restartPolicy"] = json!("Always");
+        spec["securityContext"] = json!({});
+        spec["containers"][0]["imagePullPolicy"] = json!("IfNotPresent");
+        spec["containers"][0]["terminationMessagePolicy"] = json!("File");
+        let found = Revision::of(&set, &current).unwrap().template;
+        assert_eq!(found, *written, "{current}");
     }
 }
