@@ -1,9 +1,11 @@
 //! The command line: every verb, its options and its help.
 //!
-//! `run`, `controller`, `proxy`, `lint`, `demo` and `simulate` start something in this process. All others ([`ClientCommand`]) talk to the admin API of a
-//! process that already runs, and are executed by [`client::execute`].
+//! `run`, `controller`, `proxy`, `lint`, `demo` and `simulate` start something in this process; `cluster` and `migrate` talk
+//! to the API server of a cluster. All others ([`ClientCommand`]) talk to the admin API of a process that already runs, and
+//! are executed by [`client::execute`].
 
 pub(crate) mod client;
+pub(crate) mod ending;
 mod replay;
 mod target;
 
@@ -16,7 +18,13 @@ use jiff::SignedDuration;
 
 pub(crate) use target::Target;
 
-use crate::{controller::ControllerArgs, demo::DemoArgs, proxy::ProxyArgs, simulate::SimulateArgs};
+use crate::{
+    cluster_cli::{ClusterArgs, MigrateArgs},
+    controller::ControllerArgs,
+    demo::DemoArgs,
+    proxy::ProxyArgs,
+    simulate::SimulateArgs,
+};
 
 /// Shifts traffic to a new version step by step, and takes it away again when that version is bad.
 #[derive(Debug, Parser)]
@@ -36,6 +44,11 @@ pub(crate) enum Command {
     Controller(ControllerArgs),
     /// Run a proxy of a Kubernetes cluster: requests for the Services of Rollouts, split as their statuses say
     Proxy(ProxyArgs),
+    /// Look at Rollouts of a Kubernetes cluster, and tell them what to do; `kubectl sluice` does the same
+    Cluster(ClusterArgs),
+    /// Say what would change in a Kubernetes cluster if `sluice controller` took over now
+    #[command(after_help = MIGRATE_EXIT_CODES)]
+    Migrate(MigrateArgs),
     /// Check the documents in FILEs without running them
     Lint(LintArgs),
     /// Show a promotion and a rollback on this machine; needs no files
@@ -80,6 +93,12 @@ pub(crate) enum ClientCommand {
         shell: Shell,
     },
 }
+
+const MIGRATE_EXIT_CODES: &str = "\
+Exit codes:
+  0  nothing would be written, and no Rollout held
+  1  something would
+  2  wrong usage, or the API server refuses or cannot be reached";
 
 const STATUS_EXIT_CODES: &str = "\
 Exit codes:

@@ -3,6 +3,7 @@
 mod admin;
 mod api;
 mod cli;
+mod cluster_cli;
 mod controller;
 mod demo;
 mod lint;
@@ -14,6 +15,7 @@ mod view;
 
 use clap::Parser as _;
 use cli::{Cli, Command};
+use cluster_cli::Plugin;
 use std::{
     io::{self, IsTerminal as _},
     process::ExitCode,
@@ -26,6 +28,9 @@ use tracing_subscriber::EnvFilter;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    if cluster_cli::is_plugin() {
+        return cluster_cli::run(&Plugin::parse().args, &mut io::stdout());
+    }
     match Cli::parse().command {
         Command::Run(args) => {
             log();
@@ -39,6 +44,8 @@ fn main() -> ExitCode {
             log();
             proxy::run(&args)
         }
+        Command::Cluster(args) => cluster_cli::run(&args, &mut io::stdout()),
+        Command::Migrate(args) => cluster_cli::migrate(&args, &mut io::stdout()),
         Command::Lint(args) => {
             lint::lint(&args.files, &mut io::stdout().lock()).unwrap_or(ExitCode::FAILURE)
         }

@@ -3,6 +3,7 @@
 //! Everything here is a pure function of a [`RolloutView`], apart from [`Screen`], which holds the terminal.
 
 mod changes;
+pub(crate) mod cluster;
 mod explain;
 mod format;
 mod live;

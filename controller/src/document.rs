@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 mod check;
+mod cluster;
 mod finding;
 mod inert;
 mod named;
@@ -22,6 +23,7 @@ mod source;
 mod together;
 mod yaml;
 
+pub use cluster::check_cluster;
 pub use finding::{Finding, Location, Severity};
 pub use named::{NamedFile, named_files};
 pub use source::Source;

@@ -12,6 +12,7 @@ pub mod fleet;
 pub mod reconcile;
 pub mod spec;
 pub mod store;
+pub mod verbs;
 pub mod view;
 pub mod window;
 

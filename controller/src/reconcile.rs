@@ -22,8 +22,9 @@ mod canary;
 mod conditions;
 mod duration;
 mod invalid;
+mod lint;
 mod metadata;
-mod names;
+pub(crate) mod names;
 mod older;
 mod pause;
 mod phase;
@@ -41,6 +42,7 @@ mod workload;
 #[cfg(test)]
 mod tests;
 
+pub use lint::{held, lint};
 pub use routed::judging;
 
 use spec::Strategy;

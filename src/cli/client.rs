@@ -5,7 +5,7 @@ pub(crate) mod http;
 mod sse;
 mod watch;
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -13,6 +13,7 @@ use clap::CommandFactory;
 use serde::Serialize;
 
 use self::http::{Client, Error, Verb};
+use super::ending::{Exit, Failure, ended};
 use super::replay;
 use super::target::choose;
 use super::{
@@ -25,44 +26,9 @@ use crate::view;
 /// Where `sluice run` has its admin API unless its document says otherwise.
 pub(crate) const DEFAULT_ADDRESS: &str = "http://127.0.0.1:9901";
 
-/// How a command ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Exit {
-    /// It was done, or the rollout is Healthy.
-    Done = 0,
-    /// The process refused, or the rollout is Degraded.
-    Failed = 1,
-    /// Nothing could be asked: wrong usage, no such rollout, nobody there.
-    Unusable = 2,
-    /// The rollout is not there yet.
-    Unfinished = 3,
-}
-
 /// Executes `command`, prints its result to `out` and its complaint to the standard error.
 pub(crate) fn execute(command: ClientCommand, out: &mut impl Write) -> ExitCode {
-    let exit = dispatch(command, out).unwrap_or_else(|failure| {
-        if let Some(message) = failure.message {
-            eprintln!("sluice: {message}");
-        }
-        failure.exit
-    });
-    ExitCode::from(exit as u8)
-}
-
-/// Why a command ended early.
-#[derive(Debug)]
-struct Failure {
-    exit: Exit,
-    message: Option<String>,
-}
-
-impl Failure {
-    fn unusable(message: String) -> Self {
-        Self {
-            exit: Exit::Unusable,
-            message: Some(message),
-        }
-    }
+    ended(dispatch(command, out))
 }
 
 impl From<Error> for Failure {
@@ -75,19 +41,6 @@ impl From<Error> for Failure {
             exit,
             message: Some(error.to_string()),
         }
-    }
-}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        // The reader of a pipe has seen enough: no fault, and nobody left to tell.
-        if error.kind() == io::ErrorKind::BrokenPipe {
-            return Self {
-                exit: Exit::Done,
-                message: None,
-            };
-        }
-        Self::unusable(format!("cannot write the output: {error}"))
     }
 }
 

@@ -29,12 +29,29 @@ pub enum ConnectError {
 /// # Errors
 /// When nothing says where the API server is, or it cannot be used.
 pub async fn connect(kubeconfig: Option<&Path>) -> Result<(Client, String), ConnectError> {
-    let mut config = match kubeconfig {
-        None => Config::infer().await?,
-        Some(file) => {
+    connect_as(kubeconfig, None).await
+}
+
+/// The same for a context of the kubeconfig; without one, for its current context. A pod's own account is looked for only
+/// where no context is named.
+///
+/// # Errors
+/// As [`connect`] has them, and when there is no such context.
+pub async fn connect_as(
+    kubeconfig: Option<&Path>,
+    context: Option<&str>,
+) -> Result<(Client, String), ConnectError> {
+    let options = KubeConfigOptions {
+        context: context.map(str::to_owned),
+        ..KubeConfigOptions::default()
+    };
+    let mut config = match (kubeconfig, context) {
+        (Some(file), _) => {
             let read = Kubeconfig::read_from(file)?;
-            Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await?
+            Config::from_custom_kubeconfig(read, &options).await?
         }
+        (None, Some(_)) => Config::from_kubeconfig(&options).await?,
+        (None, None) => Config::infer().await?,
     };
     config.default_retry = false;
     let namespace = config.default_namespace.clone();

@@ -19,23 +19,26 @@ pub mod lease;
 pub mod metrics;
 mod mirror;
 mod objects;
+pub mod operator;
 mod proxy;
 mod queue;
 mod rounds;
 mod shared;
+mod survey;
 mod term;
 mod view;
 mod watch;
 mod work;
 mod writes;
 
-pub use connect::{ConnectError, connect};
+pub use connect::{ConnectError, connect, connect_as};
 pub use elect::Election;
 pub use fleet::{NoProxies, Proxies, Verdict};
 pub use instance::{Instance, NoInstance};
 /// A client of the API server.
 pub use kube::Client;
 pub use proxy::{Published, watch as watch_for_proxy};
+pub use survey::{Outlook, Surveyed, survey};
 pub use term::{Settings, run};
 pub use watch::Scope;
 

@@ -15,7 +15,7 @@ use crds::Rollout;
 use jiff::Timestamp;
 use serde_json::Value;
 use std::sync::Arc;
-use wording::wording;
+pub(crate) use wording::wording;
 
 /// The status is a thing of its own to the API server, unless its definition of Rollouts is very old.
 const STATUS: &str = "status";

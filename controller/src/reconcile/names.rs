@@ -2,9 +2,9 @@
 //! (`pkg/apis/rollouts/v1alpha1/types.go`, `utils/annotations`), as objects bear them already.
 
 /// Label of ReplicaSets and pods, and key of Services' selectors: the hash of the pod template.
-pub(super) const POD_HASH: &str = "rollouts-pod-template-hash";
+pub(crate) const POD_HASH: &str = "rollouts-pod-template-hash";
 /// Annotation of a Rollout and its ReplicaSets: which revision it is.
-pub(super) const REVISION: &str = "rollout.argoproj.io/revision";
+pub(crate) const REVISION: &str = "rollout.argoproj.io/revision";
 /// Annotation of a ReplicaSet: the revisions that it was before.
 pub(super) const REVISION_HISTORY: &str = "rollout.argoproj.io/revision-history";
 /// Annotation of a ReplicaSet: the `spec.replicas` of the Rollout that it was last scaled for.
@@ -12,7 +12,7 @@ pub(super) const DESIRED_REPLICAS: &str = "rollout.argoproj.io/desired-replicas"
 /// Annotation of a ReplicaSet: when it is to be scaled down.
 pub(super) const SCALE_DOWN_DEADLINE: &str = "scale-down-deadline";
 /// Annotation of a ReplicaSet: the labels and annotations that its pods have for what they are now.
-pub(super) const EPHEMERAL: &str = "rollout.argoproj.io/ephemeral-metadata";
+pub(crate) const EPHEMERAL: &str = "rollout.argoproj.io/ephemeral-metadata";
 /// Annotation of a ReplicaSet: the Experiment that it is part of.
 pub(super) const EXPERIMENT: &str = "experiment.argoproj.io/name";
 /// Annotation of a Rollout: the generation of its workload that its pod template is of.

@@ -43,17 +43,24 @@ pub(super) fn template(world: &World) -> Result<(&PodTemplate, &LabelSelector), 
     Ok((template, selector))
 }
 
+/// Whether the kind that is referred to can hold a template.
+///
+/// # Errors
+/// What was found and what is allowed.
+pub(super) fn is_known(reference: &ObjectRef) -> Result<(), String> {
+    match reference.kind.as_deref().unwrap_or_default() {
+        "Deployment" | "ReplicaSet" | "PodTemplate" => Ok(()),
+        kind => Err(format!(
+            "spec.workloadRef.kind: found {kind:?}, allowed Deployment, ReplicaSet and PodTemplate"
+        )),
+    }
+}
+
 fn missing(reference: &ObjectRef) -> String {
     let kind = reference.kind.as_deref().unwrap_or_default();
     let name = reference.name.as_deref().unwrap_or_default();
-    match kind {
-        "Deployment" | "ReplicaSet" | "PodTemplate" => {
-            format!("spec.workloadRef: {kind} {name:?} not found")
-        }
-        _ => format!(
-            "spec.workloadRef.kind: found {kind:?}, allowed Deployment, ReplicaSet and PodTemplate"
-        ),
-    }
+    let not_found = || format!("spec.workloadRef: {kind} {name:?} not found");
+    is_known(reference).err().unwrap_or_else(not_found)
 }
 
 /// What clients write where a template is required, and they have none.

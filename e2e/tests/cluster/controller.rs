@@ -6,6 +6,8 @@ pub(crate) mod late_bytes;
 pub(crate) mod process;
 #[path = "controller/rollouts.rs"]
 pub(crate) mod rollouts;
+#[path = "controller/verbs.rs"]
+mod verbs;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use cluster::{Instance, Proxies, Scope, Settings, metrics::Metrics};
@@ -22,7 +24,7 @@ use rustix::process::Signal;
 use std::{future::pending, num::NonZeroUsize};
 
 pub(crate) fn tests() -> Vec<Trial> {
-    vec![
+    let own = vec![
         harness::test("controller_has_the_rights_it_needs", has_its_rights),
         harness::test("controller_of_a_namespace", is_of_a_namespace),
         harness::test("rollout_whose_turns_panic_stops_no_other", survives_poison),
@@ -30,7 +32,8 @@ pub(crate) fn tests() -> Vec<Trial> {
             "leader_that_was_stopped_writes_nothing_more",
             stops_and_goes_on,
         ),
-    ]
+    ];
+    own.into_iter().chain(verbs::tests()).collect()
 }
 
 /// Applied as it is, the manifest is enough, and a Rollout goes through its steps.

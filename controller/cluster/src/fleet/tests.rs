@@ -51,11 +51,7 @@ fn live_are_the_endpoints_that_are_ready() {
         &["[fd00::1]:9091"],
     );
     check(&admin, one(json!({"ready": false})), &[]);
-    check(
-        &admin,
-        one(json!({"ready": true, "serving": false})),
-        &[],
-    );
+    check(&admin, one(json!({"ready": true, "serving": false})), &[]);
     check(
         &admin,
         one(json!({"ready": false, "serving": true, "terminating": true})),

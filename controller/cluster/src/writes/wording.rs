@@ -7,7 +7,7 @@ use serde_json::Value;
 const LONGEST: usize = 64;
 
 /// What is written, in one line.
-pub(super) fn wording(write: &Write) -> String {
+pub(crate) fn wording(write: &Write) -> String {
     match write {
         Write::CreateReplicaSet { object } => {
             let name = object["metadata"]["name"].as_str().unwrap_or_default();

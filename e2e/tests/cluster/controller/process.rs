@@ -133,7 +133,7 @@ async fn read(stderr: ChildStderr, log: Arc<Mutex<String>>, lines: watch::Sender
 }
 
 /// That of `SLUICE_BINARY`, else the one that was built last.
-fn binary() -> Result<PathBuf> {
+pub(crate) fn binary() -> Result<PathBuf> {
     let built = || {
         let target = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
         let tree = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");

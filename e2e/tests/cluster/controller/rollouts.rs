@@ -100,6 +100,25 @@ impl Rollouts {
         self.reach(name, is_there).await
     }
 
+    /// Waits until a Rollout is Healthy with so many pods, and no others.
+    pub(crate) async fn settled(&self, name: &str, pods: u32) -> Result<()> {
+        let is_there = |state: &DynamicObject| {
+            let status = &state.data["status"];
+            let counts = ["replicas", "updatedReplicas", "availableReplicas"];
+            status["phase"] == "Healthy" && counts.iter().all(|count| status[*count] == pods)
+        };
+        self.reach(name, is_there).await
+    }
+
+    /// Waits until no pod of a Rollout is older than its `restartAt`.
+    pub(crate) async fn restarted(&self, name: &str) -> Result<()> {
+        let is_there = |state: &DynamicObject| {
+            let asked = &state.data["spec"]["restartAt"];
+            asked.is_string() && state.data["status"]["restartedAt"] == *asked
+        };
+        self.reach(name, is_there).await
+    }
+
     /// Waits until a Rollout's controller has seen its last change, and it is as it is to be.
     async fn reach(&self, name: &str, is_there: impl Fn(&DynamicObject) -> bool) -> Result<()> {
         let config = watcher::Config::default().fields(&format!("metadata.name={name}"));

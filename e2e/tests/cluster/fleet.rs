@@ -1,0 +1,329 @@
+//! The loop closed: a controller, two proxies, pods that answer, and users who ask all the time.
+
+use crate::{
+    controller::{
+        process::{self, Controller},
+        rollouts::Rollouts,
+    },
+    proxy::Proxy,
+};
+use anyhow::{Context as _, Result, ensure};
+use bytes::Bytes;
+use e2e::{app::VERSION_HEADER, bed::harness, http};
+use hyper::Response;
+use kube::Client;
+use libtest_mimic::Trial;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeMap,
+    env,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+use tokio::task::AbortHandle;
+
+/// Where the proxies are: addresses of Pods that no node gives away.
+const PROXIES: [&str; 2] = ["10.244.250.1", "10.244.250.2"];
+/// Between two requests of the users.
+const PACE: Duration = Duration::from_millis(5);
+
+pub(crate) fn tests() -> Vec<Trial> {
+    vec![
+        harness::test("bad_canary_loses_its_traffic_and_is_aborted", convicts),
+        harness::test("good_canary_is_promoted_and_no_request_fails", promotes),
+    ]
+}
+
+/// A controller, proxies, and users.
+struct Scene {
+    rollouts: Rollouts,
+    namespace: String,
+    instance: String,
+    controller: Controller,
+    proxies: Vec<Proxy>,
+    users: Users,
+}
+
+impl Scene {
+    /// With a first version that serves.
+    async fn new(client: &Client, namespace: String) -> Result<Self> {
+        let rollouts = Rollouts::of(client, &namespace).await?;
+        let instance = namespace.clone();
+        process::apply(&services(&namespace)).await?;
+        let kubeconfig = PathBuf::from(env::var_os("KUBECONFIG").context("KUBECONFIG")?);
+        let own = format!("--namespace={namespace}");
+        let mut proxies = Vec::new();
+        for address in PROXIES {
+            proxies.push(Proxy::start_at(address, 1, &kubeconfig, &[&own]).await?);
+        }
+        process::apply(&slices(&namespace, &proxies)).await?;
+        let arguments = [
+            own,
+            format!("--lease-namespace={namespace}"),
+            format!("--instance-id={instance}"),
+            format!("--proxies={namespace}/sluice-proxy"),
+        ];
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let controller = Controller::start(&kubeconfig, &arguments)?;
+        let mut scene = Self {
+            users: Users::none(),
+            rollouts,
+            namespace,
+            instance,
+            controller,
+            proxies,
+        };
+        scene.ship("blue", 0.0).await?;
+        scene.rollouts.wait("shop", "Healthy", 1).await?;
+        // Its endpoints come to the proxies a moment later.
+        for proxy in &scene.proxies {
+            while proxy.ask("shop").await? != "blue" {}
+        }
+        scene.users = Users::of(&scene.proxies);
+        Ok(scene)
+    }
+
+    /// Ships a version that fails this share of its requests.
+    async fn ship(&self, version: &str, failures: f64) -> Result<()> {
+        let mut rollout = rollout(version, failures);
+        let label = "argo-rollouts.argoproj.io/controller-instance-id";
+        rollout["metadata"]["labels"] = json!({label: self.instance});
+        self.rollouts.apply(&rollout).await.map(drop)
+    }
+
+    /// Waits until all proxies give the canary so much, in basis points.
+    async fn serve(&self, weight: u16) -> Result<()> {
+        let id = format!("{}/shop", self.namespace);
+        for proxy in &self.proxies {
+            proxy.serves(&id, weight).await?;
+        }
+        Ok(())
+    }
+
+    async fn status(&self) -> Result<Value> {
+        Ok(self.rollouts.get("shop").await?.data["status"].clone())
+    }
+
+    async fn end(mut self) -> Result<()> {
+        self.users.stop();
+        self.controller.ends(Signal::TERM).await?;
+        ensure!(
+            self.controller.has_no_trouble(),
+            "{}",
+            self.controller.log()
+        );
+        for proxy in &mut self.proxies {
+            proxy.process.ends(Signal::TERM).await?;
+            ensure!(proxy.process.has_no_trouble(), "{}", proxy.process.log());
+        }
+        Ok(())
+    }
+}
+
+/// Users who ask both proxies in turn, and wait for nobody. They stop when this is dropped.
+struct Users {
+    task: Option<AbortHandle>,
+    answers: Arc<Mutex<Vec<(Instant, String)>>>,
+}
+
+impl Users {
+    fn none() -> Self {
+        Self {
+            task: None,
+            answers: Arc::default(),
+        }
+    }
+
+    fn of(proxies: &[Proxy]) -> Self {
+        let addresses: Vec<_> = proxies.iter().map(|proxy| proxy.requests).collect();
+        let answers = Arc::<Mutex<Vec<(Instant, String)>>>::default();
+        let told = Arc::clone(&answers);
+        let task = tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(PACE);
+            for address in addresses.into_iter().cycle() {
+                ticks.tick().await;
+                let told = Arc::clone(&told);
+                tokio::spawn(async move {
+                    let answer = match http::get_of(address, "shop", "/").await {
+                        Ok(answer) => said(&answer),
+                        Err(error) => format!("{error:#}"),
+                    };
+                    let answer = (Instant::now(), answer);
+                    told.lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push(answer);
+                });
+            }
+        });
+        Self {
+            task: Some(task.abort_handle()),
+            answers,
+        }
+    }
+
+    /// What they got so far.
+    fn answers(&self) -> Vec<(Instant, String)> {
+        self.answers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn stop(&self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+}
+
+impl Drop for Users {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// The version that answered, and with which status if that is no good one.
+fn said(answer: &Response<Bytes>) -> String {
+    let version = answer.headers().get(VERSION_HEADER);
+    let version = version.map_or("nobody", |version| version.to_str().unwrap_or("?"));
+    match answer.status().is_success() {
+        true => version.to_owned(),
+        false => format!("{version} {}", answer.status().as_u16()),
+    }
+}
+
+fn services(namespace: &str) -> String {
+    let service = |name: &str| {
+        json!({
+            "apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": namespace},
+            "spec": {"selector": {"app": "shop"}, "ports": [{"name": "http", "port": 80, "targetPort": 8080}]},
+        })
+    };
+    format!("{}\n---\n{}\n", service("shop"), service("shop-canary"))
+}
+
+/// The proxies' Service, as its EndpointSlices would be if they were Pods.
+fn slices(namespace: &str, proxies: &[Proxy]) -> String {
+    let slice = |(index, proxy): (usize, &Proxy)| {
+        json!({
+            "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+            "metadata": {
+                "name": format!("sluice-proxy-{index}"), "namespace": namespace,
+                "labels": {"kubernetes.io/service-name": "sluice-proxy"},
+            },
+            "ports": [{"name": "admin", "port": proxy.admin.port()}],
+            "endpoints": [{"addresses": [proxy.admin.ip().to_string()], "conditions": {"ready": true}}],
+        })
+    };
+    let slices = proxies.iter().enumerate().map(slice);
+    slices.map(|slice| format!("{slice}\n---\n")).collect()
+}
+
+fn rollout(version: &str, failures: f64) -> Value {
+    json!({
+        "apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "metadata": {"name": "shop"},
+        "spec": {
+            "replicas": 2, "selector": {"matchLabels": {"app": "shop"}},
+            "template": {"metadata": {"labels": {"app": "shop"}}, "spec": {
+                "terminationGracePeriodSeconds": 5,
+                "containers": [{
+                    "name": "app", "image": format!("sluice/demo:{version}"),
+                    "env": [{"name": "DEMO_FAILURES", "value": failures.to_string()}],
+                    "readinessProbe": {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 1},
+                }],
+            }},
+            "strategy": {"canary": {
+                "stableService": "shop", "canaryService": "shop-canary",
+                "trafficRouting": {"plugins": {"sluice/proxy": {}}},
+                "scaleDownDelaySeconds": 2, "abortScaleDownDelaySeconds": 2,
+                "steps": [{"setWeight": 20}, {"pause": {"duration": "2s"}}, {"setWeight": 60}, {"pause": {}}],
+            }},
+        },
+    })
+}
+
+/// A version that fails everything: the guard convicts it by what both proxies counted, and a person can check that.
+async fn convicts(client: Client, namespace: String) -> Result<()> {
+    let scene = Scene::new(&client, namespace).await?;
+    scene.ship("red", 1.0).await?;
+    scene.rollouts.wait("shop", "Degraded", 2).await?;
+    scene.serve(0).await?;
+    let status = scene.status().await?;
+    let message = status["message"].as_str().unwrap_or_default();
+    ensure!(message.starts_with("RolloutAborted: "), "{status}");
+    ensure!(message.contains("canary requests failed"), "{status}");
+    ensure!(
+        status["canary"]["weights"]["canary"]["weight"] == 0,
+        "{status}"
+    );
+    for proxy in &scene.proxies {
+        let answered = proxy.share("shop", 50).await?;
+        ensure!(
+            answered == BTreeMap::from([("blue".to_owned(), 50)]),
+            "{answered:?}"
+        );
+    }
+    let answers = scene.users.answers();
+    let failed: Vec<_> = answers
+        .iter()
+        .filter(|(_, answer)| answer != "blue")
+        .collect();
+    let (first, last) = (
+        failed.first().context("it had requests")?,
+        failed.last().context("as well")?,
+    );
+    ensure!(
+        failed.iter().all(|(_, answer)| answer == "red 500"),
+        "{failed:?}"
+    );
+    // For information: what it cost.
+    println!(
+        "{} of {} requests failed, within {:?}",
+        failed.len(),
+        answers.len(),
+        last.0.duration_since(first.0)
+    );
+    let path = format!("/verdicts/{}/shop", scene.namespace);
+    process::replay(&scene.controller.page(&path).await?).await?;
+    scene.ship("blue", 0.0).await?;
+    scene.rollouts.wait("shop", "Healthy", 3).await?;
+    scene.end().await
+}
+
+/// A good version gets all traffic step by step, and nobody notices. The proxies go on without the controller.
+async fn promotes(client: Client, namespace: String) -> Result<()> {
+    let scene = Scene::new(&client, namespace).await?;
+    scene.ship("green", 0.0).await?;
+    scene.rollouts.wait_for_pause("shop", 3).await?;
+    scene.serve(6000).await?;
+    let answered = scene.proxies[0].share("shop", 200).await?;
+    let green = answered.get("green").copied().unwrap_or_default();
+    // Users ask meanwhile, so that these are not every fifth exactly.
+    ensure!((90..=150).contains(&green), "{answered:?}");
+    scene.rollouts.promote("shop").await?;
+    scene.rollouts.wait("shop", "Healthy", 2).await?;
+    scene.serve(0).await?;
+    // The old version's pods go after their delay.
+    scene.rollouts.wait_for_pods("shop", 2).await?;
+    let answered = scene.proxies[1].share("shop", 50).await?;
+    ensure!(
+        answered == BTreeMap::from([("green".to_owned(), 50)]),
+        "{answered:?}"
+    );
+    let answers = scene.users.answers();
+    let failed: Vec<_> = answers
+        .iter()
+        .filter(|(_, answer)| answer != "blue" && answer != "green")
+        .collect();
+    ensure!(
+        failed.is_empty(),
+        "{} of {} failed: {failed:?}",
+        failed.len(),
+        answers.len()
+    );
+    let is_any = |version: &str| answers.iter().any(|(_, answer)| answer == version);
+    ensure!(is_any("blue") && is_any("green"));
+    scene.end().await
+}
