@@ -7,6 +7,8 @@
 mod controller;
 #[path = "cluster/deployments.rs"]
 mod deployments;
+#[path = "cluster/fleet.rs"]
+mod fleet;
 #[path = "cluster/pods.rs"]
 mod pods;
 #[path = "cluster/proxy.rs"]
@@ -19,6 +21,7 @@ fn main() -> ExitCode {
     let tests = controller::tests()
         .into_iter()
         .chain(deployments::tests())
+        .chain(fleet::tests())
         .chain(pods::tests())
         .chain(proxy::tests())
         .collect();

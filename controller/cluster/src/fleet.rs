@@ -14,6 +14,7 @@ use controller::{
     fleet::{Guard, Judging, Told},
     reconcile::{self, Traffic},
 };
+use crds::Rollout;
 use jiff::Timestamp;
 use proxies::Live;
 use rollout::{
@@ -28,13 +29,16 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
-use tokio::time::MissedTickBehavior;
+use tokio::time::{MissedTickBehavior, timeout};
 
 /// How often proxies are asked about Rollouts whose canary is on trial.
 const TICK: Duration = Duration::from_millis(250);
 /// Every how many times they are asked about the others, to know what stable is like. Together less than what an interval
 /// of the judge may be.
 const SELDOM: u64 = 8;
+
+/// The longest that Rollouts wait for the list of proxies.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What is known of the requests of all Rollouts that proxies split.
 #[derive(Debug, Default)]
@@ -48,8 +52,8 @@ struct Watched {
     version: u64,
     judging: Judging,
     guard: Guard,
-    /// What its turns are to know.
-    traffic: Traffic,
+    /// What its turns are to know; nothing before the first look.
+    traffic: Option<Traffic>,
     /// What the last canary that was convicted was convicted by.
     verdict: Option<Verdict>,
 }
@@ -73,11 +77,14 @@ impl Fleet {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is known of the requests of a Rollout; nothing where no proxies split them.
-    pub(crate) fn traffic(&self, key: &Key) -> Traffic {
+    /// What is known of the requests of a Rollout; nothing as long as its proxies have not been asked.
+    pub(crate) fn traffic(&self, key: &Key, rollout: &Rollout) -> Option<Traffic> {
         let watched = self.watched();
-        let known = watched.get(key).map(|watched| watched.traffic.clone());
-        known.unwrap_or_default()
+        match watched.get(key) {
+            Some(known) => known.traffic.clone(),
+            None if reconcile::is_split(rollout) && reconcile::judging(rollout).is_some() => None,
+            None => Some(Traffic::default()),
+        }
     }
 
     /// The last verdict against a canary of a Rollout, since this process leads.
@@ -128,8 +135,11 @@ impl Fleet {
         for why in unread {
             tracing::warn!(rollout = %key, "{why}");
         }
-        let before = mem::replace(&mut known.traffic, traffic);
-        let is_news = is_news(&before, &known.traffic);
+        let is_news = known
+            .traffic
+            .as_ref()
+            .is_none_or(|before| is_news(before, &traffic));
+        known.traffic = Some(traffic);
         if is_news && let Some(verdict) = known.convicted(now) {
             let Verdict { revision, why, .. } = &verdict;
             tracing::info!(rollout = %key, canary = revision, "the guard convicts it: {why}");
@@ -142,7 +152,7 @@ impl Fleet {
 impl Watched {
     /// The verdict against the canary, if there is one.
     fn convicted(&self, now: Timestamp) -> Option<Verdict> {
-        let finding = self.traffic.finding.as_ref()?;
+        let finding = self.traffic.as_ref()?.finding.as_ref()?;
         let Judgement::RollBack { why } = &finding.judgement else {
             return None;
         };
@@ -176,7 +186,7 @@ fn note(
         version,
         guard: Guard::new(&judging),
         judging,
-        traffic: Traffic::default(),
+        traffic: None,
         verdict: None,
     };
     watched.insert(key.clone(), new);
@@ -207,6 +217,12 @@ pub(crate) async fn watch_over(proxies: Proxies, client: kube::Client, shared: A
 
 async fn judge(live: &Live, shared: &Shared) {
     let (asker, began) = (Asker::new(), Instant::now());
+    // Nobody is to be told that there is no proxy before they were listed. Rollouts do not wait for that for ever.
+    if timeout(PATIENCE, live.listed()).await.is_err() {
+        tracing::warn!(
+            "the proxies have not been listed within {PATIENCE:?}; until they are, there is none"
+        );
+    }
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for turn in 0.. {

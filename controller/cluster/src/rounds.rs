@@ -59,7 +59,11 @@ impl Rounds {
             let Some(mut scene) = self.shared.view().scene(key) else {
                 return Ok(None);
             };
-            scene.world.traffic = self.shared.fleet.traffic(key);
+            let Some(traffic) = self.shared.fleet.traffic(key, &scene.world.rollout) else {
+                // It is woken when its proxies have been asked for the first time.
+                return Ok(None);
+            };
+            scene.world.traffic = traffic;
             self.read_workload(key, &mut scene).await?;
             let turn = self.turn(key, &mut scene).await?;
             if self.write(key, scene, turn.writes).await? == Rest::Settled {

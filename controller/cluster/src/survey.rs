@@ -92,7 +92,6 @@ async fn list<K: Viewed>(
     let listed = within(api.list(&which)).await;
     let listed = listed.map_err(|why| about.failed(why))?;
     let mut kept = Vec::new();
-    view.begin_list::<K>();
     for object in listed.items {
         let (identity, value) =
             objects::see::<K>(object, &scope.instance).map_err(|why| about.unfit(&why))?;
@@ -101,7 +100,6 @@ async fn list<K: Viewed>(
             view.see(identity.with(value), Source::List);
         }
     }
-    view.end_list::<K>();
     Ok(kept)
 }
 

@@ -22,23 +22,33 @@ pub(crate) fn tests() -> Vec<Trial> {
 }
 
 /// A proxy, and where it is.
-struct Proxy {
-    process: Process,
-    requests: SocketAddr,
-    admin: SocketAddr,
+pub(crate) struct Proxy {
+    pub(crate) process: Process,
+    pub(crate) requests: SocketAddr,
+    pub(crate) admin: SocketAddr,
 }
 
 impl Proxy {
     async fn start(kubeconfig: &Path, arguments: &[&str]) -> Result<Self> {
+        Self::start_at("127.0.0.1", 2, kubeconfig, arguments).await
+    }
+
+    /// Starts one at an address, with ports that nobody else has.
+    pub(crate) async fn start_at(
+        address: &str,
+        workers: usize,
+        kubeconfig: &Path,
+        arguments: &[&str],
+    ) -> Result<Self> {
         let verb = [
             "proxy",
-            "--listen=127.0.0.1:0",
-            "--admin=127.0.0.1:0",
-            "--workers=2",
+            &format!("--listen={address}:0"),
+            &format!("--admin={address}:0"),
+            &format!("--workers={workers}"),
         ];
         let process = Process::start_as(&verb, kubeconfig, arguments)?;
-        let requests = address(&process.says("requests come in at http://").await?)?;
-        let admin = address(&process.says("admin server at http://").await?)?;
+        let requests = self::address(&process.says("requests come in at http://").await?)?;
+        let admin = self::address(&process.says("admin server at http://").await?)?;
         Ok(Self {
             process,
             requests,
@@ -47,7 +57,7 @@ impl Proxy {
     }
 
     /// The version that answers a request for `host`, or the status of who else does.
-    async fn ask(&self, host: &str) -> Result<String> {
+    pub(crate) async fn ask(&self, host: &str) -> Result<String> {
         let answer = http::get_of(self.requests, host, "/").await?;
         let version = answer.headers().get(VERSION_HEADER);
         let version = version.map(|version| version.to_str().map(str::to_owned));
@@ -57,7 +67,7 @@ impl Proxy {
     }
 
     /// How many of `n` requests each version answers.
-    async fn share(&self, host: &str, n: usize) -> Result<BTreeMap<String, usize>> {
+    pub(crate) async fn share(&self, host: &str, n: usize) -> Result<BTreeMap<String, usize>> {
         let mut answered = BTreeMap::new();
         for _ in 0..n {
             *answered.entry(self.ask(host).await?).or_default() += 1;
@@ -74,7 +84,7 @@ impl Proxy {
     }
 
     /// Asks until every worker serves the canary so much, in basis points.
-    async fn serves(&self, rollout: &str, weight: u16) -> Result<RolloutReport> {
+    pub(crate) async fn serves(&self, rollout: &str, weight: u16) -> Result<RolloutReport> {
         loop {
             let report = self.report(rollout).await?;
             let serving = report.as_ref().and_then(|report| report.serving.as_ref());

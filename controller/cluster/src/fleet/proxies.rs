@@ -14,8 +14,9 @@ use std::{
     collections::{BTreeSet, HashMap},
     net::{IpAddr, SocketAddr},
     str::FromStr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
+use tokio::sync::Notify;
 
 /// The label by which a Service's EndpointSlices are found.
 const SERVICE_LABEL: &str = "kubernetes.io/service-name";
@@ -54,9 +55,14 @@ impl FromStr for Proxies {
     }
 }
 
-/// The proxies that are live, by the EndpointSlice that says so.
+/// The proxies that are live.
 #[derive(Debug, Default)]
-pub(super) struct Live(Mutex<HashMap<String, BTreeSet<SocketAddr>>>);
+pub(super) struct Live {
+    /// By the EndpointSlice that says so.
+    slices: Mutex<HashMap<String, BTreeSet<SocketAddr>>>,
+    /// Rung when all have been listed.
+    listed: Notify,
+}
 
 impl Live {
     /// Where they are to be asked.
@@ -64,8 +70,13 @@ impl Live {
         self.slices().values().flatten().copied().collect()
     }
 
-    fn slices(&self) -> std::sync::MutexGuard<'_, HashMap<String, BTreeSet<SocketAddr>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Returns when all have been listed once. For one who waits.
+    pub(super) async fn listed(&self) {
+        self.listed.notified().await;
+    }
+
+    fn slices(&self) -> MutexGuard<'_, HashMap<String, BTreeSet<SocketAddr>>> {
+        self.slices.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -81,7 +92,10 @@ pub(super) async fn watch(proxies: Proxies, client: Client, live: Arc<Live>, sha
             Ok(Event::InitApply(slice)) => {
                 listed.insert(slice.name_any(), ready(&slice));
             }
-            Ok(Event::InitDone) => *live.slices() = std::mem::take(&mut listed),
+            Ok(Event::InitDone) => {
+                *live.slices() = std::mem::take(&mut listed);
+                live.listed.notify_one();
+            }
             Ok(Event::Apply(slice)) => {
                 live.slices().insert(slice.name_any(), ready(&slice));
             }

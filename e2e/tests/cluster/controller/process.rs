@@ -1,6 +1,7 @@
 //! `sluice controller`, and other verbs, as processes, and what they need.
 
 use anyhow::{Context as _, Result, bail, ensure};
+use bytes::Bytes;
 use e2e::http;
 use k8s_openapi::api::{authentication::v1::TokenRequest, core::v1::ServiceAccount};
 use kube::{Api, Client, api::PostParams};
@@ -84,13 +85,20 @@ impl Controller {
 
     /// Its metrics.
     pub(crate) async fn metrics(&self) -> Result<String> {
+        let answer = self.page("/metrics").await?;
+        Ok(String::from_utf8(answer.to_vec())?)
+    }
+
+    /// A page of the port of its metrics.
+    pub(crate) async fn page(&self, path: &str) -> Result<Bytes> {
         let line = self.says("metrics at http://").await?;
         let port = line.rsplit_once("]:").or_else(|| line.rsplit_once(':'));
         let port = port.and_then(|(_, rest)| rest.strip_suffix("/metrics"));
         let port = port.context("a port")?.parse()?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let answer = http::get(address, "/metrics").await?;
-        Ok(String::from_utf8(answer.body().to_vec())?)
+        let answer = http::get(address, path).await?;
+        ensure!(answer.status() == 200, "{path}: {answer:?}");
+        Ok(answer.into_body())
     }
 
     /// How many writes it has made.
@@ -142,6 +150,25 @@ pub(crate) fn binary() -> Result<PathBuf> {
     let binary = env::var_os("SLUICE_BINARY").map_or_else(built, PathBuf::from);
     let found = fs::canonicalize(&binary);
     found.with_context(|| format!("{}: build it with cargo build -p sluice", binary.display()))
+}
+
+/// Recomputes a verdict from its counts by the binary; fails where that does not agree.
+pub(crate) async fn replay(verdict: &[u8]) -> Result<()> {
+    let mut file = NamedTempFile::new()?;
+    file.write_all(verdict)?;
+    let mut explain = Command::new(binary()?);
+    let ended = explain
+        .args(["explain", "--replay"])
+        .arg(file.path())
+        .output()
+        .await?;
+    let said = String::from_utf8_lossy(&ended.stdout);
+    ensure!(
+        ended.status.success(),
+        "{said}{}",
+        String::from_utf8_lossy(&ended.stderr)
+    );
+    Ok(())
 }
 
 /// Applies a manifest as the administrator.

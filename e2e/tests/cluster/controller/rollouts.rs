@@ -86,6 +86,21 @@ impl Rollouts {
         self.reach(name, is_there).await
     }
 
+    /// Waits until a Rollout is paused at the step with this index.
+    pub(crate) async fn wait_for_pause(&self, name: &str, step: u32) -> Result<()> {
+        let is_there = |state: &DynamicObject| {
+            let status = &state.data["status"];
+            status["phase"] == "Paused" && status["currentStepIndex"] == step
+        };
+        self.reach(name, is_there).await
+    }
+
+    /// Waits until a Rollout has so many pods, of all versions.
+    pub(crate) async fn wait_for_pods(&self, name: &str, pods: u32) -> Result<()> {
+        let is_there = |state: &DynamicObject| state.data["status"]["replicas"] == pods;
+        self.reach(name, is_there).await
+    }
+
     /// Asks for another number of pods, and waits until they are there.
     pub(crate) async fn scale(&self, name: &str, pods: u32) -> Result<()> {
         let patch = json!({"spec": {"replicas": pods}});
