@@ -82,8 +82,10 @@ async fn list<K: Viewed>(
         None => Api::all_with(client.clone(), &K::resource()),
         Some(namespace) => Api::namespaced_with(client.clone(), namespace, &K::resource()),
     };
-    let mut which = ListParams::default();
-    which.label_selector = K::selector(&scope.instance);
+    let which = ListParams {
+        label_selector: K::selector(&scope.instance),
+        ..ListParams::default()
+    };
     let about = About {
         kind: K::NAME,
         name: String::new(),

@@ -85,6 +85,6 @@ fn strip(value: &mut Value, kept: &Value, defaults: &[(&str, &str)]) {
 }
 
 fn is(fields: &Map<String, Value>, field: &str, default: &str) -> bool {
-    let written = fields.get(field);
-    written.is_some_and(|written| written.to_string() == default)
+    let written = fields.get(field).map(Value::to_string);
+    written.as_deref() == Some(default)
 }
