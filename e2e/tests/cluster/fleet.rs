@@ -201,7 +201,7 @@ fn services(namespace: &str) -> String {
             "spec": {"selector": {"app": "shop"}, "ports": [{"name": "http", "port": 80, "targetPort": 8080}]},
         })
     };
-    format!("{}\n---\n{}\n", service("shop"), service("shop-canary"))
+    list(vec![service("shop"), service("shop-canary")])
 }
 
 /// The proxies' Service, as its EndpointSlices would be if they were Pods.
@@ -217,8 +217,11 @@ fn slices(namespace: &str, proxies: &[Proxy]) -> String {
             "endpoints": [{"addresses": [proxy.admin.ip().to_string()], "conditions": {"ready": true}}],
         })
     };
-    let slices = proxies.iter().enumerate().map(slice);
-    slices.map(|slice| format!("{slice}\n---\n")).collect()
+    list(proxies.iter().enumerate().map(slice).collect())
+}
+
+fn list(items: Vec<Value>) -> String {
+    json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string()
 }
 
 fn rollout(version: &str, failures: f64) -> Value {
