@@ -23,7 +23,7 @@ pub(crate) async fn forward(
     body: &mut RequestBody,
 ) -> Response<ResponseBody> {
     let client = client_address(&ask.client.peer, &asked.parts.headers);
-    let mut account = Account::begin(&ask.client, client, &asked.parts);
+    let mut account = Account::begin(&ask.client, client, asked.parts);
     let is_grpc = grpc::is_grpc(&asked.parts.headers);
     let answered = route(ask, client, is_grpc, asked, body, &mut account).await;
     let mut response = match answered {
@@ -74,7 +74,7 @@ async fn route(
     let way = Way::begin(ask, &view, &chosen, &seen);
     let prepared = Prepared::new(ask, asked, body, &mut passage, is_grpc);
     if !prepared.asks_to_upgrade() {
-        mirror::copy(ask, &view, &found, &asked.parts, body);
+        mirror::copy(ask, &view, &found, asked.parts, body);
     }
     let answered = way.go(&prepared, asked, body, account).await;
     worker.spares.put_map(&mut asked.parts.headers);

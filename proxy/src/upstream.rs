@@ -85,7 +85,7 @@ impl Exchange {
     pub(crate) fn begin(&mut self, asked: &Asked<'_>, body: &RequestBody, looked_at: bool) {
         match self {
             Self::Http1(connection) => connection.begin(asked, body.framing(), looked_at),
-            Self::Http2(call) => call.begin(&asked.parts, body),
+            Self::Http2(call) => call.begin(asked.parts, body),
         }
     }
 

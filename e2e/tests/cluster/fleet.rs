@@ -201,7 +201,7 @@ fn services(namespace: &str) -> String {
             "spec": {"selector": {"app": "shop"}, "ports": [{"name": "http", "port": 80, "targetPort": 8080}]},
         })
     };
-    list(vec![service("shop"), service("shop-canary")])
+    list(&[service("shop"), service("shop-canary")])
 }
 
 /// The proxies' Service, as its EndpointSlices would be if they were Pods.
@@ -217,10 +217,11 @@ fn slices(namespace: &str, proxies: &[Proxy]) -> String {
             "endpoints": [{"addresses": [proxy.admin.ip().to_string()], "conditions": {"ready": true}}],
         })
     };
-    list(proxies.iter().enumerate().map(slice).collect())
+    let slices: Vec<Value> = proxies.iter().enumerate().map(slice).collect();
+    list(&slices)
 }
 
-fn list(items: Vec<Value>) -> String {
+fn list(items: &[Value]) -> String {
     json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string()
 }
 

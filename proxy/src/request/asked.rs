@@ -62,7 +62,11 @@ impl<'a> Asked<'a> {
             return rewrite(self.parts, self.peer, may_upgrade, random);
         }
         let has_id = self.peer.forwarding.request_id.is_some();
-        self.id = Some(has_id.then(|| new_id(random)).unwrap_or_default());
+        self.id = Some(if has_id {
+            new_id(random)
+        } else {
+            String::new()
+        });
         None
     }
 
