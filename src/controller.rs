@@ -54,7 +54,7 @@ pub(crate) struct ControllerArgs {
     #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]
     retry_period: Duration,
     /// The Service whose endpoints are the proxies that split requests, with a port named admin [default: sluice-proxy in
-    /// the namespace that this process runs in]
+    /// the namespace of the Lease]
     #[arg(long, value_name = "NAMESPACE/SERVICE")]
     proxies: Option<Proxies>,
     /// How many Rollouts are worked on at a time
@@ -118,12 +118,13 @@ async fn control(args: ControllerArgs) -> Result<(), StartError> {
     tracing::info!("health at http://{address}/healthz");
     let instance = args.instance_id.unwrap_or_default();
     let me = name_of_this_process();
+    let own_namespace = args.lease_namespace.unwrap_or(own_namespace);
     let proxies = args.proxies.unwrap_or_else(|| Proxies {
         namespace: own_namespace.clone(),
         service: PROXIES.to_owned(),
     });
     let election = args.leader_elect.then(|| Election {
-        namespace: args.lease_namespace.unwrap_or(own_namespace),
+        namespace: own_namespace,
         name: lease_name(&instance),
         me: me.clone(),
         timing,

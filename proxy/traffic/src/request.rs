@@ -31,7 +31,7 @@ impl<'a> Head<'a> {
     /// (RFC 9112 section 3.2.2), else the `Host` header. Empty when there is neither.
     pub fn host(&self) -> &'a str {
         let authority = self.uri.authority().map(http::uri::Authority::as_str);
-        let header = || self.headers.get(&HOST).and_then(text);
+        let header = || self.headers.text(&HOST);
         without_port(authority.or_else(header).unwrap_or_default())
     }
 
