@@ -16,4 +16,5 @@ pub mod verbs;
 pub mod view;
 pub mod window;
 
+mod template;
 mod words;

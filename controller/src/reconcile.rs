@@ -61,6 +61,8 @@ pub struct World {
     pub workload: Option<Arc<Workload>>,
     /// The pods of the ReplicaSets, once a turn has asked for them by [`Turn::needs_pods`].
     pub pods: Option<Vec<Pod>>,
+    /// By the names of the ReplicaSets their [`likeness`], once a turn has asked for it by [`Turn::needs_likeness`].
+    pub likeness: Option<BTreeMap<String, String>>,
     /// What is known of the requests, where proxies split them.
     pub traffic: Traffic,
 }
@@ -191,6 +193,9 @@ pub struct Turn {
     /// The turn cannot go on without the pods of the ReplicaSets. It is to be made again with them: after its writes where
     /// it has some, and else instead of this one.
     pub needs_pods: bool,
+    /// The turn cannot begin without knowing whether a ReplicaSet has the version that the spec asks for, though not by its
+    /// hash. It is to be made again with the [`likeness`] of all of them.
+    pub needs_likeness: bool,
 }
 
 /// One write. Patches are JSON merge patches (RFC 7386).
@@ -287,6 +292,12 @@ pub fn services(rollout: &Rollout) -> Vec<&str> {
     names
 }
 
+/// What the pod template of a ReplicaSet, as the API server tells of it, is like: the same for templates that differ in
+/// nothing but what an API server or a controller has added.
+pub fn likeness(replica_set: &Value) -> String {
+    crate::template::likeness(&crate::template::of_set(replica_set))
+}
+
 /// Whether proxies of Sluice split the requests of a Rollout, by what its spec asks for.
 pub fn is_split(rollout: &Rollout) -> bool {
     let (canary, _) = spec::strategies(rollout);
@@ -354,7 +365,13 @@ pub fn turn(world: &World, now: Timestamp) -> Turn {
             ..Turn::default()
         };
     }
-    let mut work = Work::begin(world, spec, now);
+    let Some(hash) = revision::wanted(world, spec.template) else {
+        return Turn {
+            needs_likeness: true,
+            ..Turn::default()
+        };
+    };
+    let mut work = Work::begin(world, spec, hash, now);
     act(&mut work);
     work.end()
 }

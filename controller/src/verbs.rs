@@ -5,7 +5,6 @@ use crds::analysis_run::AnalysisPhase;
 use crds::{Rollout, RolloutStatus, Time};
 use serde_json::{Value, json};
 
-mod defaults;
 mod image;
 mod revision;
 mod standing;

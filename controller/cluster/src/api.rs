@@ -4,7 +4,7 @@ use crate::{
     fence::{self, Fence},
     key::Key,
     metrics::Counts,
-    objects::{Kind, Workload, WorkloadKind},
+    objects::{self, Kind, Owned, Workload, WorkloadKind},
     view::State,
 };
 use k8s_openapi::api::core::v1::Pod;
@@ -220,6 +220,17 @@ impl Server {
 
     fn workloads(&self, source: WorkloadKind, namespace: &str) -> Api<DynamicObject> {
         Api::namespaced_with(self.client.clone(), namespace, &source.resource())
+    }
+
+    /// What the pod template of a ReplicaSet is like; none when it is not there.
+    pub(crate) async fn likeness(&self, key: &Key) -> Result<Option<String>, Failure> {
+        let api: Api<DynamicObject> =
+            Api::namespaced_with(self.client.clone(), &key.namespace, &Owned::resource());
+        let read = async move { Ok(api.get_opt(&key.name).await?) };
+        let found = self
+            .counted(Owned::NAME, "get", within(PATIENCE, read))
+            .await?;
+        Ok(found.as_ref().map(objects::likeness))
     }
 
     /// Lists pods by their labels.

@@ -7,7 +7,7 @@ mod service;
 mod workload;
 
 pub(crate) use pod::pods;
-pub(crate) use replica_set::{Owned, POD_HASH};
+pub(crate) use replica_set::{Owned, POD_HASH, likeness};
 pub(crate) use rollout::{Read, read};
 pub(crate) use workload::{Source as WorkloadKind, Workload};
 

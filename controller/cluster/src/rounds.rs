@@ -13,7 +13,10 @@ use crate::{
 };
 use controller::reconcile::{Pod, Turn, World, Write};
 use jiff::Timestamp;
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// More turns in a row than any Rollout needs.
 const ROUNDS: usize = 32;
@@ -87,9 +90,13 @@ impl Rounds {
         Ok(())
     }
 
-    /// What a turn wants, which may want to see pods first.
+    /// What a turn wants, which may want to see more first.
     async fn turn(&self, key: &Key, scene: &mut Scene) -> Result<Turn, Trouble> {
-        let turn = (self.turn)(&scene.world, Timestamp::now());
+        let mut turn = (self.turn)(&scene.world, Timestamp::now());
+        if turn.needs_likeness {
+            scene.world.likeness = Some(self.likeness(key, &scene.world).await?);
+            turn = (self.turn)(&scene.world, Timestamp::now());
+        }
         let only_tells = turn
             .writes
             .iter()
@@ -99,6 +106,28 @@ impl Rounds {
         }
         scene.world.pods = Some(self.pods(key, &scene.world).await?);
         Ok((self.turn)(&scene.world, Timestamp::now()))
+    }
+
+    /// What the ReplicaSets' pod templates are like, by their names.
+    async fn likeness(
+        &self,
+        key: &Key,
+        world: &World,
+    ) -> Result<BTreeMap<String, String>, Trouble> {
+        let mut alike = BTreeMap::new();
+        for set in &world.replica_sets {
+            let key = key.beside(&set.name);
+            let read = self
+                .server
+                .likeness(&key)
+                .await
+                .map_err(|why| Trouble::Read {
+                    what: format!("ReplicaSet {key}"),
+                    why,
+                })?;
+            alike.extend(read.map(|read| (set.name.clone(), read)));
+        }
+        Ok(alike)
     }
 
     /// The pods of the ReplicaSets.

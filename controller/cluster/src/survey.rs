@@ -4,7 +4,7 @@ use crate::{
     TurnFn,
     key::Key,
     mirror::Source,
-    objects::{self, Owned, POD_HASH, Read, Workload, WorkloadKind},
+    objects::{self, Kind as _, Owned, POD_HASH, Read, Workload, WorkloadKind},
     operator::{About, OperatorError, within},
     view::{Scene, View, Viewed},
     watch::Scope,
@@ -13,8 +13,11 @@ use crate::{
 use controller::reconcile::{self, Service, World, Write};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
-use kube::{Api, Client, api::ListParams};
-use std::{collections::BTreeSet, sync::Arc};
+use kube::{Api, Client, api::ListParams, core::DynamicObject};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// A Rollout, and what would become of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,6 +128,9 @@ async fn complete(
         let read = read.map_err(|why| about.failed(why))?;
         world.workload = read.map(|object| Arc::new(Workload::read(source, object).value));
     }
+    if turn(&world, now).needs_likeness {
+        world.likeness = Some(likeness(client, key, &world).await?);
+    }
     if turn(&world, now).needs_pods {
         let api: Api<Pod> = Api::namespaced(client.clone(), &key.namespace);
         let about = About {
@@ -140,6 +146,29 @@ async fn complete(
         world.pods = Some(objects::pods(pods.items, &sets));
     }
     Ok(world)
+}
+
+/// What the ReplicaSets' pod templates are like, by their names.
+async fn likeness(
+    client: &Client,
+    key: &Key,
+    world: &World,
+) -> Result<BTreeMap<String, String>, OperatorError> {
+    let api: Api<DynamicObject> =
+        Api::namespaced_with(client.clone(), &key.namespace, &Owned::resource());
+    let mut alike = BTreeMap::new();
+    for set in &world.replica_sets {
+        let about = About {
+            kind: Owned::NAME,
+            name: set.name.clone(),
+            namespace: Some(key.namespace.to_string()),
+        };
+        let read = within(api.get_opt(&set.name)).await;
+        if let Some(object) = read.map_err(|why| about.failed(why))? {
+            alike.insert(set.name.clone(), objects::likeness(&object));
+        }
+    }
+    Ok(alike)
 }
 
 fn outlook(world: &World, turn: TurnFn, now: Timestamp) -> Outlook {
@@ -174,6 +203,7 @@ mod tests {
             services: [].into(),
             workload: None,
             pods: None,
+            likeness: None,
             traffic: Traffic::default(),
         }
     }

@@ -146,6 +146,7 @@ impl View {
                 services,
                 workload: None,
                 pods: None,
+                likeness: None,
                 traffic: reconcile::Traffic::default(),
             },
             rollout: State::of(held),

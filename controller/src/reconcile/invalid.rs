@@ -32,5 +32,6 @@ pub(super) fn turn(world: &World, why: &str, now: Timestamp) -> Turn {
         writes: status::write(&seen, &next).into_iter().collect(),
         wake_at: Some(after(now, LOOK_AGAIN)),
         needs_pods: false,
+        needs_likeness: false,
     }
 }

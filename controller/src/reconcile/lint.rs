@@ -28,6 +28,7 @@ pub fn lint(rollout: &Rollout) -> Result<(), String> {
         rollout: Arc::new(rollout.clone()),
         replica_sets: Vec::new(),
         pods: None,
+        likeness: None,
         traffic: Traffic::default(),
     };
     spec::read(&world).map(|_| ())

@@ -1,16 +1,50 @@
 //! The ReplicaSet of the version that the spec asks for: made when it is missing, and numbered as the newest.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crds::Rollout;
 use crds::status::ConditionStatus;
+use crds::{PodTemplate, Rollout};
 use serde_json::{Value, json};
 
-use super::Write;
 use super::conditions::{self, PROGRESSING};
 use super::metadata;
-use super::names::{DESIRED_REPLICAS, EPHEMERAL, NOT_COPIED, POD_HASH, REVISION, REVISION_HISTORY};
-use super::work::{Work, labels};
+use super::names::{
+    DESIRED_REPLICAS, EPHEMERAL, EXPERIMENT, NOT_COPIED, POD_HASH, REVISION, REVISION_HISTORY,
+};
+use super::work::{self, Work, labels};
+use super::workload;
+use super::{ReplicaSet, World, Write};
+
+/// The hash of the version that the spec asks for by `template`: that of the ReplicaSet which has it, and which may have been
+/// named by another hash. So it is where somebody goes back to a ReplicaSet's template as the API server completed it, and
+/// where the controller before took its hashes in another way. Nothing where that is not to be told without their likeness.
+pub(super) fn wanted(world: &World, template: &PodTemplate) -> Option<String> {
+    let status = work::status(world);
+    let hash = crds::hash::pod_template(template, status.collision_count);
+    let is_version = |set: &&Arc<ReplicaSet>| !set.annotations.contains_key(EXPERIMENT);
+    let sets = || world.replica_sets.iter().filter(is_version);
+    let has = |hash: &str| sets().any(|set| set.hash() == Some(hash));
+    if has(&hash) || sets().next().is_none() {
+        return Some(hash);
+    }
+    // As long as nobody has written anything since, what was found then holds.
+    let generation = world.rollout.metadata.generation;
+    let is_decided = status.observed_generation == generation.map(|last| last.to_string())
+        && status.workload_observed_generation == workload::generation(world);
+    if let Some(known) = status
+        .current_pod_hash
+        .filter(|known| is_decided && has(known))
+    {
+        return Some(known);
+    }
+    let known = world.likeness.as_ref()?;
+    let asked = crate::template::likeness(&template.0);
+    let alike = sets().filter(|set| known.get(&set.name) == Some(&asked));
+    let newest = alike.max_by_key(|set| set.revision());
+    let known = newest.and_then(|set| set.hash()).map(str::to_owned);
+    Some(known.unwrap_or(hash))
+}
 
 impl Work<'_> {
     /// Makes the ReplicaSet of the version that the spec asks for, without pods.

@@ -23,7 +23,7 @@ pub(super) struct Work<'w> {
     pub(super) status: RolloutStatus,
     /// The ReplicaSets, as they will be after what was written so far.
     pub(super) sets: Vec<ReplicaSet>,
-    /// The hash of the pod template that the spec asks for.
+    /// The hash of the version that the spec asks for.
     pub(super) hash: String,
     /// Which of the sets has that template.
     pub(super) new: Option<usize>,
@@ -48,9 +48,8 @@ pub(super) struct Pauses {
 }
 
 impl<'w> Work<'w> {
-    pub(super) fn begin(world: &'w World, spec: Spec<'w>, now: Timestamp) -> Self {
+    pub(super) fn begin(world: &'w World, spec: Spec<'w>, hash: String, now: Timestamp) -> Self {
         let status = status(world);
-        let hash = crds::hash::pod_template(spec.template, status.collision_count);
         let sets: Vec<_> = world
             .replica_sets
             .iter()

@@ -69,6 +69,13 @@ fn is_empty(template: &PodTemplate) -> bool {
     containers.as_array().is_none_or(Vec::is_empty) && template.0["metadata"]["labels"].is_null()
 }
 
+/// The generation of the workload that the template is taken from, if it is.
+pub(super) fn generation(world: &World) -> Option<String> {
+    let reference = world.rollout.spec.workload_ref.as_ref();
+    let workload = reference.and(world.workload.as_ref());
+    workload.map(|workload| workload.generation.to_string())
+}
+
 impl Work<'_> {
     /// Says at the Rollout which generation of its workload it has seen. Whether that is news.
     pub(super) fn follow_workload(&mut self) -> bool {
@@ -88,9 +95,7 @@ impl Work<'_> {
     }
 
     pub(super) fn workload_generation(&self) -> Option<String> {
-        let workload = self.world.rollout.spec.workload_ref.as_ref();
-        let workload = workload.and(self.world.workload.as_ref());
-        workload.map(|workload| workload.generation.to_string())
+        generation(self.world)
     }
 
     /// `scaleDown: progressively`: the workload loses a pod for each of the Rollout that is ready, and gets them back when

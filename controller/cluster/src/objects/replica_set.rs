@@ -1,13 +1,13 @@
 //! What is kept of ReplicaSets.
 
 use super::{Instance, Kind, annotations, time};
-use controller::reconcile::{Failure, ReplicaSet};
+use controller::reconcile::{self, Failure, ReplicaSet};
 use crds::Rollout;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
-use kube::core::{ApiResource, Object};
+use kube::core::{ApiResource, DynamicObject, Object};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// The label that tells the versions of a Rollout apart, at ReplicaSets and pods.
@@ -119,6 +119,13 @@ impl Kind for Owned {
             replica_set: Arc::new(replica_set),
         })
     }
+}
+
+/// What the pod template of a ReplicaSet is like. The mirror does not keep templates, as they are only looked at when a version
+/// cannot be found by its hash.
+pub(crate) fn likeness(object: &DynamicObject) -> String {
+    let object = json!({"metadata": object.metadata, "spec": object.data["spec"]});
+    reconcile::likeness(&object)
 }
 
 /// The Rollout that controls the object, if one does.

@@ -62,7 +62,8 @@ fn a_split_is_told_when_every_worker_serves_it() {
     let at = Duration::from_millis(1500);
     let report = || publisher.report(|_| true, at).rollouts.remove("prod/shop");
     assert!(report().is_none());
-    (first.view(), second.view());
+    first.view();
+    second.view();
     assert!(!publisher.is_served(), "nothing is known");
 
     publisher.publish(outline(20, 1));
@@ -86,7 +87,8 @@ fn a_split_is_told_when_every_worker_serves_it() {
     publisher.publish(outline(30, 2));
     let next = report().unwrap();
     assert_eq!((weight(&next), next.changes), (None, served.changes + 1));
-    (first.view(), second.view());
+    first.view();
+    second.view();
     assert_eq!(weight(&report().unwrap()), Some(3000));
 
     // A Rollout that was gone is another one.

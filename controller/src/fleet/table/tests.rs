@@ -103,7 +103,7 @@ fn leads(outline: &Outline, host: &str) -> String {
         listener: "any",
     };
     let plain = HeaderMap::new();
-    let Some(found) = table.find(&head(&plain)) else {
+    let Some(found) = table.find(&head((&plain).into())) else {
         return "nowhere".to_owned();
     };
     match found.target {
@@ -118,7 +118,7 @@ fn leads(outline: &Outline, host: &str) -> String {
         }
         Target::Split(place) => {
             let split = &table.splits()[*place];
-            let chosen = split.choose(&head(&beta), 0, || 0);
+            let chosen = split.choose(&head((&beta).into()), 0, || 0);
             let canary = split.canary.as_ref().map(|canary| canary.id.to_string());
             let by = if chosen.side == Side::Canary && !chosen.by_weight {
                 ", beta"

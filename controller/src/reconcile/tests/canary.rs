@@ -140,6 +140,55 @@ fn the_stable_version_comes_back_past_all_steps() {
     assert_eq!(revisions["rollout.argoproj.io/revision-history"], "1");
 }
 
+/// `kubectl argo rollouts undo` writes the ReplicaSet's template into the Rollout, as the API server has completed it.
+#[test]
+fn a_version_is_the_same_with_what_an_api_server_adds() {
+    let mut cluster = canary(2, &json!([{"setWeight": 50}, {"pause": {}}]));
+    cluster.ship("v2");
+    cluster.pass(5);
+    let mut completed = super::cluster::template("v1");
+    completed["spec"]["restartPolicy"] = json!("Always");
+    completed["spec"]["dnsPolicy"] = json!("ClusterFirst");
+    completed["spec"]["containers"][0]["terminationMessagePath"] = json!("/dev/termination-log");
+    cluster.edit(&json!({"template": completed}));
+    cluster.pass(5);
+    assert_eq!(cluster.sets.len(), 2, "no version is made anew");
+    assert_eq!(cluster.phase(), "Healthy");
+    assert_eq!(cluster.wanted(), [("v1", 2)]);
+    assert!(cluster.events.contains(&"SkipSteps".to_owned()));
+    // It stays so for whatever else is edited, and what is no default is another version.
+    cluster.edit(&json!({"replicas": 3}));
+    cluster.pass(5);
+    assert_eq!((cluster.sets.len(), cluster.wanted()), (2, vec![("v1", 3)]));
+    cluster.edit(&json!({"template": {"spec": {"dnsPolicy": "Default"}}}));
+    assert_eq!(cluster.sets.len(), 3);
+}
+
+/// A controller that was there before may have taken hashes in another way.
+#[test]
+fn a_version_is_known_whatever_its_hash_is() {
+    let mut cluster = canary(1, &json!([]));
+    let old = "5d4f8c7b6";
+    let label = "rollouts-pod-template-hash";
+    let set = &mut cluster.sets[0];
+    set.object.labels.insert(label.to_owned(), old.to_owned());
+    set.object
+        .pod_labels
+        .insert(label.to_owned(), old.to_owned());
+    set.template["metadata"]["labels"][label] = json!(old);
+    cluster.patch_status(&json!({"currentPodHash": old, "stableRS": old}));
+    let before = cluster.rollout.clone();
+    cluster.pass(5);
+    assert_eq!(cluster.rollout, before, "nothing is to be written");
+    cluster.edit(&json!({"replicas": 2}));
+    cluster.pass(5);
+    assert_eq!((cluster.sets.len(), cluster.wanted()), (1, vec![("v1", 2)]));
+    assert_eq!(cluster.status().stable_rs.as_deref(), Some(old));
+    cluster.ship("v2");
+    cluster.pass(5);
+    assert_eq!((cluster.sets.len(), cluster.wanted()), (2, vec![("v2", 2)]));
+}
+
 #[test]
 fn a_version_of_the_window_comes_back_past_all_steps() {
     for (window, phase) in [(1, "Healthy"), (0, "Paused: CanaryPauseStep")] {

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::proxies::Proxies;
-use crate::reconcile::{Pod, ReplicaSet, Service, Turn, Workload, World, Write, turn};
+use crate::reconcile::{Pod, ReplicaSet, Service, Turn, Workload, World, Write, likeness, turn};
 
 /// How long a pod takes until it is available.
 const STARTS_IN: i64 = 2;
@@ -95,6 +95,7 @@ impl Cluster {
                 .collect(),
             workload: self.workload.clone().map(Arc::new),
             pods: None,
+            likeness: None,
             traffic: self.proxies.traffic(),
         }
     }
@@ -175,11 +176,16 @@ impl Cluster {
             self.run_sets();
             self.run_proxies();
             let mut world = self.world();
+            if turn(&world, self.now).needs_likeness {
+                world.likeness = Some(self.likeness());
+            }
             let Turn {
                 mut writes,
                 mut wake_at,
                 needs_pods,
+                needs_likeness,
             } = turn(&world, self.now);
+            assert!(!needs_likeness, "it is known");
             if needs_pods {
                 assert!(writes.iter().all(|write| matches!(write, Write::Event(_))));
                 world.pods = Some(self.pods());
@@ -318,6 +324,16 @@ impl Cluster {
             set.min_ready_seconds = i32::try_from(seconds).unwrap();
             set.generation += 1;
         }
+    }
+
+    fn likeness(&self) -> BTreeMap<String, String> {
+        let alike = |set: &Set| {
+            let object = json!({
+                "metadata": {"annotations": set.object.annotations}, "spec": {"template": set.template},
+            });
+            (set.object.name.clone(), likeness(&object))
+        };
+        self.sets.iter().map(alike).collect()
     }
 
     pub(super) fn pods(&self) -> Vec<Pod> {

@@ -32,7 +32,7 @@ const PROBE: [(&str, &str); 4] = [
 ];
 
 /// `template` without what an API server may have written, but for what `kept` says too.
-pub(super) fn without(template: &Value, kept: &Value) -> Value {
+pub(crate) fn without(template: &Value, kept: &Value) -> Value {
     let mut template = template.clone();
     if let Some(meta) = template.get_mut("metadata") {
         strip(meta, &Value::Null, &[("creationTimestamp", "null")]);
