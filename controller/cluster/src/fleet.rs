@@ -31,7 +31,7 @@ use std::{
 };
 use tokio::time::{MissedTickBehavior, timeout};
 
-/// How often proxies are asked about Rollouts whose canary is on trial.
+/// How often proxies are asked about Rollouts whose canary is on trial, or that wait for them.
 const TICK: Duration = Duration::from_millis(250);
 /// Every how many times they are asked about the others, to know what stable is like. Together less than what an interval
 /// of the judge may be.
@@ -116,8 +116,8 @@ impl Fleet {
                 };
                 note(&mut watched, key, uid, version, judging);
             }
-            let is_on_trial = watched.get(key).is_some_and(|known| known.judging.on_trial);
-            if is_on_trial || (place as u64 + turn).is_multiple_of(SELDOM) {
+            let is_urgent = watched.get(key).is_some_and(Watched::is_urgent);
+            if is_urgent || (place as u64 + turn).is_multiple_of(SELDOM) {
                 due.push(key.clone());
             }
         }
@@ -150,6 +150,13 @@ impl Fleet {
 }
 
 impl Watched {
+    /// Whether somebody waits for what proxies tell: a canary is on trial, or they do not serve yet what they are to, as far
+    /// as is known.
+    fn is_urgent(&self) -> bool {
+        let serving = self.traffic.as_ref().map(|traffic| &traffic.serving);
+        self.judging.on_trial || serving != Some(&self.judging.split)
+    }
+
     /// The verdict against the canary, if there is one.
     fn convicted(&self, now: Timestamp) -> Option<Verdict> {
         let finding = self.traffic.as_ref()?.finding.as_ref()?;

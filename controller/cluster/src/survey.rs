@@ -10,7 +10,7 @@ use crate::{
     watch::Scope,
     writes::wording,
 };
-use controller::reconcile::{self, Service, World, Write};
+use controller::reconcile::{self, Service, Traffic, World, Write};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, Client, api::ListParams, core::DynamicObject};
@@ -117,6 +117,12 @@ async fn complete(
     now: Timestamp,
 ) -> Result<World, OperatorError> {
     let mut world = scene.world;
+    // Proxies are not asked: a Rollout that they split is looked at as if they served what its status says.
+    world.traffic = Traffic {
+        proxies: 1,
+        serving: reconcile::judging(&world.rollout).and_then(|judging| judging.split),
+        finding: None,
+    };
     if let Some((source, workload)) = WorkloadKind::of(&world.rollout, key) {
         let api = Api::namespaced_with(client.clone(), &workload.namespace, &source.resource());
         let about = About {

@@ -247,8 +247,8 @@ fn rank(
     let mut names = HashSet::new();
     for (name, value) in &condition.fields.headers {
         if names.insert(name) {
-            let mut values = head.headers.get_all(name).into_iter();
-            values.find(|it| admits(value, it.to_str().unwrap()))?;
+            let mut values = head.headers.get_all(name);
+            values.find(|it| admits(value, str::from_utf8(it).unwrap()))?;
         }
     }
     let mut keys = HashSet::new();

@@ -34,6 +34,7 @@ fn busy() -> (Metrics, Arc<Shared>) {
     counts.event_lost();
     counts.requested("ReplicaSet", "patch", "ok".to_owned());
     counts.watch_failed("Service");
+    counts.asked_proxy(true);
     counts.queued(1);
     (metrics, shared)
 }
@@ -88,13 +89,14 @@ fn all_are_documented() {
         });
     let shown: BTreeSet<String> = shown.collect();
     let page = include_str!("../../../../docs/kubernetes.md");
-    let documented = page
+    let section = page.split_once("\n### Metrics\n").unwrap().1;
+    let documented = section
         .lines()
+        .take_while(|line| !line.starts_with('#'))
         .filter(|line| line.starts_with("| `"))
         .filter_map(|line| line.split('|').nth(1));
     let documented: BTreeSet<String> = documented
         .flat_map(|cell| cell.split('`').skip(1).step_by(2))
-        .filter(|name| !name.starts_with("--"))
         .map(|name| name.replace('…', "rollout_info_replicas"))
         .collect();
     assert_eq!(shown, documented);
