@@ -101,6 +101,9 @@ struct Verdicts {
     /// shown nothing but what came over sockets.
     #[arg(long, default_value_t = 30)]
     good: u64,
+    /// The options of every rollout's plugin, as YAML, such as "{guard: {warmUp: 0s}}".
+    #[arg(long, default_value = "{}")]
+    options: String,
     /// Only the cells whose name contains this, such as "1000 rps".
     #[arg(long, default_value = "")]
     cells: String,
@@ -195,6 +198,7 @@ fn verdicts(args: Verdicts) -> anyhow::Result<()> {
         repeats: args.repeats.into(),
         budget: Duration::from_secs(args.budget),
         warm_up: Duration::from_secs(args.warm_up),
+        options: args.options,
     };
     let mut groups = verdicts::groups(Duration::from_secs(args.good));
     for cells in &mut groups {

@@ -42,6 +42,8 @@ pub struct Plan {
     pub budget: Duration,
     /// How long the stable is alone before the first one.
     pub warm_up: Duration,
+    /// The options of every rollout's `sluice/proxy` plugin, as YAML on one line; `{}` for the defaults.
+    pub options: String,
 }
 
 /// How often it is looked at what has become of a canary.
@@ -151,7 +153,7 @@ async fn measure_all(
         });
         origins.push((stable, canary));
     }
-    let site = Arc::new(Site::new(&places)?);
+    let site = Arc::new(Site::new(&places, plan.options.clone())?);
     let program = Program::start(&plan.sluice, &site.files(&places), cores)?;
     let program = Arc::new(program);
     let mut measuring = JoinSet::new();

@@ -16,6 +16,7 @@ fn a_dead_canary_costs_a_handful_of_requests_and_a_good_one_is_left_alone() {
         repeats: 1,
         budget: seconds(60),
         warm_up: seconds(3),
+        options: "{}".to_owned(),
     };
     let outcomes = measure(&cells, &plan).unwrap();
     let [dead, good] = &outcomes[..] else {

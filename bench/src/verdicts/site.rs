@@ -13,6 +13,8 @@ use tempfile::TempDir;
 #[derive(Debug)]
 pub(crate) struct Site {
     folder: TempDir,
+    /// Of every rollout's plugin, as YAML.
+    options: String,
 }
 
 /// A cell's rollout: its name, which is its host too, and where its two versions are.
@@ -26,9 +28,10 @@ pub(crate) struct Place {
 
 impl Site {
     /// Writes what is needed for `places`, each at its version 1.
-    pub(crate) fn new(places: &[Place]) -> anyhow::Result<Self> {
+    pub(crate) fn new(places: &[Place], options: String) -> anyhow::Result<Self> {
         let site = Self {
             folder: tempfile::tempdir()?,
+            options,
         };
         fs::write(site.path("proxy.yaml"), proxy(places))?;
         for place in places {
@@ -47,7 +50,7 @@ impl Site {
     /// Asks for another version, in one piece as editors do.
     pub(crate) fn ship(&self, place: &Place, version: usize) -> io::Result<()> {
         let fresh = self.path(format!("{}.fresh", place.name));
-        fs::write(&fresh, rollout(place, version))?;
+        fs::write(&fresh, rollout(place, version, &self.options))?;
         fs::rename(fresh, self.rollout(place))
     }
 
@@ -93,7 +96,7 @@ spec:
     text
 }
 
-fn rollout(place: &Place, version: usize) -> String {
+fn rollout(place: &Place, version: usize, options: &str) -> String {
     let Place { name, cell, .. } = place;
     format!(
         "apiVersion: argoproj.io/v1alpha1
@@ -104,6 +107,7 @@ spec:
   strategy:
     canary:
       pingPong: {{pingService: {name}-blue, pongService: {name}-green}}
+      trafficRouting: {{plugins: {{sluice/proxy: {options}}}}}
       steps:
       - setWeight: {}
       - pause: {{}}
