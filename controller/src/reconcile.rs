@@ -44,6 +44,7 @@ mod tests;
 
 pub use lint::{held, lint};
 pub use routed::judging;
+pub use services::released;
 
 use spec::Strategy;
 use work::Work;

@@ -6,10 +6,10 @@ use crate::{
     api::{Failure, Server},
     instance::Instance,
     key::Key,
-    objects::{self, POD_HASH, WorkloadKind},
+    objects::{self, POD_HASH, Read, WorkloadKind},
     shared::Shared,
     view::Scene,
-    writes::{Next, Writer},
+    writes::{self, Next, Writer},
 };
 use controller::reconcile::{Pod, Turn, World, Write};
 use jiff::Timestamp;
@@ -59,8 +59,9 @@ impl Rounds {
     /// Takes turns until nothing is left to write. Returns when to look again by itself.
     pub(crate) async fn take(&self, key: &Key) -> Result<Option<Timestamp>, Trouble> {
         for _ in 0..ROUNDS {
-            let Some(mut scene) = self.shared.view().scene(key) else {
-                return Ok(None);
+            let scene = self.shared.view().scene(key);
+            let Some(mut scene) = scene else {
+                return self.release_services(key).await.map(|()| None);
             };
             let Some(traffic) = self.shared.fleet.traffic(key, &scene.world.rollout) else {
                 // It is woken when its proxies have been asked for the first time.
@@ -74,6 +75,27 @@ impl Rounds {
             }
         }
         Err(Trouble::Endless)
+    }
+
+    /// Has the Services of a Rollout that is gone lead to all pods again: those of its versions go with it, and what comes
+    /// after it may have others.
+    async fn release_services(&self, key: &Key) -> Result<(), Trouble> {
+        let left = self.shared.view().left_behind(key);
+        if left.is_empty() {
+            return Ok(());
+        }
+        // One that another instance looks after is not seen here.
+        let found = self.server.get::<Read>(key).await;
+        let found = found.map_err(|why| Trouble::Read {
+            what: format!("Rollout {key}"),
+            why,
+        })?;
+        if found.is_none() {
+            for (service, seen) in left {
+                writes::release(self, &service, &seen).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn read_workload(&self, key: &Key, scene: &mut Scene) -> Result<(), Trouble> {

@@ -156,6 +156,18 @@ impl View {
         })
     }
 
+    /// The Services that say they are of a Rollout which is not there, as far as is known here.
+    pub(crate) fn left_behind(&self, rollout: &Key) -> Vec<(Key, State)> {
+        if self.rollouts.get(rollout).is_some() {
+            return Vec::new();
+        }
+        let services = self.managed.get(rollout);
+        let services = services.filter_map(|key| Some((key, self.services.get(key)?)));
+        services
+            .map(|(key, held)| (key.clone(), State::of(held)))
+            .collect()
+    }
+
     /// The Rollouts that take their template from a workload.
     pub(crate) fn taking_from(&self, source: WorkloadKind, key: &Key) -> Vec<Key> {
         let source = (source, key.clone());

@@ -284,6 +284,23 @@ impl<'a> Writer<'a> {
     }
 }
 
+/// Has a Service lead to all pods again, if it is still as it was `seen`. Otherwise it comes by the watch as it is now.
+pub(crate) async fn release(rounds: &Rounds, service: &Key, seen: &State) -> Result<(), Trouble> {
+    let patch = only_if(seen, reconcile::released());
+    let server = &rounds.server;
+    match server.patch::<Arc<Service>>(service, None, &patch).await {
+        Ok(_) => {
+            tracing::info!(%service, "released it, as its Rollout is gone");
+            Ok(())
+        }
+        Err(failure) if failure.is_not_found() || failure.is_conflict() => Ok(()),
+        Err(why) => Err(Trouble::Write {
+            what: format!("release Service {service}"),
+            why,
+        }),
+    }
+}
+
 /// A kind whose states a scene has.
 trait InScene {
     fn place(scene: &mut Scene, key: &Key, state: State);

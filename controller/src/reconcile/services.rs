@@ -1,11 +1,19 @@
 //! Services lead to a version by the hash in their selector.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Write;
 use super::names::{MANAGED_BY, POD_HASH};
 use super::spec::Canary;
 use super::work::Work;
+
+/// The patch that has a Service lead to all pods again.
+pub fn released() -> Value {
+    json!({
+        "metadata": {"annotations": {MANAGED_BY: null}},
+        "spec": {"selector": {POD_HASH: null}},
+    })
+}
 
 impl Work<'_> {
     /// The hash of the version that a Service leads to, as it was seen.
@@ -48,10 +56,7 @@ impl Work<'_> {
         });
         let left: Vec<String> = left.map(|(name, _)| name.clone()).collect();
         for name in left {
-            let patch = json!({
-                "metadata": {"annotations": {MANAGED_BY: null}},
-                "spec": {"selector": {POD_HASH: null}},
-            });
+            let patch = released();
             self.write(Write::PatchService { name, patch });
         }
     }

@@ -122,6 +122,30 @@ fn a_service_is_around_the_rollout_that_it_says() {
 }
 
 #[test]
+fn services_of_a_rollout_that_is_gone_are_known() {
+    let mut view = View::default();
+    let left = |view: &View| {
+        let left = view.left_behind(&Key::new("prod", "a"));
+        left.into_iter()
+            .map(|(key, seen)| (key.to_string(), seen.version))
+            .collect::<Vec<_>>()
+    };
+    see::<Read>(&mut view, rollout("a", 1, "web"));
+    let mut managed = service("web", 2, "x");
+    managed["metadata"]["annotations"] =
+        json!({"argo-rollouts.argoproj.io/managed-by-rollouts": "a"});
+    see::<Arc<Service>>(&mut view, managed);
+    assert_eq!(left(&view), []);
+    let mut gone = rollout("a", 3, "web");
+    gone["metadata"]["labels"] =
+        json!({"argo-rollouts.argoproj.io/controller-instance-id": "another"});
+    assert_eq!(see::<Read>(&mut view, gone), ["prod/a"]);
+    assert_eq!(left(&view), [("prod/web".to_owned(), 2)]);
+    see::<Arc<Service>>(&mut view, service("web", 4, "x"));
+    assert_eq!(left(&view), []);
+}
+
+#[test]
 fn nobody_is_woken_by_what_changes_nothing() {
     let mut view = View::default();
     see::<Read>(&mut view, rollout("a", 1, "web"));
