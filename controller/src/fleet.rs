@@ -15,7 +15,7 @@ mod table;
 
 pub use guard::Guard;
 pub use publisher::Publisher;
-pub use report::{Report, RolloutReport, Unreadable};
+pub use report::{Report, RolloutReport, TripReport, Unreadable};
 pub use seen::{Endpoint, EndpointSlice, Family, Seen, Service, ServicePort};
 pub use sum::{Answers, Sum, Told, Unread};
 pub use table::{Finding, Names, Outline};

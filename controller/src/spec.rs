@@ -23,6 +23,7 @@ pub use self::{
 };
 
 pub(crate) use self::{
+    guard::trips,
     rollout::{guard_of, options_path},
     routed::Routed,
     steps::header_route,

@@ -1,6 +1,7 @@
 //! The words for what a judge finds. Pure.
 
-use rollout::analysis::{self, Judge, Limit, Reading, Test, TestReading};
+use rollout::analysis::{self, Judge, Limit, Reading, Test, TestReading, Tripped};
+use traffic::Weight;
 
 /// The judgement that the machine acts on. With the guard off, nothing is held against a canary.
 pub(crate) fn judgement(judge: &Judge, guard: bool) -> rollout::Judgement {
@@ -91,6 +92,33 @@ fn convicted(reading: &Reading, test: Test) -> String {
     format!(
         "{test}: {canary_events} of {canary_requests} canary requests {what}, {stable_events} of {stable_requests} \
          stable ones; evidence {} against a threshold of {:.0}",
+        e_value(*ln_e),
+        ln_threshold.exp()
+    )
+}
+
+/// Why a proxy took a canary's traffic away by itself, in one line.
+pub(crate) fn tripped(trip: &Tripped) -> String {
+    let Tripped {
+        proxy,
+        weight,
+        canary_requests,
+        canary_failures,
+        stable_failures,
+        ln_e,
+        ln_threshold,
+        ..
+    } = trip;
+    let at = proxy.as_ref().map(|proxy| format!("at proxy {proxy}, "));
+    let stable = if *weight == Weight::FULL {
+        "against stable's past".to_owned()
+    } else {
+        format!("{stable_failures} of stable failed or were under way")
+    };
+    format!(
+        "{}{canary_failures} of {canary_requests} canary requests failed at {weight}, {stable}; evidence {} against a \
+         threshold of {:.0}",
+        at.unwrap_or_default(),
         e_value(*ln_e),
         ln_threshold.exp()
     )

@@ -141,8 +141,10 @@ impl Fleet {
             .is_none_or(|before| is_news(before, &traffic));
         known.traffic = Some(traffic);
         if is_news && let Some(verdict) = known.convicted(now) {
-            let Verdict { revision, why, .. } = &verdict;
-            tracing::info!(rollout = %key, canary = revision, "the guard convicts it: {why}");
+            let Verdict {
+                by, revision, why, ..
+            } = &verdict;
+            tracing::info!(rollout = %key, canary = revision, by, "it is convicted: {why}");
             known.verdict = Some(verdict);
         }
         is_news
@@ -160,14 +162,18 @@ impl Watched {
     /// The verdict against the canary, if there is one.
     fn convicted(&self, now: Timestamp) -> Option<Verdict> {
         let finding = self.traffic.as_ref()?.finding.as_ref()?;
-        let Judgement::RollBack { why } = &finding.judgement else {
-            return None;
+        let (by, why) = match &finding.judgement {
+            Judgement::RollBack { why } => (By::Guard, why),
+            Judgement::Tripped { why } => (By::Proxy, why),
+            Judgement::Undecided | Judgement::Hold { .. } | Judgement::RollForward { .. } => {
+                return None;
+            }
         };
         let (evidence, record) = self.guard.evidence()?;
         Some(Verdict {
             at: now,
             decision: What::RolledBack.as_str(),
-            by: By::Guard.as_str(),
+            by: by.as_str(),
             revision: finding.canary.clone(),
             why: why.clone(),
             evidence,

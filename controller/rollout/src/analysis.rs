@@ -69,7 +69,7 @@ pub use judge::Judge;
 pub use reading::{
     Acceptance, Judgement, Limit, Reading, Reason, Shortfall, Side, Test, TestReading,
 };
-pub use record::Record;
+pub use record::{Record, Tripped};
 pub use users::PrePeriod;
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use crate::{
 use jiff::Timestamp;
 use rollout::{
     Effects, Observation, Reason, Refused, State, Verb, Verdict, acceptance_target,
-    analysis::{self, Judge, Target},
+    analysis::{self, Judge, Target, Tripped},
     state::{Slot, Trial},
 };
 use std::{collections::BTreeMap, mem, time::Duration};
@@ -148,9 +148,10 @@ impl Entry {
         let trip = self
             .observe(spec, traffic, now)
             // An earlier canary's trip is nothing to this one.
-            .filter(|trip| trip::is_of(trip, &self.state));
+            .filter(|trip| trip::is_of(trip, &self.state))
+            .map(|trip| Tripped::from(&trip));
         if let Some(trip) = &trip {
-            self.judge.tripped(trip);
+            self.judge.tripped(trip.clone());
         }
         let seen = self.observation(spec, traffic, endpoints, trip);
         let before = self.state.clone();
@@ -274,7 +275,7 @@ impl Entry {
         spec: &RolloutSpec,
         traffic: &Traffic<'_>,
         endpoints: &dyn Fn(Slot) -> usize,
-        trip: Option<Trip>,
+        trip: Option<Tripped>,
     ) -> Observation {
         let stable = self
             .state
@@ -282,7 +283,7 @@ impl Entry {
             .map_or(Slot::First, |stable| stable.slot);
         let judgement = match trip {
             Some(trip) => rollout::Judgement::Tripped {
-                why: trip::words(&trip),
+                why: words::tripped(&trip),
             },
             None => words::judgement(&self.judge, spec.plan.guard),
         };

@@ -10,7 +10,7 @@ use crate::{
 };
 use jiff::Timestamp;
 use rollout::{
-    Acceptance,
+    Acceptance, Judgement,
     analysis::{Judge, Reading, Record},
 };
 use std::time::Duration;
@@ -93,15 +93,23 @@ impl Guard {
         Some((self.judge.reading(), self.judge.record()?))
     }
 
-    fn finding(&self, judging: &Judging) -> Option<Finding> {
+    fn finding(&mut self, judging: &Judging) -> Option<Finding> {
         let trial = self.trial.as_ref()?;
+        let judgement = match self.sum.tripped(&trial.canary) {
+            None => words::judgement(&self.judge, true),
+            Some(trip) => {
+                let why = words::tripped(&trip);
+                self.judge.tripped(trip);
+                Judgement::Tripped { why }
+            }
+        };
         let acceptance = match self.judge.is_accepted() {
             true => Acceptance::Met,
             false => Acceptance::Pending,
         };
         Some(Finding {
             canary: trial.canary.clone(),
-            judgement: words::judgement(&self.judge, true),
+            judgement,
             evidence: judging.target.map(|target| (target.step, acceptance)),
         })
     }

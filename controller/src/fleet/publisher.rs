@@ -1,7 +1,8 @@
 //! What a proxy serves, and what it tells of that.
 
-use super::{Outline, Report, RolloutReport, Split, table::Sharing};
+use super::{Outline, Report, RolloutReport, Split, TripReport, table::Sharing};
 use crate::compile::Shares;
+use rollout::analysis::Tripped;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -9,6 +10,7 @@ use std::{
 };
 use traffic::{
     Backend, BackendId, Generation, Role, RolloutId, Route, RouteTable, Routes, Stats, Target,
+    Trip,
     matches::{HostMatch, RequestMatch},
 };
 
@@ -30,6 +32,56 @@ struct Published {
     first: Option<Generation>,
     /// How often the split of any Rollout has changed. It numbers them, so that one that comes back has no number twice.
     changes: u64,
+    trials: Trials,
+}
+
+/// Which canary each Rollout tries out. A canary that got no requests meanwhile, as somebody aborted it and tries it again,
+/// is on another trial.
+#[derive(Debug, Default)]
+struct Trials {
+    under_way: BTreeMap<RolloutId, Trial>,
+    begun: u64,
+}
+
+#[derive(Debug)]
+struct Trial {
+    canary: String,
+    /// No other one of this process has it.
+    number: u64,
+}
+
+impl Trials {
+    fn follow(&mut self, outline: &Outline) {
+        let mut before = std::mem::take(&mut self.under_way);
+        for (id, sharing) in outline.sharing() {
+            let Some(tried) = sharing.trial else {
+                continue;
+            };
+            let known = before.remove(id);
+            let known = known.filter(|trial| trial.canary == tried.canary);
+            let trial = known.unwrap_or_else(|| {
+                self.begun += 1;
+                Trial {
+                    canary: tried.canary.clone(),
+                    number: self.begun,
+                }
+            });
+            self.under_way.insert(id.clone(), trial);
+        }
+    }
+
+    fn number_of(&self, id: &RolloutId) -> u64 {
+        self.under_way.get(id).map_or(0, |trial| trial.number)
+    }
+
+    /// That the canary which `id` tries out was tripped, if `trip` is of this trial.
+    fn tripped(&self, id: &RolloutId, trip: &Trip) -> Option<TripReport> {
+        let trial = self.under_way.get(id)?;
+        (trial.number == trip.trial).then(|| TripReport {
+            canary: trial.canary.clone(),
+            trip: Tripped::from(trip),
+        })
+    }
 }
 
 /// How one Rollout's requests are shared, and since when.
@@ -73,7 +125,8 @@ impl Publisher {
     pub fn publish(&self, mut outline: Outline) {
         let mut published = self.lock();
         outline.share(&published.outline);
-        let table = match outline.compile(&self.stats) {
+        published.trials.follow(&outline);
+        let table = match outline.compile(&self.stats, |id| published.trials.number_of(id)) {
             Ok(table) => table,
             Err(error) => return tracing::error!("no table was published: {error}"),
         };
@@ -107,7 +160,10 @@ impl Publisher {
         let rule = entry.shares.rule;
         let snapshot = self.stats.snapshot(id, None, at, &rule);
         let serving = entry.split.clone().filter(|_| is_served);
-        Some(RolloutReport::new(serving, entry.change, rule, &snapshot))
+        let trip = snapshot.trip.as_ref();
+        let mut report = RolloutReport::new(serving, entry.change, rule, &snapshot);
+        report.tripped = trip.and_then(|trip| published.trials.tripped(id, trip));
+        Some(report)
     }
 
     /// Forgets what is counted and known of Rollouts and Services that no requests are sent to any more.

@@ -4,6 +4,7 @@
 mod tests;
 
 use super::Split;
+use rollout::analysis::Tripped;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 use traffic::{
@@ -37,10 +38,22 @@ pub struct RolloutReport {
     /// What counts as a failure in the counts.
     #[serde(with = "rollout::failure_rule")]
     pub failures: FailureRule,
+    /// That it took the traffic of the present canary away by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tripped: Option<TripReport>,
     stable: Side,
     canary: Side,
     #[serde(skip_serializing_if = "Option::is_none")]
     users: Option<Users>,
+}
+
+/// What a proxy tells of a canary that it tripped.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TripReport {
+    /// The canary, by its pod template hash.
+    pub canary: String,
+    /// The counts that convicted it.
+    pub trip: Tripped,
 }
 
 /// One version's counts.
@@ -104,6 +117,7 @@ impl RolloutReport {
             serving,
             changes,
             failures,
+            tripped: None,
             stable: Side::of(&snapshot.stable),
             canary: Side::of(&snapshot.canary),
             users: users.map(|users| Users {

@@ -4,6 +4,7 @@
 mod tests;
 
 use super::{RolloutReport, Split, Unreadable};
+use rollout::analysis::Tripped;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
@@ -73,6 +74,17 @@ impl Sum {
         self.total.generation = self.agreed.as_ref().map(|_| Generation::of(self.changes));
         self.sum_what_passes();
         (&self.total, unread)
+    }
+
+    /// What tripped `canary`, where a proxy has done that, by what they told at the last time.
+    pub fn tripped(&self, canary: &str) -> Option<Tripped> {
+        self.told.iter().find_map(|(address, told)| {
+            let tripped = told.report.tripped.as_ref();
+            let of_it = tripped.filter(|tripped| tripped.canary == canary)?;
+            let mut trip = of_it.trip.clone();
+            trip.proxy = Some(address.to_string());
+            Some(trip)
+        })
     }
 
     /// The split that all proxies serve, by what they told at the last time.

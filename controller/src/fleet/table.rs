@@ -7,6 +7,7 @@ mod asked;
 mod claims;
 mod endpoints;
 mod shared;
+mod trial;
 
 pub use claims::Names;
 
@@ -25,6 +26,7 @@ use traffic::{
     matches::{HostMatch, RequestMatch},
     route::NoSuchSplit,
 };
+use trial::Trial;
 
 /// What a table is to be, and what is to be told.
 #[derive(Clone, Debug, Default)]
@@ -71,6 +73,8 @@ pub(super) struct Sharing<'o> {
     pub(super) shares: &'o Shares,
     /// What is told of it.
     pub(super) split: Option<&'o Split>,
+    /// The canary that the status tries out, if it does.
+    pub(super) trial: Option<&'o Trial>,
 }
 
 impl Outline {
@@ -115,8 +119,12 @@ impl Outline {
         }
     }
 
-    /// The table, which counts into `stats`.
-    pub(super) fn compile(&self, stats: &Stats) -> Result<RouteTable, NoSuchSplit> {
+    /// The table, which counts into `stats`. `trial_of` gives the number of a Rollout's present trial.
+    pub(super) fn compile(
+        &self,
+        stats: &Stats,
+        trial_of: impl Fn(&RolloutId) -> u64,
+    ) -> Result<RouteTable, NoSuchSplit> {
         let rollouts = self.rollouts.iter();
         let layout = Layout {
             services: &self.services,
@@ -125,9 +133,14 @@ impl Outline {
                 .map(|(id, outlined)| (id, &outlined.spec))
                 .collect(),
         };
-        let shares = self
-            .sharing()
-            .map(|(id, sharing)| (id.clone(), sharing.shares.clone()));
+        let shares = self.sharing().map(|(id, sharing)| {
+            let trial = sharing.trial;
+            let shares = Shares {
+                arming: trial.and_then(|trial| trial.arming(trial_of(id))),
+                ..sharing.shares.clone()
+            };
+            (id.clone(), shares)
+        });
         compile::table(layout, &shares.collect(), stats)
     }
 
@@ -137,6 +150,7 @@ impl Outline {
             let sharing = Sharing {
                 shares: &outlined.shared.shares,
                 split: outlined.shared.split.as_ref(),
+                trial: outlined.shared.trial.as_ref(),
             };
             (id, sharing)
         })

@@ -94,7 +94,7 @@ pub(super) fn guard(written: &Guard, by_chance: bool, faults: &mut Vec<Fault>) -
 }
 
 /// Whether the proxy is to trip canaries by itself.
-pub(super) fn trips(written: &Guard) -> bool {
+pub(crate) fn trips(written: &Guard) -> bool {
     match written {
         Switch::Off => false,
         Switch::On(options) => options.trip.unwrap_or(true),

@@ -11,7 +11,8 @@ use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use e2e::{app::VERSION_HEADER, bed::harness, http};
 use hyper::Response;
-use kube::Client;
+use k8s_openapi::api::core::v1::Service;
+use kube::{Api, Client};
 use libtest_mimic::Trial;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -32,6 +33,7 @@ const PACE: Duration = Duration::from_millis(5);
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
         harness::test("bad_canary_loses_its_traffic_and_is_aborted", convicts),
+        harness::test("dead_canary_loses_its_traffic_while_nobody_leads", trips),
         harness::test("good_canary_is_promoted_and_no_request_fails", promotes),
     ]
 }
@@ -81,8 +83,12 @@ impl Scene {
         for proxy in &scene.proxies {
             while proxy.ask("shop").await? != "blue" {}
         }
-        scene.users = Users::of(&scene.proxies);
+        scene.admit_users();
         Ok(scene)
+    }
+
+    fn admit_users(&mut self) {
+        self.users = Users::of(&self.proxies);
     }
 
     /// Ships a version that fails this share of its requests.
@@ -296,6 +302,46 @@ async fn convicts(client: Client, namespace: String) -> Result<()> {
     scene.end().await
 }
 
+/// The controller is stopped when the canary has its weight and nobody has asked yet: each proxy takes the traffic away by
+/// itself, and the Rollout is aborted as soon as somebody leads again.
+async fn trips(client: Client, namespace: String) -> Result<()> {
+    let mut scene = Scene::new(&client, namespace).await?;
+    scene.users.stop();
+    scene.ship("red", 1.0).await?;
+    scene.serve(2000).await?;
+    scene.controller.signal(Signal::STOP)?;
+    scene.admit_users();
+    let id = format!("{}/shop", scene.namespace);
+    for proxy in &scene.proxies {
+        let report = proxy.trips(&id).await?;
+        // By its weight, which it keeps.
+        let weight = report.serving.context("it serves")?.weight;
+        ensure!(weight.basis_points() == 2000, "{weight}");
+    }
+    for proxy in &scene.proxies {
+        let answered = proxy.share("shop", 50).await?;
+        ensure!(
+            answered == BTreeMap::from([("blue".to_owned(), 50)]),
+            "{answered:?}"
+        );
+    }
+    let answers = scene.users.answers();
+    let failed = answers.iter().filter(|(_, answer)| answer != "blue");
+    let failed = failed.count();
+    // 12 on each where nothing of stable is under way.
+    ensure!((24..=100).contains(&failed), "{failed} failed");
+    println!("{failed} of {} requests failed", answers.len());
+    scene.controller.signal(Signal::CONT)?;
+    scene.rollouts.wait("shop", "Degraded", 2).await?;
+    scene.serve(0).await?;
+    let status = scene.status().await?;
+    let message = status["message"].as_str().unwrap_or_default();
+    let why = "RolloutAborted: Rollout aborted update to revision 2: at proxy 10.244.250.";
+    ensure!(message.starts_with(why), "{status}");
+    let path = format!("/verdicts/{}/shop", scene.namespace);
+    process::replay(&scene.controller.page(&path).await?).await
+}
+
 /// A good version gets all traffic step by step, and nobody notices. The proxies go on without the controller.
 async fn promotes(client: Client, namespace: String) -> Result<()> {
     let scene = Scene::new(&client, namespace).await?;
@@ -329,5 +375,17 @@ async fn promotes(client: Client, namespace: String) -> Result<()> {
     );
     let is_any = |version: &str| answers.iter().any(|(_, answer)| answer == version);
     ensure!(is_any("blue") && is_any("green"));
+    // Without the Rollout, its Services are as they were before it.
+    scene.users.stop();
+    scene.rollouts.delete("shop").await?;
+    let services: Api<Service> = Api::namespaced(client, &scene.namespace);
+    for name in ["shop", "shop-canary"] {
+        e2e::bed::objects::wait(&services, name, |service| {
+            let spec = service.and_then(|service| service.spec.as_ref());
+            let selector = spec.and_then(|spec| spec.selector.as_ref());
+            selector == Some(&BTreeMap::from([("app".to_owned(), "shop".to_owned())]))
+        })
+        .await?;
+    }
     scene.end().await
 }

@@ -94,6 +94,16 @@ impl Proxy {
         }
     }
 
+    /// Asks until it has taken the traffic of the canary away by itself.
+    pub(crate) async fn trips(&self, rollout: &str) -> Result<RolloutReport> {
+        loop {
+            let report = self.report(rollout).await?.context("there is one")?;
+            if report.tripped.is_some() {
+                return Ok(report);
+            }
+        }
+    }
+
     async fn page(&self, path: &str) -> Result<u16> {
         Ok(http::get(self.admin, path).await?.status().as_u16())
     }

@@ -59,7 +59,7 @@ const LEAST_GAIN: f64 = 1e-3;
 pub struct Margins {
     /// It may fail so many times as large a share of its requests. At least 1.
     pub relative: f64,
-    /// And this share beyond that, from 0 to below 1. With all traffic on the canary, the whole share that it may fail.
+    /// And this share beyond that, from 0 to 1. With all traffic on the canary, the whole share that it may fail.
     pub absolute: f64,
 }
 

@@ -8,13 +8,13 @@ use super::{
     errors,
     interval::Interval,
     reading::{Judgement, Reading, Side},
-    record::Record,
+    record::{Record, Tripped},
     trial::Trial,
     users::Users,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use traffic::{FailureRule, Snapshot, Trip, Weight};
+use traffic::{FailureRule, Snapshot, Weight};
 
 /// Judges a rollout's canaries, one after the other, by the counts of the requests that were forwarded.
 ///
@@ -102,9 +102,9 @@ impl Judge {
         }
     }
 
-    /// The proxy took the canary's traffic away by itself, for what `trip` tells. That is no judgement of this guard, and
+    /// A proxy took the canary's traffic away by itself, for what `trip` tells. That is no judgement of this guard, and
     /// goes into its record.
-    pub fn tripped(&mut self, trip: &Trip) {
+    pub fn tripped(&mut self, trip: Tripped) {
         if let Some(trial) = &mut self.trial {
             trial.tripped(trip);
         }

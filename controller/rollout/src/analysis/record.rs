@@ -9,7 +9,7 @@ mod tripped;
 
 pub use outcome::{Counts, Difference, Replay, Replayed, Window};
 pub use sound::Unsound;
-pub(super) use tripped::Tripped;
+pub use tripped::Tripped;
 
 use super::{
     acceptance::AcceptanceTest,

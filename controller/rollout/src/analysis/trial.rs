@@ -26,7 +26,7 @@ use super::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use traffic::{Bucket, Counts, Trip, Weight};
+use traffic::{Bucket, Counts, Weight};
 
 /// Ages of requests under way are told in cells of 64 ms and rounded down, so they may be short by so much.
 const AGE_ERROR: f64 = 0.128;
@@ -367,9 +367,9 @@ impl Trial {
         self.convicted_beside = Some(health.counts());
     }
 
-    /// The proxy took the canary's traffic away by itself.
-    pub(super) fn tripped(&mut self, trip: &Trip) {
-        self.trip = Some(Tripped::from(trip));
+    /// A proxy took the canary's traffic away by itself.
+    pub(super) fn tripped(&mut self, trip: Tripped) {
+        self.trip = Some(trip);
     }
 
     fn fault(&self, health: &Health, config: &Config) -> Option<Fault> {
@@ -524,7 +524,7 @@ impl Trial {
             rate: self.rate.as_ref().and_then(RateWatch::log),
             pre_periods: self.allowance.pre_periods().to_vec(),
             history: history.map(HistoryWatch::history),
-            trip: self.trip,
+            trip: self.trip.clone(),
             acceptance: self.acceptance.as_ref().map(AcceptanceTest::log),
         })
     }

@@ -1,6 +1,6 @@
 //! What the proxy is told of a canary that it is to trip by itself, and what it tells of that.
 
-use crate::{spec::RolloutSpec, words::e_value};
+use crate::spec::RolloutSpec;
 use rollout::{State, analysis::Judge, state::Trial};
 use traffic::{Arming, Margins, Trip, Weight, trip::ALPHA};
 use xxhash_rust::xxh3::xxh3_64;
@@ -44,30 +44,4 @@ pub(super) fn is_of(trip: &Trip, state: &State) -> bool {
 /// The trial as the proxy tells it from others.
 fn number(trial: &Trial) -> u64 {
     xxh3_64(format!("{}\n{}", trial.revision, trial.started_at).as_bytes())
-}
-
-/// Why the proxy tripped the canary, in one line.
-pub(super) fn words(trip: &Trip) -> String {
-    let Trip {
-        weight,
-        counts,
-        ln_e,
-        ln_threshold,
-        ..
-    } = trip;
-    let stable = if *weight == Weight::FULL {
-        "against stable's past".to_owned()
-    } else {
-        format!(
-            "{} of stable failed or were under way",
-            counts.stable_failures
-        )
-    };
-    format!(
-        "{} of {} canary requests failed at {weight}, {stable}; evidence {} against a threshold of {:.0}",
-        counts.canary_failures,
-        counts.canary_requests,
-        e_value(*ln_e),
-        ln_threshold.exp()
-    )
 }

@@ -1,15 +1,15 @@
 use super::Guard;
 use crate::{
-    fleet::{Answers, Judging, RolloutReport, Split, Told},
+    fleet::{Answers, Judging, RolloutReport, Split, Told, TripReport},
     reconcile::{Finding, Traffic},
 };
 use jiff::{SignedDuration, Timestamp};
 use rollout::{
     Acceptance, Judgement,
-    analysis::{Config, Target},
+    analysis::{Config, Target, Tripped},
 };
 use std::{net::SocketAddr, time::Duration};
-use traffic::{Counts, Snapshot, Weight};
+use traffic::{Counts, Margins, Snapshot, Trip, TripCounts, Weight, trip::TripTest};
 
 /// How often proxies are asked.
 const TICK: Duration = Duration::from_millis(250);
@@ -21,6 +21,8 @@ struct Scene {
     proxies: [Snapshot; 2],
     /// Whether the second proxy answers.
     both_answer: bool,
+    /// What the second proxy tells that it tripped.
+    tripped: Option<TripReport>,
     at: Duration,
     now: Timestamp,
 }
@@ -39,6 +41,7 @@ impl Scene {
             judging,
             proxies: Default::default(),
             both_answer: true,
+            tripped: None,
             at: Duration::ZERO,
             now: Timestamp::UNIX_EPOCH,
         };
@@ -80,10 +83,12 @@ impl Scene {
     fn answers(&self) -> Answers {
         let rule = self.judging.config.parameters().failure_rule;
         let told = |(snapshot, last): (&Snapshot, u8)| {
+            let mut report = RolloutReport::new(self.judging.split.clone(), 0, rule, snapshot);
+            report.tripped = self.tripped.clone().filter(|_| last == 2);
             let told = Told {
                 process: last.to_string(),
                 at: self.at,
-                report: RolloutReport::new(self.judging.split.clone(), 0, rule, snapshot),
+                report,
             };
             let answers = last == 1 || self.both_answer;
             (
@@ -177,6 +182,58 @@ fn another_canary_begins_anew() {
         judgement(&scene.run(30, 0.0)),
         ("bad", &Judgement::Undecided)
     );
+}
+
+#[test]
+fn what_one_proxy_tripped_is_convicted_and_can_be_added_up_again() {
+    let mut scene = Scene::new();
+    scene.try_out("dead", 20);
+    let margins = Margins {
+        relative: 1.1,
+        absolute: 0.001,
+    };
+    let weight = Weight::from_percent(20).unwrap();
+    let counts = TripCounts {
+        canary_requests: 25,
+        canary_failures: 25,
+        independent: 25,
+        stable_failures: 1,
+    };
+    let test = TripTest::new(weight, margins, 3, 0).unwrap();
+    let trip = |canary: &str| TripReport {
+        canary: canary.to_owned(),
+        trip: Tripped::from(&Trip {
+            trial: 7,
+            weight,
+            margins,
+            least_failures: 3,
+            earlier: 0,
+            counts,
+            ln_e: test.ln_e(&counts),
+            ln_threshold: test.ln_threshold(),
+        }),
+    };
+    // One that is not on trial any more says nothing of this one.
+    scene.tripped = Some(trip("earlier"));
+    assert_eq!(
+        judgement(&scene.run(1, 0.0)),
+        ("dead", &Judgement::Undecided)
+    );
+    scene.tripped = Some(trip("dead"));
+    let known = scene.run(1, 0.0);
+    let ("dead", Judgement::Tripped { why }) = judgement(&known) else {
+        panic!("found {known:?}");
+    };
+    assert!(
+        why.starts_with(
+            "at proxy 10.244.0.2:9091, 25 of 25 canary requests failed at 20%, 1 of stable"
+        ),
+        "{why}"
+    );
+    let (reading, record) = scene.guard.evidence().unwrap();
+    let replay = record.replay(&reading).unwrap();
+    assert_eq!(replay.first_difference(), None);
+    assert_eq!(replay.tests.last().unwrap().name, "proxy's trip");
 }
 
 #[test]

@@ -1,15 +1,29 @@
 use super::*;
 use crate::fleet::{Endpoint, EndpointSlice, Names, Seen, Service, ServicePort};
+use http::{HeaderMap, Method, Uri};
 use serde_json::json;
-use traffic::{BackendId, Outcome, Role};
+use std::rc::Rc;
+use traffic::{BackendId, Head, Outcome, Reader, Role, split::Side};
 
 const NAMES: fn() -> Names = || Names {
     namespace: None,
     domain: "cluster.local".into(),
 };
 
+/// Which Services have an endpoint.
+struct Endpoints(&'static [&'static str]);
+
+impl Endpoints {
+    const BOTH: Self = Self(&["shop", "shop-canary"]);
+    const STABLE: Self = Self(&["shop"]);
+}
+
 /// The outline of `prod/shop` with `weight` percent for the canary.
 fn outline(weight: u8, generation: u8) -> Outline {
+    outline_of(weight, generation, &Endpoints::BOTH)
+}
+
+fn outline_of(weight: u8, generation: u8, endpoints: &Endpoints) -> Outline {
     let rollout = json!({
         "apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "metadata": {"name": "shop", "namespace": "prod"},
         "spec": {"strategy": {"canary": {
@@ -40,9 +54,11 @@ fn outline(weight: u8, generation: u8) -> Outline {
         services: ["shop", "shop-canary"]
             .map(|name| (of(name), Arc::new(service.clone())))
             .into(),
-        slices: ["shop", "shop-canary"]
+        slices: endpoints
+            .0
+            .iter()
             .map(|name| (of(name), vec![Arc::new(slice.clone())]))
-            .into(),
+            .collect(),
     };
     Outline::of(&seen, &NAMES())
 }
@@ -125,4 +141,88 @@ fn counts_are_read_by_the_rule_of_the_rollout_and_end_with_it() {
     publisher.publish(Outline::default());
     publisher.publish(outline(20, 1));
     assert_eq!(failed(), (0, 0));
+}
+
+/// Requests by the last table, until the canary is tripped or has failed `failures` times. All that it gets fails.
+fn ask(reader: &mut Reader, failures: usize) {
+    let view = Rc::clone(reader.view());
+    let split = &view.table().splits()[0];
+    let (uri, headers) = (Uri::from_static("/"), HeaderMap::new());
+    let head = Head {
+        method: &Method::GET,
+        uri: &uri,
+        headers: (&headers).into(),
+        client: [127, 0, 0, 1].into(),
+        listener: "any",
+    };
+    let mut failed = 0;
+    while failed < failures && !split.has_tripped() {
+        let choice = split.choose(&head, 0, || 0);
+        let is_canary = choice.side == Side::Canary;
+        let outcome = Outcome::Answered(if is_canary { 404 } else { 200 });
+        let series = &split.backend(choice.side).series;
+        series.shard(0).begin(Duration::ZERO, choice.by_weight);
+        series.shard(0).end(Duration::ZERO, Duration::ZERO, outcome);
+        if let Some(stake) = choice.stake {
+            series.ended(0, stake, outcome);
+        }
+        failed += usize::from(is_canary);
+    }
+}
+
+#[test]
+fn a_canary_that_was_tripped_stays_so_for_its_trial() {
+    let (stats, routes) = (Arc::new(Stats::new(1)), Arc::new(Routes::default()));
+    let publisher = Publisher::new("p".to_owned(), stats, Arc::clone(&routes));
+    let mut reader = routes.reader();
+    let has_tripped = |reader: &mut Reader| {
+        let split = reader.view().table().splits()[0].has_tripped();
+        let report = publisher
+            .report(|_| true, Duration::ZERO)
+            .rollouts
+            .remove("prod/shop");
+        let told = report.unwrap().tripped;
+        if let Some(told) = &told {
+            assert_eq!(told.canary, "v2");
+            assert_eq!(
+                (told.trip.canary_failures, told.trip.stable_failures),
+                (told.trip.canary_requests, 0)
+            );
+        }
+        assert_eq!(split, told.is_some());
+        split
+    };
+    let serve = |weight: u8, endpoints: &Endpoints, reader: &mut Reader| {
+        publisher.publish(outline_of(weight, 1, endpoints));
+        reader.view();
+    };
+    serve(20, &Endpoints::BOTH, &mut reader);
+    assert!(!has_tripped(&mut reader));
+    ask(&mut reader, 20);
+    assert!(has_tripped(&mut reader));
+    // Whatever becomes of its pods, and at another weight.
+    serve(20, &Endpoints::STABLE, &mut reader);
+    assert!(!reader.view().table().splits()[0].weight.admits(0));
+    serve(20, &Endpoints::BOTH, &mut reader);
+    assert!(has_tripped(&mut reader));
+    serve(60, &Endpoints::BOTH, &mut reader);
+    assert!(has_tripped(&mut reader));
+    serve(100, &Endpoints::BOTH, &mut reader);
+    assert!(has_tripped(&mut reader));
+    // It was aborted, and somebody tries it again.
+    serve(0, &Endpoints::BOTH, &mut reader);
+    serve(20, &Endpoints::BOTH, &mut reader);
+    assert!(!has_tripped(&mut reader));
+    ask(&mut reader, 20);
+    assert!(has_tripped(&mut reader));
+}
+
+#[test]
+fn with_all_requests_nothing_trips_a_canary() {
+    let (stats, routes) = (Arc::new(Stats::new(1)), Arc::new(Routes::default()));
+    let publisher = Publisher::new("p".to_owned(), stats, Arc::clone(&routes));
+    let mut reader = routes.reader();
+    publisher.publish(outline(100, 1));
+    ask(&mut reader, 1000);
+    assert!(!reader.view().table().splits()[0].has_tripped());
 }

@@ -1,8 +1,9 @@
 //! What a Rollout asks of proxies: which Services it names, and what is to be split.
 
+use super::trial::Tripping;
 use crate::{
     document,
-    spec::{Fault, Slots, SplitSpec, guard_of, header_route, options_path},
+    spec::{Fault, Slots, SplitSpec, guard_of, header_route, options_path, trips},
 };
 use crds::{Canary, FieldPath, Rollout, sluice, sluice::ProxyOptions, step::StepAction};
 use rollout::plan::HeaderRoute;
@@ -27,6 +28,8 @@ pub(super) struct Splitting {
     pub(super) spec: SplitSpec,
     /// What counts as a failure.
     pub(super) rule: FailureRule,
+    /// By what a proxy is to trip a canary by itself, if it is to.
+    pub(super) tripping: Option<Tripping>,
     /// Further names by which users ask for the Rollout, and where they are written.
     pub(super) hosts: Vec<(FieldPath, String)>,
     /// Whether all options can be acted on. No canary gets requests by a part of them.
@@ -105,7 +108,7 @@ fn splitting(canary: &Canary, id: &RolloutId, faults: &mut Vec<Fault>) -> Option
             }
         }
     };
-    let guard = guard_of(&options, faults);
+    let guard = guard_of(&options, faults).unwrap_or_default();
     let preview = Some(slots.second.clone());
     let spec = SplitSpec::new(slots, preview, &options, faults);
     let is_sound = faults.len() == before;
@@ -116,10 +119,9 @@ fn splitting(canary: &Canary, id: &RolloutId, faults: &mut Vec<Fault>) -> Option
     let hosts = options.hosts.into_iter().enumerate();
     let hosts = hosts.map(|(i, host)| (options_path().key("hosts").index(i), host));
     Some(Splitting {
+        tripping: trips(&options.guard).then(|| Tripping::new(&guard, &spec)),
         spec,
-        rule: guard.map_or(FailureRule::DEFAULT, |guard| {
-            guard.parameters().failure_rule
-        }),
+        rule: guard.parameters().failure_rule,
         hosts: hosts.collect(),
         is_sound,
     })

@@ -1,6 +1,9 @@
 //! How a Rollout's requests are shared, by its status.
 
-use super::asked::{Splitting, header_routes};
+use super::{
+    asked::{Splitting, header_routes},
+    trial::Trial,
+};
 use crate::{compile::Shares, fleet::Split, spec::Fault};
 use crds::{
     FieldPath, Rollout,
@@ -21,6 +24,8 @@ const ALL: i64 = 100;
 pub(super) struct Shared {
     pub(super) shares: Shares,
     pub(super) split: Option<Split>,
+    /// The canary that the status tries out, whether there are endpoints of it at the moment or not.
+    pub(super) trial: Option<Trial>,
 }
 
 /// How the requests of `rollout` are shared when its canary `has_endpoints`, or has none. All of them go to stable as long
@@ -35,11 +40,12 @@ pub(super) fn shared(
     let status = status(rollout, faults);
     let stated = stated(&status, faults);
     let header_routes = header_routes_in_effect(rollout, &status, faults);
-    let may_reach_canary =
-        asked.is_sound && has_endpoints && status.abort != Some(true) && faults.len() == before;
-    let canary = stated
+    let may_reach_canary = asked.is_sound && has_endpoints && faults.len() == before;
+    let tried = stated
         .clone()
-        .filter(|split| may_reach_canary && split.canary != split.stable);
+        .filter(|split| status.abort != Some(true) && split.canary != split.stable);
+    let canary = tried.clone().filter(|_| may_reach_canary);
+    let trial = tried.filter(|split| split.weight > Weight::ZERO);
     let split = canary.clone().or_else(|| all_to_stable(stated, status));
     let stable = split.as_ref().map_or("", |split| &split.stable);
     Shared {
@@ -53,6 +59,7 @@ pub(super) fn shared(
             rule: asked.rule,
         },
         split,
+        trial: trial.map(|split| Trial::new(split.canary, split.weight, asked.tripping.clone())),
     }
 }
 

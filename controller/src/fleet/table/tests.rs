@@ -89,7 +89,7 @@ fn told(outline: &Outline) -> Vec<String> {
 
 /// Where a request for `host` goes: the split and its sides for users with and without a header, or the Service.
 fn leads(outline: &Outline, host: &str) -> String {
-    let table = outline.compile(&Stats::new(1)).unwrap();
+    let table = outline.compile(&Stats::new(1), |_| 1).unwrap();
     let uri: Uri = format!("http://{host}/").parse().unwrap();
     let beta = HeaderMap::from_iter([(
         "x-beta".parse().unwrap(),

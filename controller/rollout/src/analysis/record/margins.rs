@@ -127,6 +127,12 @@ pub(super) fn of_trip(parts: &Parts, weight: Weight) -> Margins {
     }
 }
 
+/// The margins of a trip by one of several proxies.
+pub(super) fn of_trip_by_one(parts: &Parts) -> Margins {
+    let Margin { relative, absolute } = alike(parts);
+    Margins { relative, absolute }
+}
+
 fn are_equal(a: Margin, b: Margin) -> bool {
     agree(a.relative, b.relative) && agree(a.absolute, b.absolute)
 }

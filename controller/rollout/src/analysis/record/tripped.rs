@@ -9,24 +9,31 @@ use serde::{Deserialize, Serialize};
 use traffic::{Margins, Trip, TripCounts, Weight, trip::TripTest};
 
 /// A [`Trip`] as it is written.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub(in crate::analysis) struct Tripped {
-    /// In basis points.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tripped {
+    /// Which of several proxies did it. It knows its own counts only, and not what the canary's users met before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<String>,
+    /// The canary's weight then, in basis points.
     #[serde(with = "crate::basis_points")]
-    pub(super) weight: Weight,
+    pub weight: Weight,
     pub(super) relative: f64,
     pub(super) absolute: f64,
     pub(super) least_failures: u64,
     /// How many tests there were of the canary before this one.
     earlier: u32,
-    pub(super) canary_requests: u64,
-    pub(super) canary_failures: u64,
+    /// What the weight sent to the canary.
+    pub canary_requests: u64,
+    /// Failures among them.
+    pub canary_failures: u64,
     /// Those of them that say something of their own.
     pub(super) independent_failures: u64,
-    /// And all of stable's that were under way.
-    pub(super) stable_failures: u64,
-    ln_e: f64,
-    ln_threshold: f64,
+    /// Stable's failures, and all of its requests that were under way.
+    pub stable_failures: u64,
+    /// The logarithm of the evidence.
+    pub ln_e: f64,
+    /// The logarithm of the evidence that convicts.
+    pub ln_threshold: f64,
 }
 
 impl From<&Trip> for Tripped {
@@ -38,6 +45,7 @@ impl From<&Trip> for Tripped {
             stable_failures,
         } = trip.counts;
         Self {
+            proxy: None,
             weight: trip.weight,
             relative: trip.margins.relative,
             absolute: trip.margins.absolute,
@@ -86,7 +94,10 @@ impl Tripped {
         let number = |what: &str, stored: f64, found: f64| {
             (!agree(stored, found)).then(|| Difference::new(what, &stored, &found))
         };
-        let margins = margins::of_trip(parts, self.weight);
+        let margins = match &self.proxy {
+            Some(_) => margins::of_trip_by_one(parts),
+            None => margins::of_trip(parts, self.weight),
+        };
         let least = parts.parameters.parameters().min_canary_failures;
         let difference = number("relative margin", self.relative, margins.relative)
             .or_else(|| number("absolute margin", self.absolute, margins.absolute))

@@ -106,7 +106,7 @@ proptest! {
             "canary": {"weight": canary, "podTemplateHash": of_canary},
             "stable": {"weight": stable, "podTemplateHash": of_stable},
         }}});
-        let Shared { shares, split } = shared_by(&rollout(&status), has_endpoints);
+        let Shared { shares, split, trial } = shared_by(&rollout(&status), has_endpoints);
         // The versions that are told are named, and the weight is the one that is served.
         if let Some(split) = &split {
             prop_assert!(!split.stable.is_empty() && !split.canary.is_empty());
@@ -122,6 +122,8 @@ proptest! {
         let split = split.unwrap();
         prop_assert_eq!(revision.as_str(), &split.canary);
         prop_assert_ne!(&split.canary, &split.stable);
+        let tried = (split.weight > Weight::ZERO).then(|| split.canary.clone());
+        prop_assert_eq!(trial.map(|trial| trial.canary), tried);
         let part = f64::from(canary) / 100.0;
         prop_assert!((split.weight.fraction() - part).abs() < 1e-4, "{} {part}", split.weight);
     }

@@ -2,7 +2,10 @@
 //! that are divided.
 
 use super::*;
-use crate::{analysis::Limit, sim::Endpoint};
+use crate::{
+    analysis::{Limit, Tripped},
+    sim::Endpoint,
+};
 use traffic::{
     Counting, FailureRule, Margins, SECTORS, SectorCounts, Trip, TripCounts, trip::TripTest,
 };
@@ -133,7 +136,7 @@ fn a_trip_is_judged_the_same_again() {
     };
     let test = TripTest::new(percent(10), margins, 3, 1).unwrap();
     assert!(test.convicts(&counts));
-    flight.judge.tripped(&Trip {
+    flight.judge.tripped(Tripped::from(&Trip {
         trial: 1,
         weight: percent(10),
         margins,
@@ -142,7 +145,7 @@ fn a_trip_is_judged_the_same_again() {
         counts,
         ln_e: test.ln_e(&counts),
         ln_threshold: test.ln_threshold(),
-    });
+    }));
     let stored = flight.stored();
     let replay = agrees(&stored);
     let trip = replay.tests.last().unwrap();
