@@ -48,8 +48,9 @@ async fn has_its_rights(client: Client, namespace: String) -> Result<()> {
     let info = format!(
         r#"rollout_info{{namespace="{namespace}",name="shop",phase="Healthy",strategy="canary",traffic_router=""}} 1"#
     );
-    ensure!(metrics.contains(&info), "{metrics}");
     ensure!(metrics.contains("sluice_controller_leader 1"), "{metrics}");
+    // The API server knows of the last write before the controller hears of it.
+    while !controller.metrics().await?.contains(&info) {}
     controller.ends(Signal::TERM).await?;
     ensure!(controller.has_no_trouble(), "{}", controller.log());
     let leases: Api<Lease> = Api::namespaced(client, "sluice");

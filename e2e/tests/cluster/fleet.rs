@@ -380,7 +380,7 @@ async fn promotes(client: Client, namespace: String) -> Result<()> {
     scene.rollouts.delete("shop").await?;
     let services: Api<Service> = Api::namespaced(client, &scene.namespace);
     for name in ["shop", "shop-canary"] {
-        e2e::bed::objects::wait(&services, name, |service| {
+        e2e::bed::objects::wait(&services, name, |service: Option<&Service>| {
             let spec = service.and_then(|service| service.spec.as_ref());
             let selector = spec.and_then(|spec| spec.selector.as_ref());
             selector == Some(&BTreeMap::from([("app".to_owned(), "shop".to_owned())]))
