@@ -237,6 +237,8 @@ fn proxy(args: &Serve) -> anyhow::Result<()> {
         tls,
         ..Shop::new(args.stable, args.canary)
     };
+    // The program as it is shipped has a subscriber. Without one, each span of h2 looks for a logger of another kind.
+    tracing::subscriber::set_global_default(tracing::subscriber::NoSubscriber::default())?;
     let sluice = shop.start()?;
     tell_and_wait(sluice.address().context("the proxy listens nowhere")?)
 }

@@ -12,6 +12,7 @@ mod asked;
 mod observed;
 
 use bench::origin;
+use observed::Load;
 use std::{
     collections::BTreeMap,
     fs,
@@ -85,7 +86,7 @@ async fn calls(endpoint: SocketAddr, requests: u64) -> Calls {
     let counts = directory.path().join("counts");
     let mut strace = Command::new("strace");
     strace.args(["-f", "-c", "-o"]).arg(&counts);
-    observed::forward(strace, endpoint, requests).await;
+    observed::forward(strace, endpoint, Load::Get, requests).await;
     parse(&fs::read_to_string(counts).unwrap())
 }
 
