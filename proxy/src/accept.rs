@@ -23,7 +23,7 @@ pub(crate) async fn accept(worker: Rc<Worker>, gate: Rc<Gate>, listener: TcpList
     let mut drain = pin!(worker.drain.notified());
     while !worker.is_draining() {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = poll_fn(|context| listener.poll_accept(context)) => accepted,
             () = &mut drain => break,
         };
         match accepted {

@@ -132,7 +132,8 @@ impl std::fmt::Debug for Early {
 
 /// Serves a client's connection to its end.
 pub(crate) async fn serve(open: Open, gate: Rc<Gate>, stream: TcpStream, peer: SocketAddr) {
-    // An error shows at the next use.
+    // Elsewhere connections have it of the socket that they came in at.
+    #[cfg(not(any(target_os = "android", target_os = "linux")))]
     let _ = stream.set_nodelay(true);
     let worker = Rc::clone(&open.worker);
     if worker.is_draining() {

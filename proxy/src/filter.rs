@@ -127,8 +127,8 @@ impl Passage<'_> {
         edits::apply(&actions.request_headers, &mut head.headers);
     }
 
-    /// Whether the route does something about the headers of answers.
-    pub(crate) fn edits_response(&self) -> bool {
+    /// Whether the route does something about requests or answers.
+    pub(crate) fn does_something(&self) -> bool {
         self.actions.is_some()
     }
 

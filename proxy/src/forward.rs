@@ -72,12 +72,12 @@ async fn route(
         account.version(chosen.backend);
     }
     let way = Way::begin(ask, &view, &chosen, &seen);
-    let prepared = Prepared::new(ask, asked, body, &mut passage, is_grpc);
+    let prepared = Prepared::new(ask, &chosen, asked, body, &mut passage, is_grpc);
     if !prepared.asks_to_upgrade() {
         mirror::copy(ask, &view, &found, asked.parts, body);
     }
     let answered = way.go(&prepared, asked, body, account).await;
-    worker.spares.put_map(&mut asked.parts.headers);
+    asked.give_back(&worker.spares);
     let mut response = answered.map_err(|refusal| refusal.edited(&passage))?;
     passage.edit_response(response.headers_mut());
     chosen.remember(response.headers_mut());

@@ -40,7 +40,10 @@ pub(crate) use request::{RequestFault, RequestHead};
 #[cfg(test)]
 use response::ResponseFault;
 pub(crate) use response::{Reason, ResponseHead};
-pub(crate) use write::{StatusLine, write_request, write_response};
+pub(crate) use write::{
+    StatusLine, end_request, write_fields_of_stream, write_request, write_request_line,
+    write_response,
+};
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! What one worker keeps for each version it sends requests to, and the record of a request that was sent.
 
-use crate::turn::Turn;
+use crate::{pool::Hashed, turn::Turn};
 use foldhash::HashMap;
 use std::{
     cell::{Cell, RefCell},
@@ -19,7 +19,7 @@ pub(crate) struct Lane {
     turn: Rc<Turn>,
     /// Whether a request took it since unused lanes were last forgotten.
     is_used: Cell<bool>,
-    places: RefCell<HashMap<SocketAddr, Rc<Place>>>,
+    places: RefCell<HashMap<Hashed, Rc<Place>>>,
 }
 
 /// One worker's side of an endpoint of a version.
@@ -40,7 +40,7 @@ impl Lane {
             })
         };
         let mut places = self.places.borrow_mut();
-        let place = places.entry(address).or_insert_with(new);
+        let place = places.entry(Hashed(address)).or_insert_with(new);
         place.is_used.set(true);
         Rc::clone(place)
     }

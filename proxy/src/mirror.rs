@@ -174,7 +174,8 @@ async fn exchange(
         Err(NoAnswer::Client(_)) => return,
     };
     ask.watch.enter(Phase::Transfer);
-    let mut verdict = is_grpc.then(|| grpc::Verdict::of(&answered.answer.parts.headers));
+    let head = answered.exchange.take_answer().parts;
+    let mut verdict = is_grpc.then(|| grpc::Verdict::of(&head.headers));
     let is_whole = poll_fn(|context| {
         let _ = answered
             .exchange
@@ -194,7 +195,7 @@ async fn exchange(
         }
     })
     .await;
-    let status = answered.answer.parts.status.as_u16();
+    let status = answered.status.as_u16();
     let seen = if is_whole && status < 500 {
         Seen::Success
     } else {

@@ -10,7 +10,8 @@ use crate::{
 use foldhash::HashMap;
 use std::{
     cell::{Cell, RefCell},
-    net::SocketAddr,
+    hash::{Hash, Hasher},
+    net::{IpAddr, SocketAddr},
     rc::Rc,
     sync::Arc,
     time::Duration,
@@ -29,11 +30,37 @@ use traffic::{
 const HTTP2_IDLE: Duration = Duration::from_secs(60);
 
 /// What makes connections different from each other: one may only be used in the place of an equal one.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Key {
     pub(crate) address: SocketAddr,
     /// None for HTTP/1 in plain text.
     pub(crate) flavor: Option<Rc<Flavor>>,
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Hashed(self.address).hash(state);
+        if let Some(flavor) = &self.flavor {
+            flavor.hash(state);
+        }
+    }
+}
+
+/// An address as a key on a request's way: hashed as one number, where the standard library hashes each of its parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Hashed(pub(crate) SocketAddr);
+
+impl Hash for Hashed {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let port = u64::from(self.0.port());
+        match self.0.ip() {
+            IpAddr::V4(v4) => state.write_u64(u64::from(v4.to_bits()) << 16 | port),
+            IpAddr::V6(v6) => {
+                state.write_u128(v6.to_bits());
+                state.write_u64(port);
+            }
+        }
+    }
 }
 
 /// How a connection is made, beside its address.

@@ -30,8 +30,6 @@ const SWITCHED: u16 = 101;
 #[derive(Debug)]
 pub(crate) struct ResponseBody {
     kind: Kind,
-    /// Headers of the answer, as they came.
-    lines: Option<Lines>,
     account: Option<Box<Account>>,
     /// The request's place among those that its route lets be under way.
     permit: Option<traffic::Permit>,
@@ -51,7 +49,6 @@ impl ResponseBody {
     fn of(kind: Kind) -> Self {
         Self {
             kind,
-            lines: None,
             account: None,
             permit: None,
         }
@@ -92,17 +89,17 @@ impl ResponseBody {
         })
     }
 
-    /// What an endpoint sends, with those of its headers that are not in the head.
-    pub(crate) fn passing(passing: Passing, lines: Option<Lines>) -> Self {
-        Self {
-            lines,
-            ..Self::of(Kind::Passing(Box::new(passing)))
-        }
+    /// What an endpoint sends.
+    pub(crate) fn passing(passing: Box<Passing>) -> Self {
+        Self::of(Kind::Passing(passing))
     }
 
     /// The answer's headers that are not in its head.
     pub(crate) fn lines(&self) -> Option<&Lines> {
-        self.lines.as_ref()
+        match &self.kind {
+            Kind::Passing(passing) => passing.lines.as_ref(),
+            Kind::Text { .. } | Kind::Tunnel(_) => None,
+        }
     }
 
     /// No body: the connection becomes `tunnel` after the head.
@@ -226,6 +223,8 @@ pub(crate) struct Passing {
     _permit: Permit,
     _drain: Option<Draining>,
     framing: Framing,
+    /// Headers of the answer, as they came.
+    lines: Option<Lines>,
     request: RequestBody,
     is_uploading: bool,
     sent: Dispatched,
@@ -243,6 +242,8 @@ pub(crate) struct Begun {
     pub(crate) permit: Permit,
     pub(crate) drain: Option<Draining>,
     pub(crate) framing: Framing,
+    /// Those of its headers that are not in its head.
+    pub(crate) lines: Option<Lines>,
     pub(crate) request: RequestBody,
     pub(crate) sent: Dispatched,
     pub(crate) status: u16,
@@ -252,15 +253,16 @@ pub(crate) struct Begun {
 
 impl Passing {
     /// The answer that has `begun`.
-    pub(crate) fn new(mut begun: Begun, watch: &Rc<Watch>, worker: &Rc<Worker>) -> Self {
+    pub(crate) fn new(mut begun: Begun, watch: &Rc<Watch>, worker: &Rc<Worker>) -> Box<Self> {
         watch.enter(Phase::Transfer);
         begun.request.keep_no_more();
-        Self {
+        Box::new(Self {
             exchange: Some(begun.exchange),
             attempt: Some(begun.attempt),
             _permit: begun.permit,
             _drain: begun.drain,
             framing: begun.framing,
+            lines: begun.lines,
             request: begun.request,
             is_uploading: true,
             sent: begun.sent,
@@ -268,7 +270,7 @@ impl Passing {
             grpc: begun.grpc,
             watch: Rc::clone(watch),
             worker: Rc::clone(worker),
-        }
+        })
     }
 
     fn poll_upload(&mut self, context: &mut Context<'_>) -> Result<(), BodyError> {

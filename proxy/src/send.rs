@@ -10,7 +10,7 @@ use crate::{
     pool::{Key, Proxied},
     request::Asked,
     shared::ASKED_EVERY,
-    upstream::{Answer, Exchange, NoConnection, SendError, connect, http2},
+    upstream::{Exchange, NoConnection, SendError, connect, http2},
     watch::{Phase, Watch},
 };
 use http::{StatusCode, Version};
@@ -55,8 +55,9 @@ pub(crate) struct Delivery<'a, 'h> {
 
 /// An answer that has begun.
 pub(crate) struct Answered {
+    /// What keeps the head, and gives the body.
     pub(crate) exchange: Exchange,
-    pub(crate) answer: Answer,
+    pub(crate) status: StatusCode,
     pub(crate) attempt: Attempt,
 }
 
@@ -110,7 +111,7 @@ impl Delivery<'_, '_> {
             let answer =
                 poll_fn(|context| exchange.poll_head(body, &ask.early, &ask.watch, context)).await;
             let again = match &answer {
-                Ok(answer) => may_repeat && retry.statuses.contains(&answer.parts.status.as_u16()),
+                Ok(status) => may_repeat && retry.statuses.contains(&status.as_u16()),
                 Err(SendError::Unsent) if lost > 0 && self.body.rewind() => {
                     lost -= 1;
                     continue;
@@ -132,15 +133,14 @@ impl Delivery<'_, '_> {
             }
             let attempt = Attempt { pick, began };
             match answer {
-                Ok(answer) if !again => {
+                Ok(status) if !again => {
                     return Ok(Answered {
                         exchange,
-                        answer,
+                        status,
                         attempt,
                     });
                 }
-                Ok(answer) => {
-                    let status = answer.parts.status;
+                Ok(status) => {
                     attempt.end(judged(status), now);
                     self.give_up(Outcome::Answered(status.as_u16()));
                 }

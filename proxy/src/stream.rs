@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::TcpStream,
 };
 use tokio_rustls::{client, server};
@@ -60,6 +60,12 @@ impl Stream {
     pub(crate) fn reset(self) {
         // Where that fails, an orderly end is the best there is.
         let _ = SockRef::from(self.tcp()).set_linger(Some(Duration::ZERO));
+    }
+
+    /// Whether the runtime has heard of nothing that could be read. It is not asked where TLS may hold something back.
+    pub(crate) fn is_untouched(&self) -> bool {
+        let is_ready = |tcp: &TcpStream| tcp.try_io(Interest::READABLE, || Ok(())).is_ok();
+        matches!(self, Self::Plain(tcp) if !is_ready(tcp))
     }
 
     /// Whether TLS is spoken.

@@ -35,11 +35,11 @@ pub(crate) fn prepare(
     asked: Option<&Upgrade>,
 ) -> Result<Response<ResponseBody>, NoAnswer> {
     let Answered {
-        exchange,
-        answer,
+        mut exchange,
         attempt,
+        ..
     } = answered;
-    let mut head = answer.parts;
+    let mut head = exchange.take_answer().parts;
     // An endpoint may change the protocol only when it was asked to (RFC 9110 section 15.2.2).
     let agreed = headers::upgrade(&head.headers).filter(|_| asked.is_some());
     let protocol = agreed.ok_or(NoAnswer::Version(Failure::Protocol))?;

@@ -16,7 +16,7 @@ use crate::{
     request::Asked,
     watch::{Phase, Watch},
 };
-use http::response;
+use http::{Response, StatusCode, response};
 use std::{
     rc::Rc,
     task::{Context, Poll},
@@ -67,6 +67,18 @@ pub(crate) struct Answer {
     pub(crate) framing: Framing,
 }
 
+impl Default for Answer {
+    /// What stands in an answer's place before it has come, and when it was taken.
+    fn default() -> Self {
+        let (parts, ()) = Response::new(()).into_parts();
+        Self {
+            parts,
+            lines: None,
+            framing: Framing::None,
+        }
+    }
+}
+
 /// A request that was sent, and its answer that comes.
 #[derive(Debug)]
 pub(crate) enum Exchange {
@@ -89,14 +101,15 @@ impl Exchange {
         }
     }
 
-    /// Sends on, and waits for the head of the answer. Interim answers go to `early`.
+    /// Sends on, and waits for the head of the answer: gives its status, and keeps the head itself, which is large to be moved,
+    /// for [`Self::take_answer`]. Interim answers go to `early`.
     pub(crate) fn poll_head(
         &mut self,
         body: &mut RequestBody,
         early: &Early,
         watch: &Watch,
         context: &mut Context<'_>,
-    ) -> Poll<Result<Answer, SendError>> {
+    ) -> Poll<Result<StatusCode, SendError>> {
         match self.poll_upload(body, watch, context) {
             Poll::Ready(Err(error)) => return Poll::Ready(Err(SendError::Body(error))),
             Poll::Ready(Ok(())) if watch.phase() == Phase::Upload => watch.enter(Phase::Answer),
@@ -115,6 +128,14 @@ impl Exchange {
             }));
         }
         head
+    }
+
+    /// The head of the answer that has come.
+    pub(crate) fn take_answer(&mut self) -> Answer {
+        match self {
+            Self::Http1(connection) => connection.take_answer(),
+            Self::Http2(call) => call.take_answer(),
+        }
     }
 
     /// Sends on. Ready when everything was sent, or the endpoint takes no more.

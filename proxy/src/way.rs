@@ -79,9 +79,10 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// Makes what was `asked` ready for an endpoint.
+    /// Makes what was `asked` ready for an endpoint of the version that was `chosen`.
     pub(crate) fn new(
         ask: &Ask,
+        chosen: &Chosen<'_>,
         asked: &mut Asked<'_>,
         body: &RequestBody,
         passage: &mut Passage<'_>,
@@ -90,7 +91,13 @@ impl Prepared {
         let client = &ask.client;
         let version = asked.parts.version;
         let may_upgrade = version == Version::HTTP_11 && body.has_ended();
-        let looks_at_answer = is_grpc || passage.edits_response() || version > Version::HTTP_11;
+        let is_looked_at = passage.does_something()
+            || Account::is_wanted(&client.worker)
+            || chosen.backend.policy.protocol == Protocol::Http2;
+        if !is_looked_at {
+            asked.leave_as_it_came();
+        }
+        let looks_at_answer = is_grpc || passage.does_something() || version > Version::HTTP_11;
         let upgrade = asked.rewrite(may_upgrade, || client.worker.random());
         passage.edit_request(asked.parts);
         Self {
@@ -176,8 +183,8 @@ impl<'a> Way<'a> {
             sent.end(outcome(&answered));
             worker.counters().rescued.count();
             if let Ok((answered, _)) = answered {
-                let status = answered.answer.parts.status;
-                answered.attempt.end(judged(status), worker.turn.elapsed());
+                let seen = judged(answered.status);
+                answered.attempt.end(seen, worker.turn.elapsed());
             }
             backend = stable;
             let service = self.service_of(stable);
@@ -246,7 +253,7 @@ impl<'a> Way<'a> {
         let split = self.chosen.split.filter(|split| split.rescue)?;
         let is_canary = self.chosen.choice.as_ref()?.side == Side::Canary;
         let has_failed = match answered {
-            Ok((answered, _)) => answered.answer.parts.status.is_server_error(),
+            Ok((answered, _)) => answered.status.is_server_error(),
             Err(NoAnswer::Version(_)) => true,
             Err(NoAnswer::Client(_)) => false,
         };
@@ -265,7 +272,7 @@ impl<'a> Way<'a> {
         let outcome = outcome(&answered);
         let tunnel = match answered {
             Ok((answered, permit)) => {
-                if answered.answer.parts.status != StatusCode::SWITCHING_PROTOCOLS {
+                if answered.status != StatusCode::SWITCHING_PROTOCOLS {
                     return Ok(self.pass(prepared, backend, (answered, permit), body, sent));
                 }
                 tunnel::prepare(self.ask, answered, permit, prepared.upgrade.as_ref())
@@ -294,19 +301,21 @@ impl<'a> Way<'a> {
         &self,
         prepared: &Prepared,
         backend: &Backend,
-        (answered, permit): (Answered, Permit),
+        (mut answered, permit): (Answered, Permit),
         request: &mut RequestBody,
         sent: Dispatched,
     ) -> Response<ResponseBody> {
-        let mut head = answered.answer.parts;
-        if answered.answer.lines.is_none() {
+        let answer = answered.exchange.take_answer();
+        let mut head = answer.parts;
+        if answer.lines.is_none() {
             headers::remove_hop_by_hop(&mut head.headers);
         }
         let begun = Begun {
             exchange: answered.exchange,
             attempt: answered.attempt,
             permit,
-            framing: answered.answer.framing,
+            framing: answer.framing,
+            lines: answer.lines,
             request: request.take(),
             sent,
             status: head.status.as_u16(),
@@ -314,14 +323,14 @@ impl<'a> Way<'a> {
             drain: drains::enter(self.ask, backend),
         };
         let passing = Passing::new(begun, &self.ask.watch, &self.ask.client.worker);
-        Response::from_parts(head, ResponseBody::passing(passing, answered.answer.lines))
+        Response::from_parts(head, ResponseBody::passing(passing))
     }
 }
 
 /// How an attempt that is given up, or ended without a body, is counted.
 fn outcome<T>(answered: &Result<(Answered, T), NoAnswer>) -> Outcome {
     match answered {
-        Ok((answered, _)) => Outcome::Answered(answered.answer.parts.status.as_u16()),
+        Ok((answered, _)) => Outcome::Answered(answered.status.as_u16()),
         Err(NoAnswer::Version(failure)) => answer::failed(*failure),
         Err(NoAnswer::Client(_)) => Outcome::Cancelled,
     }

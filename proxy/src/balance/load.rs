@@ -1,6 +1,6 @@
 //! What one worker knows of the load of an endpoint.
 
-use std::{cell::Cell, time::Duration};
+use std::{cell::Cell, f64::consts::LN_2, time::Duration};
 
 /// A mean of latencies that follows what is worse at once and forgets half of it within ten seconds (peak EWMA). So an
 /// endpoint that begins to hang is left alone after its first slow answer; and one that nobody asks any more, for being
@@ -62,6 +62,10 @@ impl Latency {
 
 /// The part of a mean that is left after `age`.
 fn kept(age: Duration) -> f64 {
+    if age < FRESH {
+        // The tangent, which is off by less than 0.00003 here.
+        return 1.0 - age.as_secs_f64() * (LN_2 / HALF_LIFE);
+    }
     (-age.as_secs_f64() / HALF_LIFE).exp2()
 }
 

@@ -72,6 +72,7 @@ pub(crate) async fn serve(client: Rc<Client>, stream: Stream, input: BytesMut) {
     };
     let Some(io) = Rc::into_inner(io) else { return };
     io.forget_hangup();
+    io.release();
     let is_cut = io.ends_answer.get();
     let mut stream = io.stream.into_inner();
     match ended {

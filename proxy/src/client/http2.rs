@@ -28,7 +28,7 @@ use h2::{
     server::{Builder, Connection, SendResponse},
 };
 use http::{
-    HeaderMap, Method, Request, Response, Version,
+    HeaderMap, HeaderValue, Method, Response, Version,
     header::{CONTENT_LENGTH, COOKIE, EXPECT},
     request::Parts,
 };
@@ -111,8 +111,11 @@ async fn drive(
                 Poll::Ready(Some(Ok((request, respond)))) => {
                     served += 1;
                     let (client, open) = (Rc::clone(client), open.begin());
+                    let (head, body) = request.into_parts();
+                    // What a task begins with is moved eight times, and a head is large.
+                    let head = Box::new(head);
                     contain::spawn(worker, "a request", move || {
-                        answer(client, request, respond, open)
+                        answer(client, head, body, respond, open)
                     });
                     true
                 }
@@ -215,10 +218,11 @@ impl Drop for OpenStream {
     }
 }
 
-/// Answers one request.
+/// Answers the request of `head`.
 async fn answer(
     client: Rc<Client>,
-    request: Request<RecvStream>,
+    head: Box<Parts>,
+    stream: RecvStream,
     respond: SendResponse<Bytes>,
     open: OpenStream,
 ) {
@@ -226,13 +230,12 @@ async fn answer(
     watch.enter(Phase::Upload);
     let respond = Rc::new(RefCell::new(respond));
     let mut alarm = pin!(sleep_until(watch.deadline()));
-    let (parts, stream) = request.into_parts();
     let body = (!stream.is_end_stream()).then(|| Rc::new(RefCell::new(Incoming::new(stream))));
     if let Some(body) = &body {
         open.0.bodies.add(body);
     }
     let coming = body.as_ref().map_or_else(Weak::new, Rc::downgrade);
-    let mut exchange = pin!(exchange(&client, &watch, parts, body, &respond));
+    let mut exchange = pin!(exchange(&client, &watch, head, body, &respond));
     let done = poll_fn(|context| {
         poll_watched(&watch, alarm.as_mut(), context, |context| {
             let polled = exchange.as_mut().poll(context);
@@ -253,7 +256,7 @@ async fn answer(
 async fn exchange(
     client: &Rc<Client>,
     watch: &Rc<Watch>,
-    mut parts: Parts,
+    mut parts: Box<Parts>,
     body: Option<Rc<RefCell<Incoming>>>,
     respond: &Rc<RefCell<SendResponse<Bytes>>>,
 ) {
@@ -261,17 +264,18 @@ async fn exchange(
     let response = match check(&parts, &client.worker.head_limits) {
         Err(refusal) => Some(refusal.unrouted(client, Some(&parts))),
         Ok(()) => {
-            let length = parts.headers.get(CONTENT_LENGTH);
-            let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
             let ask = Ask {
                 client: Rc::clone(client),
                 watch: Rc::clone(watch),
                 early: Early::Http2(Rc::clone(respond)),
             };
-            let waits = headers::has_token(&parts.headers, &EXPECT, "100-continue");
-            let waiting = waits.then(|| ask.early.clone());
             let mut body = match body {
-                Some(incoming) => RequestBody::http2(incoming, length, waiting, watch),
+                Some(incoming) => {
+                    let length = parts.headers.get(CONTENT_LENGTH).and_then(length_of);
+                    let waits = headers::has_token(&parts.headers, &EXPECT, "100-continue");
+                    let waiting = waits.then(|| ask.early.clone());
+                    RequestBody::http2(incoming, length, waiting, watch)
+                }
                 None => RequestBody::none(watch),
             };
             let mut asked = Asked::new(&mut parts, None, &client.peer);
@@ -301,8 +305,9 @@ fn check(head: &Parts, limits: &HeadLimits) -> Result<(), Refusal> {
         return Err(Refusal::Malformed(RequestFault::TargetTooLong));
     }
     // RFC 9113 section 8.2.3: a `Cookie` may come in as many pieces as there are cookies in it.
-    let cookies = head.headers.get_all(COOKIE).iter().count();
-    if head.headers.len() - cookies.saturating_sub(1) > limits.headers {
+    let cookies = || head.headers.get_all(COOKIE).iter().count();
+    let count = head.headers.len();
+    if count > limits.headers && count - cookies().saturating_sub(1) > limits.headers {
         let too_many = RequestFault::Head(HeadFault::TooManyHeaders);
         return Err(Refusal::Malformed(too_many));
     }
@@ -379,9 +384,19 @@ async fn write(
 
 /// Says how long the body is, where that is known and the head does not say it.
 fn announce(headers: &mut HeaderMap, framing: Framing, is_head: bool) {
-    if let Framing::Length(length) = framing
-        && !is_head
-    {
+    let Framing::Length(length) = framing else {
+        return;
+    };
+    let mut said = headers.get_all(CONTENT_LENGTH).iter();
+    let is_said = said
+        .next()
+        .is_some_and(|said| length_of(said) == Some(length));
+    if !is_head && !(is_said && said.next().is_none()) {
         headers.insert(CONTENT_LENGTH, length.into());
     }
+}
+
+/// The number that a `Content-Length` is.
+fn length_of(value: &HeaderValue) -> Option<u64> {
+    value.to_str().ok()?.parse().ok()
 }

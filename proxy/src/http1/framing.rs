@@ -16,6 +16,22 @@ pub(crate) enum Framing {
     UntilClose,
 }
 
+impl Framing {
+    /// The length that a header line of `name` and `value` says the body has, if this is how it is framed and written.
+    pub(super) fn said_by(self, name: &str, value: &[u8]) -> Option<u64> {
+        match self {
+            // Zeros before a number are a client's own, and no other server's to puzzle over.
+            Self::Length(length)
+                if name.eq_ignore_ascii_case("content-length")
+                    && (value.len() == 1 || !value.starts_with(b"0")) =>
+            {
+                Some(length)
+            }
+            _ => None,
+        }
+    }
+}
+
 /// Why it is not certain where a body ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FramingFault {

@@ -4,6 +4,7 @@ use super::{
     Framing, FramingFault, HeadFault, HeadLimits, Lines,
     fields::{Fields, collect},
     head::Room,
+    lines::Found,
     section::SectionFault,
     target,
 };
@@ -104,6 +105,9 @@ impl From<SectionFault> for RequestFault {
     }
 }
 
+/// Bytes of a request's first line, with its end, beside method and target.
+const START: usize = "  HTTP/1.1\r\n".len();
+
 /// Reads `head`, which ends with its first empty line.
 pub(super) fn parse(
     head: &Bytes,
@@ -141,8 +145,16 @@ pub(super) fn parse(
             .headers
             .iter()
             .any(|line| looks_at(line.name, line.value));
+    target::check_host(&uri, version, &fields)?;
+    let framing = fields.framing(version).map_err(RequestFault::Framing)?;
+    let found = Found {
+        lines: request.headers,
+        start: Some(method.as_str().len() + target.len() + START),
+        left_out: fields.left_out,
+        framing,
+    };
     let lines = are_plain
-        .then(|| Lines::of(head, request.headers, fields.left_out)?.of_request(fields.host?))
+        .then(|| Lines::of(head, &found)?.of_request(fields.host?))
         .flatten();
     let (mut parts, ()) = http::Request::new(()).into_parts();
     if lines.is_none() {
@@ -150,8 +162,6 @@ pub(super) fn parse(
         parts.headers.clear();
         collect(head, request.headers, &mut parts.headers).map_err(RequestFault::Head)?;
     }
-    target::check_host(&uri, version, &fields)?;
-    let framing = fields.framing(version).map_err(RequestFault::Framing)?;
 
     parts.method = method;
     parts.uri = uri;

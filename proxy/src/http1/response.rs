@@ -4,7 +4,7 @@ use super::{
     Framing, FramingFault, HeadFault, HeadLimits, Lines,
     fields::{Fields, collect},
     head::Room,
-    lines::is_plain,
+    lines::{Found, is_plain},
 };
 use bytes::Bytes;
 use http::{
@@ -54,6 +54,9 @@ impl ResponseFault {
     }
 }
 
+/// Bytes of a response's first line, with its end, beside its words.
+const START: usize = "HTTP/1.1 200 \r\n".len();
+
 /// Reads `head`, which ends with its first empty line.
 pub(super) fn parse(
     head: &Bytes,
@@ -83,9 +86,19 @@ pub(super) fn parse(
     let fields = Fields::of(response.headers);
     let are_plain =
         !looked_at && is_plain(status) && *request_method != Method::HEAD && !fields.names_others();
-    let lines = are_plain
-        .then(|| Lines::of(head, response.headers, fields.left_out))
-        .flatten();
+    let announced = fields.framing(version).map_err(ResponseFault::Framing)?;
+    let framing = framing(announced, status, request_method);
+    // Where there are no words, the usual ones are put in.
+    let words = response.reason.filter(|words| !words.is_empty());
+    let found = Found {
+        lines: response.headers,
+        start: words
+            .filter(|_| version == Version::HTTP_11)
+            .map(|words| words.len() + START),
+        left_out: fields.left_out,
+        framing,
+    };
+    let lines = are_plain.then(|| Lines::of(head, &found)).flatten();
     let (mut parts, ()) = http::Response::new(()).into_parts();
     let headers = &mut parts.headers;
     if lines.is_none() {
@@ -93,8 +106,6 @@ pub(super) fn parse(
         headers.clear();
         collect(head, response.headers, headers).map_err(ResponseFault::Head)?;
     }
-    let announced = fields.framing(version).map_err(ResponseFault::Framing)?;
-    let framing = framing(announced, status, request_method);
     if has_never_a_body(status) {
         // Who reads them would wait for a body that does not come (RFC 9110 section 8.6, RFC 9112 section 6.1).
         headers.remove(CONTENT_LENGTH);
@@ -106,8 +117,7 @@ pub(super) fn parse(
 
     parts.status = status;
     parts.version = version;
-    if let Some(reason) = response.reason
-        && !reason.is_empty()
+    if let Some(reason) = words
         && status.canonical_reason() != Some(reason)
     {
         parts

@@ -139,7 +139,7 @@ impl Message<request::Parts> {
     /// The message as an endpoint would get it, its body in pieces of `at_a_time` bytes.
     pub(crate) fn written(&self, at_a_time: usize) -> BytesMut {
         let mut out = BytesMut::new();
-        let mut encoder = write_request(&mut out, &self.head, |_| {}, &self.framing);
+        let mut encoder = write_request(&mut out, &self.head, self.framing);
         for data in self.data.chunks(at_a_time) {
             encoder
                 .data(data, &mut out)
@@ -280,7 +280,7 @@ pub(crate) fn check_request_lines(bytes: &[u8], limits: &HeadLimits) {
     let (map, mut lines) = (map.0, lines.0);
     assert!(map.lines.is_none());
     if let Some(kept) = &lines.lines {
-        let collected = collect_lines(kept.all(), &mut lines.parts.headers);
+        let collected = collect_lines(&kept.all(), &mut lines.parts.headers);
         collected.expect("the lines were checked");
     }
     let said = |head: &RequestHead| {

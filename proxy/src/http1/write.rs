@@ -4,25 +4,24 @@ use super::{Encoder, Framing, Lines, Reason, fields::tokens, response::has_never
 use bytes::{BufMut, BytesMut};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version,
-    header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING},
+    header::{CONNECTION, CONTENT_LENGTH, COOKIE, HOST, TRANSFER_ENCODING},
     request::Parts,
 };
 
 /// Writes the head of a request, in origin form or with `*`, and gives the encoder of its body. `Content-Length` and
-/// `Transfer-Encoding` are those of `framing`, whatever the headers say; what they say in `Connection` stays. `write_lines`
-/// writes the header lines that are not in the map.
-pub(crate) fn write_request(
-    out: &mut BytesMut,
-    parts: &Parts,
-    write_lines: impl FnOnce(&mut BytesMut),
-    framing: &Framing,
-) -> Encoder {
-    // A request that ends with the connection gets no answer.
-    let framing = match framing {
-        Framing::UntilClose => Framing::Chunked,
-        framing => *framing,
-    };
+/// `Transfer-Encoding` are those of `framing`, whatever the headers say; what they say in `Connection` stays.
+pub(crate) fn write_request(out: &mut BytesMut, parts: &Parts, framing: Framing) -> Encoder {
     out.reserve(room(&parts.headers));
+    write_request_line(out, parts);
+    let has_options = write_fields(out, &parts.headers, false);
+    if has_options {
+        write_connection(out, &parts.headers, None);
+    }
+    end_request(out, &parts.method, framing, false)
+}
+
+/// Writes the first line of a request's head.
+pub(crate) fn write_request_line(out: &mut BytesMut, parts: &Parts) {
     out.put_slice(parts.method.as_str().as_bytes());
     out.put_u8(b' ');
     let target = parts.uri.path_and_query().map_or("/", |it| it.as_str());
@@ -31,17 +30,28 @@ pub(crate) fn write_request(
     }
     out.put_slice(target.as_bytes());
     out.put_slice(b" HTTP/1.1\r\n");
-    write_lines(out);
-    let has_options = write_fields(out, &parts.headers, false);
+}
+
+/// Ends the head of a request of `method`, saying how its body is framed unless it `is_said`, and gives the encoder of the
+/// body.
+pub(crate) fn end_request(
+    out: &mut BytesMut,
+    method: &Method,
+    framing: Framing,
+    is_said: bool,
+) -> Encoder {
+    let framing = match framing {
+        // A request that ends with the connection gets no answer.
+        Framing::UntilClose => Framing::Chunked,
+        framing => framing,
+    };
     match framing {
+        _ if is_said => {}
         // RFC 9110 section 8.6: these are expected to have a body, and some servers answer 411 when nothing is said.
-        Framing::None if [Method::POST, Method::PUT, Method::PATCH].contains(&parts.method) => {
+        Framing::None if [Method::POST, Method::PUT, Method::PATCH].contains(method) => {
             write_framing(out, Framing::Length(0));
         }
         framing => write_framing(out, framing),
-    }
-    if has_options {
-        write_connection(out, &parts.headers, None);
     }
     out.put_slice(b"\r\n");
     Encoder::new(framing)
@@ -81,21 +91,23 @@ pub(crate) fn write_response(
         Framing::Chunked if version_of_client < Version::HTTP_11 => Framing::UntilClose,
         framing => *framing,
     };
-    out.reserve(room(headers) + lines.map_or(0, |lines| lines.all().len()));
-    out.put_slice(b"HTTP/1.1 ");
-    out.put_slice(status.as_str().as_bytes());
-    out.put_u8(b' ');
-    match reason {
-        Some(reason) => out.put_slice(&reason.0),
-        None => out.put_slice(status.canonical_reason().unwrap_or_default().as_bytes()),
+    out.reserve(room(headers) + lines.map_or(0, Lines::len));
+    if !lines.is_some_and(Lines::has_start) {
+        out.put_slice(b"HTTP/1.1 ");
+        out.put_slice(status.as_str().as_bytes());
+        out.put_u8(b' ');
+        match reason {
+            Some(reason) => out.put_slice(&reason.0),
+            None => out.put_slice(status.canonical_reason().unwrap_or_default().as_bytes()),
+        }
+        out.put_slice(b"\r\n");
     }
-    out.put_slice(b"\r\n");
     let keeps_length = framing == Framing::None && !has_never_a_body(status);
-    if let Some(lines) = lines {
-        lines.write(out);
-    }
+    let is_said = lines.is_some_and(|lines| lines.write(out, framing));
     let has_options = write_fields(out, headers, keeps_length);
-    write_framing(out, framing);
+    if !is_said {
+        write_framing(out, framing);
+    }
     let option = if status.is_informational() {
         // It says nothing about the response that follows.
         None
@@ -139,6 +151,36 @@ pub(super) fn write_field(out: &mut BytesMut, name: &HeaderName, value: &HeaderV
     out.put_slice(name.as_str().as_bytes());
     out.put_slice(b": ");
     out.put_slice(value.as_bytes());
+    out.put_slice(b"\r\n");
+}
+
+/// Writes the headers of a request for `host` that came by HTTP/2, all but those that say how its body is framed.
+pub(crate) fn write_fields_of_stream(out: &mut BytesMut, host: &str, fields: &HeaderMap) {
+    out.reserve(room(fields));
+    out.put_slice(b"host: ");
+    out.put_slice(host.as_bytes());
+    out.put_slice(b"\r\n");
+    let mut has_cookies = false;
+    for (name, value) in fields {
+        if *name == COOKIE {
+            has_cookies = true;
+        } else if *name != HOST && *name != CONTENT_LENGTH {
+            write_field(out, name, value);
+        }
+    }
+    if has_cookies {
+        write_cookies(out, fields);
+    }
+}
+
+/// Writes one line of all cookies, which a client of HTTP/2 may split (RFC 9113 section 8.2.3).
+fn write_cookies(out: &mut BytesMut, fields: &HeaderMap) {
+    let mut separator: &[u8] = b"cookie: ";
+    for cookie in fields.get_all(COOKIE) {
+        out.put_slice(separator);
+        out.put_slice(cookie.as_bytes());
+        separator = b"; ";
+    }
     out.put_slice(b"\r\n");
 }
 

@@ -57,6 +57,8 @@ fn connections_that_wait_are_handed_on_with_the_socket() {
     let mut accepted = 0;
     for seated in second.deal(1).into_iter().flatten() {
         while let Ok((stream, _)) = seated.socket.accept() {
+            #[cfg(any(target_os = "android", target_os = "linux"))]
+            assert!(stream.nodelay().unwrap());
             drop(stream);
             accepted += 1;
         }

@@ -2,28 +2,45 @@
 
 use super::{
     forwarded::{new_id, write_told},
+    origin_form,
     peer::Peer,
+    present::needs_map,
     rewrite,
 };
 use crate::{
     headers::Upgrade,
-    http1::{HeadFault, Lines, collect_lines},
+    http1::{
+        Encoder, Framing, HeadFault, Lines, collect_lines, end_request, write_fields_of_stream,
+        write_request, write_request_line,
+    },
     spares::Spares,
 };
-use bytes::BytesMut;
-use http::request::Parts;
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Version, request::Parts};
+use memchr::memchr;
 use std::net::IpAddr;
 use traffic::{Head, Headers};
 
-/// The head of a request. Its headers stay lines for as long as nobody looks into more than a few of them.
+/// The head of a request. Its headers stay as they came for as long as nobody looks into more than a few of them.
 #[derive(Debug)]
 pub(crate) struct Asked<'a> {
-    /// Method, target, version, and the headers where they are no lines. It is its owner's, as a head is large to be moved.
+    /// Method, target, version, and the headers where they are taken apart. It is its owner's, as a head is large to be moved.
     pub(crate) parts: &'a mut Parts,
     peer: &'a Peer,
-    lines: Option<Lines>,
-    /// Set once the lines are ready for an endpoint: the request's id, which is empty where requests have none.
+    form: Form,
+    /// Set once what is as it came is ready for an endpoint: the request's id, which is empty where requests have none.
     id: Option<String>,
+}
+
+/// How the headers are kept.
+#[derive(Debug)]
+enum Form {
+    /// In the head, to be looked at and to be changed.
+    TakenApart,
+    /// As lines of HTTP/1.
+    Lines(Lines),
+    /// As they came by HTTP/2, outside of the head.
+    Fields(HeaderMap),
 }
 
 impl<'a> Asked<'a> {
@@ -32,7 +49,7 @@ impl<'a> Asked<'a> {
         Self {
             parts,
             peer,
-            lines,
+            form: lines.map_or(Form::TakenApart, Form::Lines),
             id: None,
         }
     }
@@ -42,23 +59,24 @@ impl<'a> Asked<'a> {
         Head {
             method: &self.parts.method,
             uri: &self.parts.uri,
-            headers: match &self.lines {
-                Some(lines) => lines.headers(),
-                None => Headers::Map(&self.parts.headers),
+            headers: match &self.form {
+                Form::TakenApart => Headers::Map(&self.parts.headers),
+                Form::Lines(lines) => lines.headers(),
+                Form::Fields(fields) => Headers::Map(fields),
             },
             client,
             listener,
         }
     }
 
-    /// Makes it ready for an endpoint, see [`rewrite`]. Lines are left as they are, as a head that needs more than to be
-    /// told of its peer has none.
+    /// Makes it ready for an endpoint, see [`rewrite`]. What is as it came is left so, as a head that needs more than to be told
+    /// of its peer has been taken apart.
     pub(crate) fn rewrite(
         &mut self,
         may_upgrade: bool,
         random: impl FnMut() -> u64,
     ) -> Option<Upgrade> {
-        if self.lines.is_none() {
+        if matches!(self.form, Form::TakenApart) {
             return rewrite(self.parts, self.peer, may_upgrade, random);
         }
         let has_id = self.peer.forwarding.request_id.is_some();
@@ -70,32 +88,102 @@ impl<'a> Asked<'a> {
         None
     }
 
-    /// Writes those headers that are lines, as an endpoint gets them.
-    pub(crate) fn write_lines(&self, out: &mut BytesMut) {
-        if let (Some(lines), Some(id)) = (&self.lines, &self.id) {
-            lines.write(out);
-            write_told(out, self.peer, lines.host(), id);
+    /// Leaves the headers of a request that came by HTTP/2 as they came, if nothing has to be done about any of them. To be
+    /// called when nobody looks into them any more, and before [`Self::rewrite`].
+    pub(crate) fn leave_as_it_came(&mut self) {
+        let head = &mut *self.parts;
+        let is_plain = head.version == Version::HTTP_2
+            && head.uri.authority().is_some()
+            && !head
+                .headers
+                .iter()
+                .any(|(name, value)| needs_map(name.as_str(), value.as_bytes(), self.peer));
+        if is_plain && matches!(self.form, Form::TakenApart) {
+            self.form = Form::Fields(std::mem::take(&mut head.headers));
         }
     }
 
-    /// Puts the headers into the map, if they are lines: as they came, or as an endpoint gets them if they are ready.
+    /// Writes the head for an endpoint that speaks HTTP/1, with a body framed by `framing`, and gives the body's encoder.
+    pub(crate) fn write(&self, out: &mut BytesMut, framing: Framing) -> Encoder {
+        if matches!(self.form, Form::TakenApart) {
+            return write_request(out, self.parts, framing);
+        }
+        let is_said = self.write_as_it_came(out, framing);
+        end_request(out, &self.parts.method, framing, is_said)
+    }
+
+    /// Writes the first line and all headers but those that frame the body, unless these are among them as `framing` says:
+    /// whether they are.
+    fn write_as_it_came(&self, out: &mut BytesMut, framing: Framing) -> bool {
+        match &self.form {
+            Form::TakenApart => false,
+            Form::Lines(lines) => {
+                if !lines.has_start() {
+                    write_request_line(out, self.parts);
+                }
+                let is_said = lines.write(out, framing);
+                self.write_told(out, lines.host());
+                is_said
+            }
+            Form::Fields(fields) => {
+                let host = self.parts.uri.authority().map_or("", |it| it.as_str());
+                write_request_line(out, self.parts);
+                write_fields_of_stream(out, host, fields);
+                self.write_told(out, host.as_bytes());
+                false
+            }
+        }
+    }
+
+    fn write_told(&self, out: &mut BytesMut, host: &[u8]) {
+        if let Some(id) = &self.id {
+            write_told(out, self.peer, host, self.parts.version, id);
+        }
+    }
+
+    /// Puts the headers into the head, if they are not there: as they came, or as an endpoint gets them if they are ready.
     ///
     /// # Errors
     /// Lines that a map cannot hold. The reader of heads makes none.
     pub(crate) fn take_apart(&mut self, spares: &Spares) -> Result<(), HeadFault> {
-        let Some(lines) = &self.lines else {
+        if matches!(self.form, Form::TakenApart) {
             return Ok(());
-        };
-        let mut map = spares.take_map();
-        if self.id.is_some() {
-            let mut out = BytesMut::new();
-            self.write_lines(&mut out);
-            collect_lines(&out.freeze(), &mut map)?;
-        } else {
-            collect_lines(lines.all(), &mut map)?;
         }
-        self.parts.headers = map;
-        self.lines = None;
+        let lines = self.id.is_some().then(|| self.written());
+        let headers = match (std::mem::replace(&mut self.form, Form::TakenApart), lines) {
+            (Form::Fields(fields), None) => fields,
+            (Form::Lines(lines), None) => collected(&lines.all(), spares)?,
+            (_, Some(lines)) => {
+                origin_form(self.parts);
+                self.parts.version = Version::HTTP_11;
+                collected(&lines, spares)?
+            }
+            (Form::TakenApart, None) => return Ok(()),
+        };
+        self.parts.headers = headers;
         Ok(())
     }
+
+    /// The header lines, as an endpoint gets them.
+    fn written(&self) -> Bytes {
+        let mut out = BytesMut::new();
+        self.write_as_it_came(&mut out, Framing::None);
+        let first = memchr(b'\n', &out).map_or(0, |end| end + 1);
+        out.freeze().slice(first..)
+    }
+
+    /// Lets others use the memory of the headers, which nobody needs any more.
+    pub(crate) fn give_back(&mut self, spares: &Spares) {
+        spares.put_map(match &mut self.form {
+            Form::Fields(fields) => fields,
+            Form::TakenApart | Form::Lines(_) => &mut self.parts.headers,
+        });
+    }
+}
+
+/// A map of `lines`.
+fn collected(lines: &Bytes, spares: &Spares) -> Result<HeaderMap, HeadFault> {
+    let mut map = spares.take_map();
+    collect_lines(lines, &mut map)?;
+    Ok(map)
 }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     config::{ForwardedHeaders, Forwarding, Network},
-    http1::{HeadLimits, HeadReader, RequestHead, write_request},
+    http1::{Framing, HeadLimits, HeadReader, RequestHead},
     spares::Spares,
 };
 use bytes::BytesMut;
@@ -104,8 +104,7 @@ pub(crate) fn check_lines(bytes: &[u8], policy: u8) -> bool {
             assert_eq!(taken_apart, Ok(()));
         }
         let mut out = BytesMut::new();
-        let write_lines = |out: &mut BytesMut| asked.write_lines(out);
-        write_request(&mut out, asked.parts, write_lines, &head.framing);
+        asked.write(&mut out, head.framing);
         (upgrade, written(&out))
     };
     let by_need = |name: &str, value: &[u8]| needs_map(name, value, &peer);
@@ -160,8 +159,34 @@ pub fn fuzz_head(bytes: &[u8]) {
         return;
     }
     let _ = client_address(&peer, &head.headers);
+    if head.version == Version::HTTP_2 {
+        check_fields(&head, &peer);
+    }
     rewrite(&mut head, &peer, version & 4 != 0, || 7);
     assert_eq!(unfit(&head, &peer), None, "{head:?}");
+}
+
+/// Checks that an endpoint gets the same of a request by HTTP/2, whether its headers are left as they came, taken apart later, or
+/// taken apart from the beginning.
+fn check_fields(head: &Parts, peer: &Peer) {
+    let sent = |stay: bool, is_taken_apart: bool| {
+        let mut head = head.clone();
+        let mut asked = Asked::new(&mut head, None, peer);
+        if stay {
+            asked.leave_as_it_came();
+        }
+        asked.rewrite(false, || 7);
+        if is_taken_apart {
+            let taken_apart = asked.take_apart(&Spares::default());
+            assert_eq!(taken_apart, Ok(()));
+        }
+        let mut out = BytesMut::new();
+        asked.write(&mut out, Framing::None);
+        written(&out)
+    };
+    let expected = sent(false, false);
+    assert_eq!(sent(true, false), expected);
+    assert_eq!(sent(true, true), expected);
 }
 
 fn request<'a>(version: u8, lines: &mut impl Iterator<Item = &'a [u8]>) -> Option<Request<()>> {

@@ -5,7 +5,7 @@ use super::{
     element::{elements, is_token},
     is_host,
     origin::{scheme, sole},
-    peer::{Peer, Scheme, value, writes_forwarded, writes_x_forwarded},
+    peer::{Peer, value, writes_forwarded, writes_x_forwarded},
 };
 use crate::headers::reads_as;
 use bytes::{BufMut, BytesMut};
@@ -110,15 +110,10 @@ fn forwarded(headers: &HeaderMap, peer: &Peer, element: &str) -> Option<HeaderVa
 
 /// Writes header lines that tell the endpoint of `peer`, who asks for `host`, as [`tell`], [`add_via`] and [`identify`] do with
 /// a map that says nothing of all that. `id` is the request's, where requests have one.
-pub(super) fn write_told(out: &mut BytesMut, peer: &Peer, host: &[u8], id: &str) {
+pub(super) fn write_told(out: &mut BytesMut, peer: &Peer, host: &[u8], version: Version, id: &str) {
     let forwarding = &peer.forwarding;
     if writes_x_forwarded(forwarding.headers) {
-        out.put_slice(b"x-forwarded-for: ");
-        out.put_slice(peer.text.as_bytes());
-        out.put_slice(match peer.scheme {
-            Scheme::Http => b"\r\nx-forwarded-proto: http\r\nx-forwarded-host: ".as_slice(),
-            Scheme::Https => b"\r\nx-forwarded-proto: https\r\nx-forwarded-host: ",
-        });
+        out.put_slice(peer.told.as_bytes());
         out.put_slice(host);
         out.put_slice(b"\r\n");
     }
@@ -127,7 +122,7 @@ pub(super) fn write_told(out: &mut BytesMut, peer: &Peer, host: &[u8], id: &str)
         write_element(out, element, host);
         out.put_slice(b"\r\n");
     }
-    if let Some(via) = peer.via(Version::HTTP_11) {
+    if let Some(via) = peer.via(version) {
         out.put_slice(b"via: ");
         out.put_slice(via.as_bytes());
         out.put_slice(b"\r\n");

@@ -4,9 +4,7 @@ use super::{Answer, MOST_INTERIM, SendError};
 use crate::{
     body::{BodyError, RequestBody},
     client::Early,
-    http1::{
-        Decoder, Encoder, Framing, HeadLimits, HeadReader, Piece, ResponseHead, write_request,
-    },
+    http1::{Decoder, Encoder, Framing, HeadLimits, HeadReader, Piece, ResponseHead},
     input::{BODY_ROOM, HEAD_ROOM, poll_read},
     outbox::{Outbox, UNCOPIED},
     pool::{Key, Slot},
@@ -49,6 +47,8 @@ pub(crate) struct Connection {
     interim: u32,
     /// Whether the connection may carry another request.
     may_stay: bool,
+    /// The head of the present answer, until it is taken.
+    answer: Answer,
     /// Trailers to be sent at the end of the request's body.
     trailers: Option<HeaderMap>,
     slot: Slot,
@@ -85,6 +85,7 @@ impl Connection {
             has_answered: false,
             interim: 0,
             may_stay: true,
+            answer: Answer::default(),
             trailers: None,
             slot,
         }
@@ -116,6 +117,9 @@ impl Connection {
 
     /// Whether it, which rests, is still open, and nothing has come that nobody asked for.
     pub(crate) fn is_quiet(&mut self) -> bool {
+        if self.stream.is_untouched() {
+            return true;
+        }
         let mut unwoken = Context::from_waker(Waker::noop());
         let is_quiet = poll_read(
             &mut self.stream,
@@ -134,9 +138,8 @@ impl Connection {
         self.is_reused = self.outbox.has_written();
         self.outbox.begin_counting();
         self.outbox.lend(&self.spares);
-        let (out, head) = (self.outbox.buffer(), &*asked.parts);
-        self.encoder = write_request(out, head, |out| asked.write_lines(out), &framing);
-        self.method = head.method.clone();
+        self.encoder = asked.write(self.outbox.buffer(), framing);
+        self.method = asked.parts.method.clone();
         self.upload = match framing {
             Framing::None => Upload::Done,
             _ => Upload::Open,
@@ -200,7 +203,7 @@ impl Connection {
         &mut self,
         early: &Early,
         context: &mut Context<'_>,
-    ) -> Poll<Result<Answer, SendError>> {
+    ) -> Poll<Result<StatusCode, SendError>> {
         loop {
             let read = match self.input.is_empty() {
                 true => Ok(None),
@@ -246,14 +249,20 @@ impl Connection {
         }
     }
 
-    fn answered(&mut self, head: ResponseHead) -> Answer {
+    fn answered(&mut self, head: ResponseHead) -> StatusCode {
         self.may_stay = head.keep_alive && head.framing != Framing::UntilClose;
         self.decoder = Decoder::new(head.framing, &self.limits);
-        Answer {
+        let status = head.parts.status;
+        self.answer = Answer {
             parts: head.parts,
             lines: head.lines,
             framing: head.framing,
-        }
+        };
+        status
+    }
+
+    pub(super) fn take_answer(&mut self) -> Answer {
+        std::mem::take(&mut self.answer)
     }
 
     /// What it means that the connection ended before the answer's head.

@@ -117,6 +117,8 @@ pub(crate) struct Call {
     interim: u32,
     outgoing: Option<Outgoing>,
     incoming: Option<Incoming>,
+    /// The head of the answer, until it is taken.
+    answer: Answer,
     /// Whether the endpoint gave the answer up by CANCEL.
     is_cancelled: bool,
     refused: Option<SendError>,
@@ -136,6 +138,7 @@ impl Call {
             is_bodiless: true,
             outgoing: None,
             incoming: None,
+            answer: Answer::default(),
             is_cancelled: false,
             refused: None,
         }
@@ -218,7 +221,7 @@ impl Call {
         &mut self,
         early: &Early,
         context: &mut Context<'_>,
-    ) -> Poll<Result<Answer, SendError>> {
+    ) -> Poll<Result<StatusCode, SendError>> {
         if let Some(error) = self.refused {
             return Poll::Ready(Err(error));
         }
@@ -250,11 +253,17 @@ impl Call {
         };
         self.response = None;
         self.incoming = Some(Incoming::new(stream));
-        Poll::Ready(Ok(Answer {
+        let status = parts.status;
+        self.answer = Answer {
             parts,
             lines: None,
             framing,
-        }))
+        };
+        Poll::Ready(Ok(status))
+    }
+
+    pub(super) fn take_answer(&mut self) -> Answer {
+        std::mem::take(&mut self.answer)
     }
 
     pub(super) fn is_at_end(&self) -> bool {

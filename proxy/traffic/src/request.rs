@@ -68,6 +68,10 @@ impl<'a> Head<'a> {
 /// `authority` without user information, port and the dot of a fully qualified name (RFC 1034 section 3.1), which
 /// makes it no other host. An IPv6 address keeps its brackets.
 pub fn without_port(authority: &str) -> &str {
+    // Most have neither.
+    if !authority.bytes().any(|b| matches!(b, b':' | b'@')) {
+        return authority.strip_suffix('.').unwrap_or(authority);
+    }
     let host = split_at_last(authority, b'@').map_or(authority, |(_, host)| host);
     let name = match split_at_last(host, b':') {
         Some((name, port))

@@ -158,6 +158,12 @@ impl Io {
         self.hangup.take();
     }
 
+    /// Gives up what memory it holds for nothing.
+    pub(super) fn release(&self) {
+        self.spares.reclaim(&mut self.input.borrow_mut());
+        self.outbox.borrow_mut().release(&self.spares);
+    }
+
     /// Whether what is left of the present request's body has come already; throws it away.
     pub(super) fn skip_body(&self) -> bool {
         let (mut input, mut decoder) = (self.input.borrow_mut(), self.decoder.borrow_mut());

@@ -86,7 +86,7 @@ fn requests_are_written_as_they_are_framed() {
             .into_parts();
         parts.headers = map(headers);
         let mut out = BytesMut::new();
-        write_request(&mut out, &parts, |_| {}, &framing);
+        write_request(&mut out, &parts, framing);
         assert_eq!(str::from_utf8(&out), Ok(expected));
     }
 }
