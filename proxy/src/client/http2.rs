@@ -388,10 +388,11 @@ fn announce(headers: &mut HeaderMap, framing: Framing, is_head: bool) {
         return;
     };
     let mut said = headers.get_all(CONTENT_LENGTH).iter();
-    let is_said = said
+    let is_first = said
         .next()
         .is_some_and(|said| length_of(said) == Some(length));
-    if !is_head && !(is_said && said.next().is_none()) {
+    let is_said = is_first && said.next().is_none();
+    if !is_head && !is_said {
         headers.insert(CONTENT_LENGTH, length.into());
     }
 }
