@@ -7,3 +7,5 @@ pub mod binaries;
 pub mod http;
 pub mod kubelet;
 pub mod pod;
+pub mod process;
+pub mod scale;

@@ -5,6 +5,7 @@ use clap::{Parser, Subcommand};
 use e2e::{
     app::{self, Behaviour},
     bed::{self, RunDirectory, supervise::supervise},
+    scale,
 };
 use std::{
     env, ffi::OsString, net::Ipv4Addr, os::unix::process::CommandExt as _, path::PathBuf,
@@ -37,6 +38,8 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Measure a controller with many Rollouts, in a test bed of its own
+    Rollouts(scale::Arguments),
     /// The first process of a test bed
     #[command(hide = true)]
     Supervise {
@@ -50,7 +53,7 @@ enum Verb {
 
 fn main() -> ExitCode {
     match run(Arguments::parse().verb) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("{error:#}");
             ExitCode::FAILURE
@@ -58,8 +61,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(verb: Verb) -> Result<()> {
+fn run(verb: Verb) -> Result<ExitCode> {
     match verb {
+        Verb::Rollouts(arguments) => return scale::run(&arguments),
         Verb::Up { directory, owner } => up(directory, owner),
         Verb::Down { directory } => bed::down(&RunDirectory::new(&directory)?),
         Verb::In {
@@ -94,7 +98,8 @@ fn run(verb: Verb) -> Result<()> {
                 Behaviour::from_environment(&version)?,
             ))
         }
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn up(directory: Option<PathBuf>, owner: u32) -> Result<()> {

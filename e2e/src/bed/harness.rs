@@ -24,16 +24,16 @@ const PATIENCE: Duration = Duration::from_secs(180);
 /// Runs `tests` in a test bed of their own, which `program` (this package's binary) supervises, when they are asked for.
 /// Otherwise says how to. `command` is how these tests are run.
 ///
-/// This program runs once more inside of the test bed, so that its first thread is in that network already.
+/// This program runs once more inside of the test bed.
 pub fn run(program: &Path, command: &str, tests: Vec<Trial>) -> ExitCode {
     let arguments = Arguments::from_args();
-    if env::var_os(INSIDE).is_some() || arguments.list {
+    if is_inside() || arguments.list {
         return libtest_mimic::run(&arguments, tests).exit_code();
     }
     if !is_asked_for(command) {
         return ExitCode::SUCCESS;
     }
-    match outside(program) {
+    match again_inside(program) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("{error:#}");
@@ -53,19 +53,29 @@ pub fn is_asked_for(command: &str) -> bool {
     is_asked
 }
 
-fn outside(program: &Path) -> Result<ExitCode> {
+/// Whether this program runs in a test bed, by [`again_inside`].
+pub fn is_inside() -> bool {
+    env::var_os(INSIDE).is_some()
+}
+
+/// Runs this program once more, with its arguments, inside of a new test bed, which `program` (this package's binary)
+/// supervises. Its first thread is in that network already.
+///
+/// # Errors
+/// When the test bed cannot be brought up, or does not end.
+pub fn again_inside(program: &Path) -> Result<ExitCode> {
     let made = tempfile::Builder::new().prefix("sluice-e2e-").tempdir()?;
     let directory = RunDirectory::new(made.path())?;
     if let Err(error) = up(program, &directory, process::id()) {
         // What it says of logs is to be found.
         return Err(error.context(format!("kept in {}", made.keep().display())));
     }
-    let tests = inside(&directory, &env::current_exe()?)?
+    let again = inside(&directory, &env::current_exe()?)?
         .args(env::args_os().skip(1))
         .env(INSIDE, "1")
         .status();
     down(&directory)?;
-    match tests?.success() {
+    match again?.success() {
         true => Ok(ExitCode::SUCCESS),
         false => {
             eprintln!(

@@ -2,8 +2,6 @@
 
 #[path = "controller/late_bytes.rs"]
 pub(crate) mod late_bytes;
-#[path = "controller/process.rs"]
-pub(crate) mod process;
 #[path = "controller/rollouts.rs"]
 pub(crate) mod rollouts;
 #[path = "controller/verbs.rs"]
@@ -13,6 +11,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use cluster::{Instance, Proxies, Scope, Settings, metrics::Metrics};
 use controller::reconcile::{Turn, World};
 use e2e::bed::harness;
+pub(crate) use e2e::process;
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, Client};

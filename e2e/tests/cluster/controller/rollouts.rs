@@ -1,21 +1,13 @@
 //! Rollouts as their users see them.
 
 use anyhow::Result;
-use e2e::bed::objects::apply;
+use e2e::{bed::objects::apply, process};
 use futures_util::StreamExt as _;
-use k8s_openapi::{
-    api::apps::v1::ReplicaSet,
-    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
-};
+use k8s_openapi::api::apps::v1::ReplicaSet;
 use kube::{
     Api, Client,
     api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams},
-    core::ApiResource,
-    runtime::{
-        WatchStreamExt as _,
-        wait::{await_condition, conditions},
-        watcher,
-    },
+    runtime::{WatchStreamExt as _, watcher},
 };
 use serde_json::{Value, json};
 
@@ -50,19 +42,9 @@ pub(crate) fn canary(name: &str, version: &str, instance: Option<&str>) -> Value
 impl Rollouts {
     /// Those of `namespace`. The API server learns what a Rollout is, unless it knows.
     pub(crate) async fn of(client: &Client, namespace: &str) -> Result<Self> {
-        super::process::apply(include_str!("../../../../crds/rollout.yaml")).await?;
-        let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-        let is_known = conditions::is_crd_established();
-        await_condition(definitions, "rollouts.argoproj.io", is_known).await?;
-        let resource = ApiResource {
-            group: "argoproj.io".into(),
-            version: "v1alpha1".into(),
-            api_version: "argoproj.io/v1alpha1".into(),
-            kind: "Rollout".into(),
-            plural: "rollouts".into(),
-        };
+        process::define_rollouts(client).await?;
         Ok(Self {
-            api: Api::namespaced_with(client.clone(), namespace, &resource),
+            api: Api::namespaced_with(client.clone(), namespace, &process::rollouts()),
             replica_sets: Api::namespaced(client.clone(), namespace),
         })
     }

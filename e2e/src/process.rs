@@ -1,10 +1,18 @@
 //! `sluice controller`, and other verbs, as processes, and what they need.
 
+use crate::http;
 use anyhow::{Context as _, Result, bail, ensure};
 use bytes::Bytes;
-use e2e::http;
-use k8s_openapi::api::{authentication::v1::TokenRequest, core::v1::ServiceAccount};
-use kube::{Api, Client, api::PostParams};
+use k8s_openapi::{
+    api::{authentication::v1::TokenRequest, core::v1::ServiceAccount},
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
+use kube::{
+    Api, Client,
+    api::PostParams,
+    core::ApiResource,
+    runtime::wait::{await_condition, conditions},
+};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::{
@@ -23,7 +31,7 @@ use tokio::{
 };
 
 /// A controller, or another process of the binary; it is killed when it is dropped.
-pub(crate) struct Controller {
+pub struct Controller {
     process: Child,
     log: Arc<Mutex<String>>,
     /// How many lines there are, for whoever waits for one.
@@ -32,13 +40,19 @@ pub(crate) struct Controller {
 
 impl Controller {
     /// Starts one with a kubeconfig and further arguments, with ports that nobody else has.
-    pub(crate) fn start(kubeconfig: &Path, arguments: &[&str]) -> Result<Self> {
+    ///
+    /// # Errors
+    /// When there is no such binary.
+    pub fn start(kubeconfig: &Path, arguments: &[&str]) -> Result<Self> {
         let ports = ["controller", "--metrics-port=0", "--healthz-port=0"];
         Self::start_as(&ports, kubeconfig, arguments)
     }
 
     /// Starts the binary as what `verb`, with its own arguments, says.
-    pub(crate) fn start_as(verb: &[&str], kubeconfig: &Path, arguments: &[&str]) -> Result<Self> {
+    ///
+    /// # Errors
+    /// When there is no such binary.
+    pub fn start_as(verb: &[&str], kubeconfig: &Path, arguments: &[&str]) -> Result<Self> {
         let binary = binary()?;
         let mut process = Command::new(&binary)
             .args(verb)
@@ -62,7 +76,7 @@ impl Controller {
     }
 
     /// What it has said.
-    pub(crate) fn log(&self) -> String {
+    pub fn log(&self) -> String {
         self.log
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -70,7 +84,10 @@ impl Controller {
     }
 
     /// Waits until it has said something; returns the line.
-    pub(crate) async fn says(&self, what: &str) -> Result<String> {
+    ///
+    /// # Errors
+    /// When it ends without.
+    pub async fn says(&self, what: &str) -> Result<String> {
         let mut lines = self.lines.clone();
         loop {
             let log = self.log();
@@ -84,13 +101,19 @@ impl Controller {
     }
 
     /// Its metrics.
-    pub(crate) async fn metrics(&self) -> Result<String> {
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn metrics(&self) -> Result<String> {
         let answer = self.page("/metrics").await?;
         Ok(String::from_utf8(answer.to_vec())?)
     }
 
     /// A page of the port of its metrics.
-    pub(crate) async fn page(&self, path: &str) -> Result<Bytes> {
+    ///
+    /// # Errors
+    /// When there is no answer, or another status than 200.
+    pub async fn page(&self, path: &str) -> Result<Bytes> {
         let line = self.says("metrics at http://").await?;
         let port = line.rsplit_once("]:").or_else(|| line.rsplit_once(':'));
         let port = port.and_then(|(_, rest)| rest.strip_suffix("/metrics"));
@@ -102,25 +125,32 @@ impl Controller {
     }
 
     /// How many writes it has made.
-    pub(crate) fn writes(&self) -> usize {
+    pub fn writes(&self) -> usize {
         let log = self.log();
         let is_write = |line: &&str| line.contains("INFO") && line.contains(" rollout=");
         log.lines().filter(is_write).count()
     }
 
     /// Whether nothing was refused, and nothing had to be tried again.
-    pub(crate) fn has_no_trouble(&self) -> bool {
+    pub fn has_no_trouble(&self) -> bool {
         !self.log().contains("WARN") && !self.log().contains("ERROR")
     }
 
-    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
+    /// Sends it a signal.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
         let pid = self.process.id().context("it has ended")?;
         let pid = Pid::from_raw(pid.try_into()?).context("a process has a number above 0")?;
         Ok(kill_process(pid, signal)?)
     }
 
     /// Ends it, and waits until it has said all.
-    pub(crate) async fn ends(&mut self, signal: Signal) -> Result<()> {
+    ///
+    /// # Errors
+    /// When it ends with another code than 0.
+    pub async fn ends(&mut self, signal: Signal) -> Result<()> {
         self.signal(signal)?;
         let status = self.process.wait().await?;
         while self.lines.changed().await.is_ok() {}
@@ -141,7 +171,10 @@ async fn read(stderr: ChildStderr, log: Arc<Mutex<String>>, lines: watch::Sender
 }
 
 /// That of `SLUICE_BINARY`, else the one that was built last.
-pub(crate) fn binary() -> Result<PathBuf> {
+///
+/// # Errors
+/// When there is none.
+pub fn binary() -> Result<PathBuf> {
     let built = || {
         let target = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
         let tree = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
@@ -153,7 +186,10 @@ pub(crate) fn binary() -> Result<PathBuf> {
 }
 
 /// Recomputes a verdict from its counts by the binary; fails where that does not agree.
-pub(crate) async fn replay(verdict: &[u8]) -> Result<()> {
+///
+/// # Errors
+/// When they differ, or there is no binary.
+pub async fn replay(verdict: &[u8]) -> Result<()> {
     let mut file = NamedTempFile::new()?;
     file.write_all(verdict)?;
     let mut explain = Command::new(binary()?);
@@ -171,14 +207,43 @@ pub(crate) async fn replay(verdict: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Where the API server has Rollouts.
+pub fn rollouts() -> ApiResource {
+    ApiResource {
+        group: "argoproj.io".into(),
+        version: "v1alpha1".into(),
+        api_version: "argoproj.io/v1alpha1".into(),
+        kind: "Rollout".into(),
+        plural: "rollouts".into(),
+    }
+}
+
+/// Tells the API server what a Rollout is, unless it knows.
+///
+/// # Errors
+/// What `kubectl` said.
+pub async fn define_rollouts(client: &Client) -> Result<()> {
+    apply(include_str!("../../crds/rollout.yaml")).await?;
+    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let is_known = conditions::is_crd_established();
+    await_condition(definitions, "rollouts.argoproj.io", is_known).await?;
+    Ok(())
+}
+
 /// Applies a manifest as the administrator.
-pub(crate) async fn apply(manifest: &str) -> Result<()> {
+///
+/// # Errors
+/// What `kubectl` said.
+pub async fn apply(manifest: &str) -> Result<()> {
     let arguments = ["apply", "--server-side", "--force-conflicts", "-f", "-"];
     run(&arguments, manifest.as_bytes()).await
 }
 
 /// Runs `kubectl` as the administrator.
-pub(crate) async fn kubectl(arguments: &[&str]) -> Result<()> {
+///
+/// # Errors
+/// What `kubectl` said.
+pub async fn kubectl(arguments: &[&str]) -> Result<()> {
     run(arguments, b"").await
 }
 
@@ -200,7 +265,10 @@ async fn run(arguments: &[&str], input: &[u8]) -> Result<()> {
 }
 
 /// A kubeconfig of the service account `name` of `namespace`.
-pub(crate) async fn account(client: &Client, namespace: &str, name: &str) -> Result<NamedTempFile> {
+///
+/// # Errors
+/// When there is no such account.
+pub async fn account(client: &Client, namespace: &str, name: &str) -> Result<NamedTempFile> {
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
     let request = json!({
         "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"audiences": []},
@@ -216,7 +284,10 @@ pub(crate) async fn account(client: &Client, namespace: &str, name: &str) -> Res
 }
 
 /// A copy of a kubeconfig (in JSON) with something changed.
-pub(crate) fn changed(kubeconfig: &Path, change: impl FnOnce(&mut Value)) -> Result<NamedTempFile> {
+///
+/// # Errors
+/// When it cannot be read.
+pub fn changed(kubeconfig: &Path, change: impl FnOnce(&mut Value)) -> Result<NamedTempFile> {
     let mut config: Value = serde_json::from_slice(&fs::read(kubeconfig)?)?;
     change(&mut config);
     let mut file = NamedTempFile::new()?;

@@ -1,0 +1,109 @@
+//! What the controller counts of its own work.
+
+use std::collections::BTreeMap;
+
+/// Counters of one scrape, or of the time between two.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Scrape {
+    /// Requests to the API server, by verb and kind, and by what became of those that failed.
+    pub requests: BTreeMap<String, u64>,
+    /// How often a Rollout was taken from the queue.
+    pub reconciles: u64,
+    /// Events that nobody was told of.
+    pub events_lost: u64,
+}
+
+impl Scrape {
+    /// What a page of metrics in the format OpenMetrics says.
+    pub fn read(page: &str) -> Self {
+        let mut read = Self::default();
+        let samples = page.lines().filter(|line| !line.starts_with('#'));
+        for (series, value) in samples.filter_map(|line| line.rsplit_once(' ')) {
+            let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+            // Durations and gauges have fractions, and are not looked at.
+            let Ok(value) = value.parse::<u64>() else {
+                continue;
+            };
+            match name {
+                "controller_clientset_k8s_request_total" => {
+                    *read.requests.entry(request(labels)).or_default() += value;
+                }
+                "rollout_reconcile_count" => read.reconciles = value,
+                "sluice_controller_events_lost_total" => read.events_lost = value,
+                _ => {}
+            }
+        }
+        read
+    }
+
+    /// What was counted after `before`.
+    pub fn since(&self, before: &Self) -> Self {
+        let requests = self.requests.iter().map(|(request, count)| {
+            let before = before.requests.get(request).copied().unwrap_or(0);
+            (request.clone(), count.saturating_sub(before))
+        });
+        Self {
+            requests: requests.filter(|(_, count)| *count > 0).collect(),
+            reconciles: self.reconciles.saturating_sub(before.reconciles),
+            events_lost: self.events_lost.saturating_sub(before.events_lost),
+        }
+    }
+
+    /// All requests.
+    pub(super) fn all(&self) -> u64 {
+        self.requests.values().sum()
+    }
+
+    /// Those that tell people of something.
+    pub(super) fn events(&self) -> u64 {
+        let of_events = self.requests.iter();
+        let of_events = of_events.filter(|(request, _)| request.starts_with("create Event"));
+        of_events.map(|(_, count)| count).sum()
+    }
+}
+
+/// `verb kind`, with the status where the request failed.
+fn request(labels: &str) -> String {
+    let label = |name: &str| {
+        let (_, rest) = labels.split_once(&format!("{name}=\""))?;
+        rest.split_once('"').map(|(value, _)| value)
+    };
+    let [verb, kind, code] = ["verb", "kind", "status_code"].map(|name| label(name).unwrap_or("?"));
+    match code {
+        "ok" => format!("{verb} {kind}"),
+        failed => format!("{verb} {kind} ({failed})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Scrape;
+
+    const PAGE: &str = r#"# TYPE controller_clientset_k8s_request counter
+controller_clientset_k8s_request_total{kind="Event",verb="create",status_code="ok"} 7
+controller_clientset_k8s_request_total{kind="Rollout",verb="patch",status_code="ok"} 5
+controller_clientset_k8s_request_total{kind="Rollout",verb="patch",status_code="409"} 1
+rollout_reconcile_sum 0.25
+rollout_reconcile_count 9
+sluice_controller_events_lost_total 2
+# EOF
+"#;
+
+    #[test]
+    fn what_is_counted_is_read() {
+        let read = Scrape::read(PAGE);
+        let requests = [
+            ("create Event", 7),
+            ("patch Rollout", 5),
+            ("patch Rollout (409)", 1),
+        ];
+        let requests = requests.map(|(request, count)| (request.to_owned(), count));
+        assert_eq!(read.requests, requests.into());
+        assert_eq!((read.reconciles, read.events_lost), (9, 2));
+        assert_eq!((read.all(), read.events()), (13, 7));
+        let later = PAGE.replace("} 5", "} 8").replace("count 9", "count 10");
+        let since = Scrape::read(&later).since(&read);
+        assert_eq!(since.requests, [("patch Rollout".to_owned(), 3)].into());
+        assert_eq!((since.reconciles, since.events_lost), (1, 0));
+    }
+}
