@@ -22,6 +22,7 @@ mod canary;
 mod conditions;
 mod duration;
 mod invalid;
+mod joined;
 mod lint;
 mod metadata;
 pub(crate) mod names;
@@ -157,6 +158,8 @@ pub struct ReplicaSet {
     pub pod_labels: BTreeMap<String, String>,
     /// `spec.template.metadata.annotations`.
     pub pod_annotations: BTreeMap<String, String>,
+    /// `image` of each of `spec.template.spec.containers`.
+    pub images: Vec<String>,
     /// The hash of the version whose nodes its pods keep off: the value for `rollouts-pod-template-hash` in a term of
     /// `spec.template.spec.affinity.podAntiAffinity`.
     pub apart_from: Option<String>,
@@ -349,7 +352,13 @@ pub fn collided(rollout: &Rollout) -> Write {
 ///
 /// It is a function of its arguments only, and has an answer for every Rollout: one whose spec is wrong, or asks for what
 /// does not act, is told so in its status and otherwise left as it is. Shown the results of its writes, it comes to rest.
+///
+/// What only the status has to be written for, such as the end of one step and the pause after it, is one write.
 pub fn turn(world: &World, now: Timestamp) -> Turn {
+    joined::turn(world, now, single)
+}
+
+fn single(world: &World, now: Timestamp) -> Turn {
     let rollout = &world.rollout;
     if rollout.metadata.deletion_timestamp.is_some() {
         return Turn::default();
@@ -366,13 +375,14 @@ pub fn turn(world: &World, now: Timestamp) -> Turn {
             ..Turn::default()
         };
     }
-    let Some(hash) = revision::wanted(world, spec.template) else {
+    let status = work::status(world);
+    let Some(hash) = revision::wanted(world, &status, spec.template) else {
         return Turn {
             needs_likeness: true,
             ..Turn::default()
         };
     };
-    let mut work = Work::begin(world, spec, hash, now);
+    let mut work = Work::begin(world, spec, status, hash, now);
     act(&mut work);
     work.end()
 }

@@ -252,6 +252,7 @@ impl Work<'_> {
         };
         let is_released = conditions::has(&seen.conditions, PROGRESSING, IS_HELD);
         by_strategy
+            || seen.current_pod_hash != next.current_pod_hash
             || (is_released && self.held().is_none())
             || seen.updated_replicas != next.updated_replicas
             || older(next) < older(seen)

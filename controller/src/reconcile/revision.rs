@@ -3,24 +3,25 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crds::status::ConditionStatus;
-use crds::{PodTemplate, Rollout};
+use crds::{PodTemplate, Rollout, RolloutStatus};
 use serde_json::{Value, json};
 
-use super::conditions::{self, PROGRESSING};
 use super::metadata;
 use super::names::{
     DESIRED_REPLICAS, EPHEMERAL, EXPERIMENT, NOT_COPIED, POD_HASH, REVISION, REVISION_HISTORY,
 };
-use super::work::{self, Work, labels};
+use super::work::{Work, labels};
 use super::workload;
 use super::{ReplicaSet, World, Write};
 
 /// The hash of the version that the spec asks for by `template`: that of the ReplicaSet which has it, and which may have been
 /// named by another hash. So it is where somebody goes back to a ReplicaSet's template as the API server completed it, and
 /// where the controller before took its hashes in another way. Nothing where that is not to be told without their likeness.
-pub(super) fn wanted(world: &World, template: &PodTemplate) -> Option<String> {
-    let status = work::status(world);
+pub(super) fn wanted(
+    world: &World,
+    status: &RolloutStatus,
+    template: &PodTemplate,
+) -> Option<String> {
     let hash = crds::hash::pod_template(template, status.collision_count);
     let is_version = |set: &&Arc<ReplicaSet>| !set.annotations.contains_key(EXPERIMENT);
     let sets = || world.replica_sets.iter().filter(is_version);
@@ -32,11 +33,14 @@ pub(super) fn wanted(world: &World, template: &PodTemplate) -> Option<String> {
     let generation = world.rollout.metadata.generation;
     let is_decided = status.observed_generation == generation.map(|last| last.to_string())
         && status.workload_observed_generation == workload::generation(world);
-    if let Some(known) = status
-        .current_pod_hash
-        .filter(|known| is_decided && has(known))
-    {
-        return Some(known);
+    let known = status.current_pod_hash.as_ref();
+    if let Some(known) = known.filter(|known| is_decided && has(known)) {
+        return Some(known.clone());
+    }
+    // Most updates are of an image that is new, and templates with other images are not alike.
+    let images = images(template);
+    if !sets().any(|set| set.images == images) {
+        return Some(hash);
     }
     let known = world.likeness.as_ref()?;
     let asked = crate::template::likeness(&template.0);
@@ -46,10 +50,20 @@ pub(super) fn wanted(world: &World, template: &PodTemplate) -> Option<String> {
     Some(known.unwrap_or(hash))
 }
 
+/// The images of a template's containers, in their order.
+pub(super) fn images(template: &PodTemplate) -> Vec<String> {
+    let containers = template.0["spec"]["containers"].as_array();
+    let images = containers.into_iter().flatten().map(|container| {
+        let image = container["image"].as_str();
+        image.unwrap_or_default().to_owned()
+    });
+    images.collect()
+}
+
 impl Work<'_> {
-    /// Makes the ReplicaSet of the version that the spec asks for, without pods.
+    /// Makes the ReplicaSet of the version that the spec asks for, without pods. The status follows when it is there.
     pub(super) fn create(&mut self) {
-        if self.status == crds::RolloutStatus::default() {
+        if self.status == RolloutStatus::default() {
             let message = format!("Rollout {} added to informer cache", self.key());
             self.tell("RolloutAddedToInformer", message);
         }
@@ -60,17 +74,6 @@ impl Work<'_> {
         self.number(revision);
         let message = format!("Created ReplicaSet {name} (revision {revision})");
         self.tell("NewReplicaSetCreated", message);
-        let mut next = self.status.clone();
-        let message = format!("Created new replica set {name:?}");
-        let condition = conditions::new(
-            PROGRESSING,
-            ConditionStatus::True,
-            "NewReplicaSetCreated",
-            message,
-            self.now,
-        );
-        conditions::set(&mut next.conditions, condition);
-        self.patch_status(&next);
     }
 
     /// Numbers the new ReplicaSet as the newest, and the Rollout like it. Whether something was written.

@@ -7,6 +7,7 @@ use crds::status::{PauseReason, RolloutStatus};
 use crds::{PodTemplate, Rollout, Time};
 use jiff::{SignedDuration, Timestamp};
 use rollout::pods::Pods;
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 use super::names::{DESIRED_REPLICAS, POD_HASH, REVISION, SCALE_DOWN_DEADLINE};
@@ -48,8 +49,13 @@ pub(super) struct Pauses {
 }
 
 impl<'w> Work<'w> {
-    pub(super) fn begin(world: &'w World, spec: Spec<'w>, hash: String, now: Timestamp) -> Self {
-        let status = status(world);
+    pub(super) fn begin(
+        world: &'w World,
+        spec: Spec<'w>,
+        status: RolloutStatus,
+        hash: String,
+        now: Timestamp,
+    ) -> Self {
         let sets: Vec<_> = world
             .replica_sets
             .iter()
@@ -259,9 +265,9 @@ pub(super) fn status(world: &World) -> RolloutStatus {
 
 /// The status of `rollout`; nothing where it cannot be read.
 pub(super) fn status_of(rollout: &Rollout) -> RolloutStatus {
-    let written = rollout.status.clone();
+    let written = rollout.status.as_ref();
     written
-        .and_then(|status| serde_json::from_value(status).ok())
+        .and_then(|status| RolloutStatus::deserialize(status).ok())
         .unwrap_or_default()
 }
 

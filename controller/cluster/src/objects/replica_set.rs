@@ -51,6 +51,13 @@ struct TemplateMeta {
 #[serde(default)]
 struct TemplateSpec {
     affinity: Value,
+    containers: Vec<Container>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Container {
+    image: String,
 }
 
 /// What is read of a ReplicaSet's status.
@@ -82,6 +89,11 @@ impl Kind for Owned {
         ApiResource::erase::<k8s_openapi::api::apps::v1::ReplicaSet>(&())
     }
 
+    /// Those of Rollouts, which all bear it, so that the others of a cluster are not told of: Deployments have many.
+    fn selector(_: &Instance) -> Option<String> {
+        Some(POD_HASH.to_owned())
+    }
+
     fn keep(mut object: Self::Wire, _: &Instance) -> Option<Self> {
         let owner = controller(&object.metadata)?;
         let (owner, owner_uid) = (owner.name.as_str().into(), owner.uid.as_str().into());
@@ -111,6 +123,7 @@ impl Kind for Owned {
             failure: status.conditions.into_iter().flatten().find_map(failure),
             pod_labels: template.metadata.labels.unwrap_or_default(),
             pod_annotations: template.metadata.annotations.unwrap_or_default(),
+            images: images(template.spec.containers),
             apart_from: apart_from(&template.spec.affinity),
         };
         Some(Self {
@@ -153,6 +166,13 @@ fn apart_from(affinity: &Value) -> Option<String> {
         .map(str::to_owned)
 }
 
+fn images(containers: Vec<Container>) -> Vec<String> {
+    containers
+        .into_iter()
+        .map(|container| container.image)
+        .collect()
+}
+
 /// A number of pods; the API server lets none below 0 pass.
 fn count(pods: Option<i32>) -> u32 {
     pods.and_then(|pods| pods.try_into().ok()).unwrap_or(0)
@@ -190,7 +210,7 @@ mod tests {
                 "replicas": 3, "minReadySeconds": 4,
                 "template": {
                     "metadata": {"labels": {"role": "canary"}, "annotations": {"c": "d"}},
-                    "spec": {"containers": [], "affinity": {"podAntiAffinity": {
+                    "spec": {"containers": [{"name": "app", "image": "shop:1"}], "affinity": {"podAntiAffinity": {
                         "preferredDuringSchedulingIgnoredDuringExecution": [
                             {"weight": 1, "podAffinityTerm": {"labelSelector": {"matchLabels": {"app": "shop"}}}},
                             {"weight": 2, "podAffinityTerm": {"labelSelector": {"matchExpressions": [
@@ -242,6 +262,7 @@ mod tests {
             }),
             pod_labels: BTreeMap::from([("role".into(), "canary".into())]),
             pod_annotations: BTreeMap::from([("c".into(), "d".into())]),
+            images: vec!["shop:1".into()],
             apart_from: Some("abc".into()),
         };
         let found = Owned::keep(wire, &Instance::default()).expect("a Rollout controls it");

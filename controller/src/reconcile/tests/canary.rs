@@ -324,3 +324,30 @@ fn old_sets_go_beyond_the_limit_of_history() {
     let images: Vec<_> = cluster.sets.iter().map(|set| set.image.as_str()).collect();
     assert_eq!(images, ["v3", "v4", "v5"]);
 }
+
+/// What an update costs the API server, which is what many of them at once wait for. None of these may grow.
+#[test]
+fn an_update_takes_few_writes_and_rest_takes_none() {
+    let pause = json!({"pause": {"duration": "5s"}});
+    let mut cluster = canary(
+        1,
+        &json!([{"setWeight": 10}, pause, {"setWeight": 50}, pause]),
+    );
+    cluster.writes.clear();
+    cluster.ship("v2");
+    cluster.pass(30);
+    assert_eq!(cluster.phase(), "Healthy");
+    let expected = [
+        ("create ReplicaSet", 1),
+        ("event", 14),
+        ("patch ReplicaSet", 2),
+        ("patch Rollout", 1),
+        ("patch status", 7),
+    ];
+    assert_eq!(cluster.writes, expected.into());
+    cluster.writes.clear();
+    cluster.pass(3600);
+    cluster.settle();
+    assert!(cluster.writes.is_empty(), "{:?}", cluster.writes);
+    assert_eq!(cluster.wake_at, None);
+}

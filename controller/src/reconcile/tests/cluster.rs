@@ -27,6 +27,8 @@ pub(super) struct Cluster {
     pub(super) proxies: Proxies,
     /// What was written that requests depend on, in its order.
     pub(super) trace: Vec<String>,
+    /// How often what was written.
+    pub(super) writes: BTreeMap<&'static str, u32>,
     /// Whether a PodDisruptionBudget refuses evictions.
     pub(super) refuses: bool,
     created: u32,
@@ -65,6 +67,7 @@ impl Cluster {
             workload: None,
             proxies: Proxies::default(),
             trace: Vec::new(),
+            writes: BTreeMap::new(),
             refuses: false,
             created: 0,
         }
@@ -225,6 +228,7 @@ impl Cluster {
 
     pub(super) fn apply(&mut self, write: Write) {
         self.note(&write);
+        *self.writes.entry(kind(&write)).or_default() += 1;
         match write {
             Write::CreateReplicaSet { object } => self.create(&object),
             Write::PatchReplicaSet { name, patch } => self.patch_set(&name, &patch),
@@ -293,6 +297,7 @@ impl Cluster {
         texts(&mut set.labels, &object["metadata"]["labels"]);
         texts(&mut set.annotations, &object["metadata"]["annotations"]);
         let container = &object["spec"]["template"]["spec"]["containers"][0];
+        set.images = vec![container["image"].as_str().unwrap().to_owned()];
         self.sets.push(Set {
             object: set,
             image: container["image"].as_str().unwrap().to_owned(),
@@ -378,6 +383,22 @@ impl Cluster {
             shows |= set.object != before;
         }
         shows
+    }
+}
+
+/// What a write costs the API server.
+fn kind(write: &Write) -> &'static str {
+    match write {
+        Write::CreateReplicaSet { .. } => "create ReplicaSet",
+        Write::PatchReplicaSet { .. } => "patch ReplicaSet",
+        Write::DeleteReplicaSet { .. } => "delete ReplicaSet",
+        Write::PatchService { .. } => "patch Service",
+        Write::PatchPod { .. } => "patch Pod",
+        Write::EvictPod { .. } => "evict Pod",
+        Write::ScaleWorkload { .. } => "scale workload",
+        Write::PatchRollout { .. } => "patch Rollout",
+        Write::PatchStatus { .. } => "patch status",
+        Write::Event(_) => "event",
     }
 }
 

@@ -122,8 +122,7 @@ fn a_weight_that_falls_takes_its_pods_along_afterwards() {
             "v2 has 4 pods",
             "preview leads to v2",
             "weight 80",
-            "step 1",
-            "weight 20",
+            "weight 20, step 1",
             "v2 has 1 pods",
             "step 2",
         ]
