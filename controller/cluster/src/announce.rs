@@ -1,4 +1,4 @@
-//! Events, for people and their tools. They are sent one after the other by one task, and never waited for.
+//! Events, for people and their tools. They are never waited for. Those of one Rollout are sent one after the other.
 
 #[cfg(test)]
 mod tests;
@@ -8,36 +8,50 @@ use controller::reconcile::Event;
 use crds::Rollout;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    sync::Arc,
+};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 /// Who says so.
 const COMPONENT: &str = "sluice-controller";
-/// How many may wait to be sent. More than this come only when the API server takes none.
-const WAITING: usize = 1024;
+/// How many are sent at a time.
+const LANES: usize = 4;
+/// How many may wait to be sent in each lane: together some megabytes, which a thousand Rollouts that are updated at once
+/// come near to.
+const WAITING: usize = 4096;
 
 /// Takes events, to be sent.
 #[derive(Clone)]
 pub(crate) struct Announcer {
-    waiting: Sender<Announcement>,
+    lanes: Vec<Sender<Announcement>>,
     counts: Arc<Counts>,
+    /// Says which lane a Rollout's events take.
+    choice: RandomState,
 }
 
 /// An event that waits to be sent.
 #[derive(Debug)]
 pub(crate) struct Announcement {
-    involved: Value,
     namespace: String,
     name: String,
+    uid: Option<String>,
     event: Event,
     at: Timestamp,
 }
 
 impl Announcer {
-    /// Takes events, and hands them on to [`announce`].
-    pub(crate) fn new(counts: Arc<Counts>) -> (Self, Receiver<Announcement>) {
-        let (waiting, announcements) = channel(WAITING);
-        (Self { waiting, counts }, announcements)
+    /// Takes events, and hands them on to as many [`send`] as there are lanes.
+    pub(crate) fn new(counts: Arc<Counts>) -> (Self, Vec<Receiver<Announcement>>) {
+        let lanes = (0..LANES).map(|_| channel(WAITING));
+        let (lanes, announcements) = lanes.unzip();
+        let announcer = Self {
+            lanes,
+            counts,
+            choice: RandomState::new(),
+        };
+        (announcer, announcements)
     }
 
     /// Has an event of `rollout` sent, unless too many wait.
@@ -45,22 +59,21 @@ impl Announcer {
         let meta = &rollout.metadata;
         self.counts.event(&event);
         let announcement = Announcement {
-            involved: json!({
-                "apiVersion": Rollout::API_VERSION, "kind": Rollout::KIND,
-                "namespace": meta.namespace(), "name": meta.name, "uid": meta.uid,
-            }),
             namespace: meta.namespace().to_owned(),
             name: meta.name.clone().unwrap_or_default(),
+            uid: meta.uid.clone(),
             event,
             at: Timestamp::now(),
         };
-        if self.waiting.try_send(announcement).is_err() {
+        let lane = self.choice.hash_one(&announcement.name) as usize % LANES;
+        let sent = self.lanes.get(lane).map(|lane| lane.try_send(announcement));
+        if !matches!(sent, Some(Ok(()))) {
             self.counts.event_lost();
         }
     }
 }
 
-/// Sends what was announced. `me` is the process that does.
+/// Sends what was announced in a lane. `me` is the process that does.
 pub(crate) async fn send(
     mut announcements: Receiver<Announcement>,
     server: Server,
@@ -70,7 +83,7 @@ pub(crate) async fn send(
     let mut last = 0;
     while let Some(announcement) = announcements.recv().await {
         let number = u128::try_from(announcement.at.as_nanosecond()).unwrap_or(0);
-        // No two of this process have the same, and those of processes before it have lower ones.
+        // No two of a Rollout have the same, and those of processes before this one have lower ones.
         last = number.max(last + 1);
         let path = format!("/api/v1/namespaces/{}/events", announcement.namespace);
         let object = object(&announcement, last, &me);
@@ -89,9 +102,9 @@ pub(crate) async fn send(
 /// An Event of core/v1.
 fn object(announcement: &Announcement, number: u128, me: &str) -> Value {
     let Announcement {
-        involved,
         namespace,
         name,
+        uid,
         event,
         at,
     } = announcement;
@@ -100,7 +113,10 @@ fn object(announcement: &Announcement, number: u128, me: &str) -> Value {
         "apiVersion": "v1",
         "kind": "Event",
         "metadata": {"namespace": namespace, "name": format!("{name}.{number:x}")},
-        "involvedObject": involved,
+        "involvedObject": {
+            "apiVersion": Rollout::API_VERSION, "kind": Rollout::KIND,
+            "namespace": namespace, "name": name, "uid": uid,
+        },
         "type": if event.warns { "Warning" } else { "Normal" },
         "reason": event.reason,
         "message": event.message,

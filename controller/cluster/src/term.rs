@@ -112,12 +112,10 @@ async fn lead(settings: &Settings, client: Client, turn: TurnFn, metrics: &Metri
         client,
         Arc::clone(&shared),
     ));
-    parts.spawn(announce::send(
-        announcements,
-        server,
-        counts,
-        settings.me.clone(),
-    ));
+    for lane in announcements {
+        let (server, counts) = (server.clone(), Arc::clone(&counts));
+        parts.spawn(announce::send(lane, server, counts, settings.me.clone()));
+    }
     parts.spawn(work(rounds, settings.concurrency));
     // None of them ends by itself; one that panicked takes the others with it, and a new term begins.
     parts.join_next().await;

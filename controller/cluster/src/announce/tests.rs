@@ -28,9 +28,10 @@ fn event() -> Event {
 
 #[test]
 fn it_is_an_event_of_the_rollout() {
-    let (announcer, mut announcements) = Announcer::new(Arc::new(Counts::default()));
+    let (announcer, lanes) = Announcer::new(Arc::new(Counts::default()));
     announcer.announce(&rollout(), event());
-    let mut announcement = announcements.try_recv().unwrap();
+    let mut lanes = lanes.into_iter();
+    let mut announcement = lanes.find_map(|mut lane| lane.try_recv().ok()).unwrap();
     announcement.at = "2026-01-02T03:04:05.6Z".parse().unwrap();
     let expected = json!({
         "apiVersion": "v1", "kind": "Event",
@@ -54,4 +55,14 @@ fn nobody_waits_and_what_is_lost_is_counted() {
         announcer.announce(&rollout(), event());
     }
     assert_eq!(counts.events_lost(), 3);
+}
+
+#[test]
+fn those_of_one_rollout_are_in_one_lane() {
+    let (announcer, lanes) = Announcer::new(Arc::new(Counts::default()));
+    for _ in 0..5 {
+        announcer.announce(&rollout(), event());
+    }
+    let waiting: Vec<usize> = lanes.iter().map(|lane| lane.len()).collect();
+    assert!(waiting.contains(&5), "{waiting:?}");
 }
