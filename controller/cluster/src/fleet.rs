@@ -99,7 +99,7 @@ impl Fleet {
         let view = shared.view();
         watched.retain(|key, known| {
             let seen = view.split(key);
-            seen.is_some_and(|(uid, _, _)| uid == known.uid)
+            seen.is_some_and(|(uid, _, _)| *uid == known.uid)
         });
         let mut due = Vec::new();
         for (place, key) in view.splits().enumerate() {
@@ -110,11 +110,12 @@ impl Fleet {
                 .get(key)
                 .is_none_or(|known| known.version != version)
             {
-                let Some(judging) = reconcile::judging(&rollout) else {
+                let rollout = rollout.unpack();
+                let Some(judging) = rollout.as_ref().and_then(reconcile::judging) else {
                     watched.remove(key);
                     continue;
                 };
-                note(&mut watched, key, uid, version, judging);
+                note(&mut watched, key, Arc::clone(uid), version, judging);
             }
             let is_urgent = watched.get(key).is_some_and(Watched::is_urgent);
             if is_urgent || (place as u64 + turn).is_multiple_of(SELDOM) {

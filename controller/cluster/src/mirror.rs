@@ -108,6 +108,20 @@ impl<T: Clone + PartialEq> Mirror<T> {
         gone.iter().filter_map(|key| self.remove(key)).collect()
     }
 
+    /// Whether the watch or a list tells of no later state than is known, so that nothing need be read in it.
+    pub(crate) fn knows(&mut self, seen: &Seen<()>, source: Source) -> bool {
+        let held = self.objects.get(&seen.key);
+        let is_known =
+            held.is_some_and(|held| held.uid == seen.uid && held.version >= seen.version);
+        if is_known && source == Source::Watch {
+            self.watched = self.watched.max(seen.version);
+        }
+        if let Some(listed) = self.listed.as_mut().filter(|_| is_known) {
+            listed.insert(seen.key.clone());
+        }
+        is_known
+    }
+
     /// An object was seen.
     pub(crate) fn see(&mut self, seen: Seen<T>, source: Source) -> Option<Change<T>> {
         if source == Source::Watch {

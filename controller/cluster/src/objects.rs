@@ -8,7 +8,7 @@ mod workload;
 
 pub(crate) use pod::pods;
 pub(crate) use replica_set::{Owned, POD_HASH, likeness};
-pub(crate) use rollout::{Read, read};
+pub(crate) use rollout::{Facts, Packed, Read, read};
 pub(crate) use workload::{Source as WorkloadKind, Workload};
 
 use crate::{instance::Instance, key::Key};

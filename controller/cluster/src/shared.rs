@@ -4,14 +4,16 @@ use crate::{
     fleet::Fleet,
     key::Key,
     metrics::Counts,
+    objects::WorkloadKind,
     queue::{Left, Queue, Taken},
     view::View,
 };
 use std::{
+    collections::BTreeSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// What is known and what is due in one term of a leader.
 #[derive(Debug)]
@@ -20,6 +22,8 @@ pub(crate) struct Shared {
     queue: Mutex<Queue<Key>>,
     /// Rung when something is due that was not before, or all is known.
     bell: Notify,
+    /// The kinds of workloads that Rollouts take their templates from.
+    sources: watch::Sender<BTreeSet<WorkloadKind>>,
     /// What is known of requests.
     pub(crate) fleet: Fleet,
     pub(crate) counts: Arc<Counts>,
@@ -31,6 +35,7 @@ impl Shared {
             view: Mutex::default(),
             queue: Mutex::default(),
             bell: Notify::new(),
+            sources: watch::Sender::default(),
             fleet: Fleet::default(),
             counts,
         }
@@ -57,6 +62,24 @@ impl Shared {
             self.counts.queued(added);
             self.bell.notify_one();
         }
+    }
+
+    /// Rollouts take, or took, their templates from workloads of these kinds.
+    pub(crate) fn tell_sources(&self, kinds: &BTreeSet<WorkloadKind>) {
+        self.sources.send_if_modified(|known| {
+            let is_news = known != kinds;
+            if is_news {
+                known.clone_from(kinds);
+            }
+            is_news
+        });
+    }
+
+    /// Returns when a Rollout takes its template from a workload of this kind.
+    pub(crate) async fn takes_from(&self, kind: WorkloadKind) {
+        let mut kinds = self.sources.subscribe();
+        // Whoever tells is not gone before this is.
+        let _ = kinds.wait_for(|kinds| kinds.contains(&kind)).await;
     }
 
     /// All is known.

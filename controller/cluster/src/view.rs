@@ -7,10 +7,9 @@ mod tests;
 use crate::{
     key::Key,
     mirror::{Change, Held, Mirror, Source},
-    objects::{Kind, Owned, Read, Seen, Workload, WorkloadKind},
+    objects::{Kind, Owned, Packed, Read, Seen, Workload, WorkloadKind},
 };
 use controller::reconcile::{self, ReplicaSet, Service, World};
-use crds::Rollout;
 use index::Index;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -31,6 +30,8 @@ pub(crate) struct View {
     managed: Index<Key, Key>,
     /// The Rollouts that take their template from each workload.
     sources: Index<(WorkloadKind, Key), Key>,
+    /// The kinds of these workloads, also of those that no Rollout refers to any more.
+    source_kinds: BTreeSet<WorkloadKind>,
     /// The Rollouts whose requests proxies split, in the order of their names.
     splits: BTreeSet<Key>,
 }
@@ -116,10 +117,11 @@ impl View {
     /// controls is deleted with it by others.
     pub(crate) fn scene(&self, key: &Key) -> Option<Scene> {
         let held = self.rollouts.get(key)?;
-        let rollout = held.value.as_ref().ok()?;
-        if rollout.metadata.deletion_timestamp.is_some() {
+        let packed = held.value.as_ref().ok()?;
+        if packed.facts().is_going {
             return None;
         }
+        let rollout = packed.unpack()?;
         let owned = self.owned.get(&held.uid);
         let owned = owned.filter_map(|key| self.replica_sets.get(key));
         let (states, replica_sets): (_, Vec<Arc<ReplicaSet>>) = owned
@@ -129,7 +131,7 @@ impl View {
                 (state, Arc::clone(replica_set))
             })
             .unzip();
-        let named = reconcile::services(rollout).into_iter();
+        let named = packed.facts().services.iter();
         let named = named.map(|name| key.beside(name));
         let named = named.chain(self.managed.get(key).cloned());
         let named = named.filter_map(|key| Some((key.name.to_string(), self.services.get(&key)?)));
@@ -141,7 +143,7 @@ impl View {
         }
         Some(Scene {
             world: World {
-                rollout: Arc::clone(rollout),
+                rollout: Arc::new(rollout),
                 replica_sets,
                 services,
                 workload: None,
@@ -174,23 +176,27 @@ impl View {
         self.sources.get(&source).cloned().collect()
     }
 
+    /// The kinds of workloads that some Rollout takes its template from, or has taken it from.
+    pub(crate) fn source_kinds(&self) -> &BTreeSet<WorkloadKind> {
+        &self.source_kinds
+    }
+
     /// The Rollouts whose requests proxies split, in the order of their names.
     pub(crate) fn splits(&self) -> impl Iterator<Item = &Key> {
         self.splits.iter()
     }
 
     /// One of these, with its identity and in which state it was seen.
-    pub(crate) fn split(&self, key: &Key) -> Option<(Arc<str>, u64, Arc<Rollout>)> {
+    pub(crate) fn split(&self, key: &Key) -> Option<(&Arc<str>, u64, &Packed)> {
         let held = self
             .rollouts
             .get(key)
             .filter(|_| self.splits.contains(key))?;
-        let rollout = held.value.as_ref().ok()?;
-        Some((Arc::clone(&held.uid), held.version, Arc::clone(rollout)))
+        Some((&held.uid, held.version, held.value.as_ref().ok()?))
     }
 
     /// All Rollouts that can be read.
-    pub(crate) fn rollouts(&self) -> impl Iterator<Item = (&Key, &Arc<Rollout>)> {
+    pub(crate) fn rollouts(&self) -> impl Iterator<Item = (&Key, &Packed)> {
         self.rollouts
             .iter()
             .filter_map(|(key, held)| Some((key, held.value.as_ref().ok()?)))
@@ -204,32 +210,29 @@ impl Viewed for Read {
 
     fn index(view: &mut View, change: &Change<Self>) -> Vec<Key> {
         let key = &change.key;
-        let readable = |read: &Option<Self>| read.as_ref()?.as_ref().ok().cloned();
-        let (before, after) = (readable(&change.before), readable(&change.after));
-        let source = |rollout: &Option<Arc<Rollout>>| WorkloadKind::of(rollout.as_ref()?, key);
-        if let Some(source) = source(&before) {
-            view.sources.remove(&source, key);
+        if let Some(Ok(before)) = &change.before {
+            let before = before.facts();
+            if let Some(source) = before.source(key) {
+                view.sources.remove(&source, key);
+            }
+            for service in &before.services {
+                view.naming.remove(&key.beside(service), key);
+            }
         }
-        if let Some(source) = source(&after) {
-            view.sources.add(source, key.clone());
-        }
-        match after.as_deref().is_some_and(reconcile::is_split) {
+        let after = change.after.as_ref().and_then(|read| read.as_ref().ok());
+        let after = after.map(Packed::facts);
+        match after.is_some_and(|after| after.is_split) {
             true => view.splits.insert(key.clone()),
             false => view.splits.remove(key),
         };
-        let named = |rollout: &Option<Arc<Rollout>>| {
-            let rollout = rollout.as_ref();
-            let names = rollout.map_or_else(Vec::new, |rollout| reconcile::services(rollout));
-            names
-                .into_iter()
-                .map(|name| key.beside(name))
-                .collect::<Vec<Key>>()
-        };
-        for service in named(&before) {
-            view.naming.remove(&service, key);
-        }
-        for service in named(&after) {
-            view.naming.add(service, key.clone());
+        if let Some(after) = after {
+            if let Some(source) = after.source(key) {
+                view.source_kinds.insert(source.0);
+                view.sources.add(source, key.clone());
+            }
+            for service in &after.services {
+                view.naming.add(key.beside(service), key.clone());
+            }
         }
         if let Some(Err(why)) = &change.after {
             tracing::warn!(rollout = %key, "is left alone, as it cannot be read: {why}");

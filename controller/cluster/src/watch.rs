@@ -63,14 +63,15 @@ pub(crate) async fn follow<K: Kind>(
     }
 }
 
-/// Watches the metadata of workloads for ever. Rollouts that take their template from one are due when it changes;
-/// nothing of it is kept.
+/// Watches the metadata of workloads for ever, from when the first Rollout takes its template from one of this kind. Those
+/// that do are due when it changes; nothing of it is kept.
 pub(crate) async fn watch_workloads(
     source: WorkloadKind,
     client: Client,
     scope: Scope,
     shared: Arc<Shared>,
 ) {
+    shared.takes_from(source).await;
     let resource = source.resource();
     let api: Api<PartialObjectMeta<DynamicObject>> = match &scope.namespace {
         None => Api::all_with(client, &resource),
@@ -114,6 +115,7 @@ fn note<K: Viewed>(shared: &Shared, event: Event<K::Wire>, instance: &Instance) 
     let changes = changes::<K>(K::mirror(&mut view), event, instance);
     let due = view.follow(changes);
     let is_complete = view.is_complete();
+    shared.tell_sources(view.source_kinds());
     drop(view);
     shared.wake(&due);
     if is_complete {
@@ -137,13 +139,14 @@ pub(crate) fn changes<K: Kind>(
         Event::Apply(object) => (object, Some(Source::Watch)),
         Event::Delete(object) => (object, None),
     };
-    let seen = match source {
-        Some(source) => objects::see::<K>(object, instance).map(|(seen, kept)| match kept {
+    let seen = objects::identify::<K>(&object).map(|seen| match source {
+        None => mirror.gone(&seen),
+        Some(source) if mirror.knows(&seen, source) => None,
+        Some(source) => match K::keep(object, instance) {
             Some(value) => mirror.see(seen.with(value), source),
             None => mirror.gone(&seen),
-        }),
-        None => objects::identify::<K>(&object).map(|seen| mirror.gone(&seen)),
-    };
+        },
+    });
     match seen {
         Ok(change) => Vec::from_iter(change),
         Err(nameless) => {

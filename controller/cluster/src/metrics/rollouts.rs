@@ -1,7 +1,10 @@
 //! What is known of each Rollout, read when a scrape asks.
 
 use super::Led;
-use crds::{Rollout, TrafficRouting};
+use crate::{
+    key::Key,
+    objects::{Facts, Packed},
+};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _},
@@ -29,28 +32,28 @@ struct Id {
 }
 
 /// A number of pods of a Rollout.
-type Number = fn(&Rollout) -> i64;
+type Number = fn(&Facts) -> i64;
 
 const NUMBERS: [(&str, &str, Number); 4] = [
     (
         "rollout_info_replicas_available",
         "Pods that are available",
-        |rollout| status(rollout, "availableReplicas"),
+        |facts| facts.available,
     ),
     (
         "rollout_info_replicas_unavailable",
         "Pods that are there and not available",
-        unavailable,
+        |facts| facts.unavailable,
     ),
     (
         "rollout_info_replicas_desired",
         "Pods that are wanted",
-        desired,
+        |facts| facts.desired,
     ),
     (
         "rollout_info_replicas_updated",
         "Pods of the version that is wanted",
-        |rollout| status(rollout, "updatedReplicas"),
+        |facts| facts.updated,
     ),
 ];
 
@@ -62,87 +65,42 @@ impl Collector for Rollouts {
             encoder.encode_descriptor("sluice_controller_leader", help, None, MetricType::Gauge)?;
         ConstGauge::new(i64::from(shared.is_some())).encode(leader)?;
         // Shared with the view, which is held for as long as it takes to go through them.
-        let rollouts: Vec<Arc<Rollout>> = shared.map_or_else(Vec::new, |shared| {
-            shared
-                .view()
-                .rollouts()
-                .map(|(_, rollout)| Arc::clone(rollout))
+        let rollouts: Vec<(Key, Packed)> = shared.map_or_else(Vec::new, |shared| {
+            let view = shared.view();
+            let rollouts = view.rollouts();
+            rollouts
+                .map(|(key, rollout)| (key.clone(), rollout.clone()))
                 .collect()
         });
         let help = "What a Rollout is and how it stands, as 1";
         let mut infos = encoder.encode_descriptor("rollout_info", help, None, MetricType::Gauge)?;
-        for rollout in &rollouts {
-            ConstGauge::new(1i64).encode(infos.encode_family(&info(rollout))?)?;
+        for (key, rollout) in &rollouts {
+            let info = info(key, rollout.facts());
+            ConstGauge::new(1i64).encode(infos.encode_family(&info)?)?;
         }
         for (name, help, number) in NUMBERS {
             let mut numbers = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-            for rollout in &rollouts {
-                ConstGauge::new(number(rollout)).encode(numbers.encode_family(&id(rollout))?)?;
+            for (key, rollout) in &rollouts {
+                let number = number(rollout.facts());
+                ConstGauge::new(number).encode(numbers.encode_family(&id(key))?)?;
             }
         }
         Ok(())
     }
 }
 
-fn id(rollout: &Rollout) -> Id {
+fn id(key: &Key) -> Id {
     Id {
-        namespace: rollout.metadata.namespace().to_owned(),
-        name: rollout.metadata.name.clone().unwrap_or_default(),
+        namespace: key.namespace.to_string(),
+        name: key.name.to_string(),
     }
 }
 
-fn info(rollout: &Rollout) -> Info {
-    let strategy = rollout.spec.strategy.as_ref();
-    let canary = strategy.and_then(|strategy| strategy.canary.as_ref());
-    let is_blue_green = strategy.is_some_and(|strategy| strategy.blue_green.is_some());
-    let phase = rollout
-        .status
-        .as_ref()
-        .and_then(|status| status["phase"].as_str());
+fn info(key: &Key, facts: &Facts) -> Info {
     Info {
-        id: id(rollout),
-        phase: phase.unwrap_or_default().to_owned(),
-        strategy: match (canary, is_blue_green) {
-            (Some(_), _) => "canary",
-            (None, true) => "blueGreen",
-            (None, false) => "none",
-        },
-        traffic_router: canary
-            .and_then(|canary| canary.traffic_routing.as_ref())
-            .map_or_else(String::new, router),
+        id: id(key),
+        phase: facts.phase.to_string(),
+        strategy: facts.strategy,
+        traffic_router: facts.router.to_string(),
     }
-}
-
-/// Who splits the traffic: the first of them where there are several.
-fn router(routing: &TrafficRouting) -> String {
-    let known = [
-        (routing.alb.is_some(), "ALB"),
-        (routing.istio.is_some(), "Istio"),
-        (routing.nginx.is_some(), "Nginx"),
-        (routing.smi.is_some(), "SMI"),
-        (routing.ambassador.is_some(), "Ambassador"),
-        (routing.app_mesh.is_some(), "AppMesh"),
-        (routing.traefik.is_some(), "Traefik"),
-        (routing.apisix.is_some(), "Apisix"),
-    ];
-    let known = known
-        .into_iter()
-        .find_map(|(is_set, name)| is_set.then_some(name));
-    let plugin = routing.plugins.keys().next().map(String::as_str);
-    known.or(plugin).unwrap_or_default().to_owned()
-}
-
-fn status(rollout: &Rollout, field: &str) -> i64 {
-    let status = rollout.status.as_ref();
-    status
-        .and_then(|status| status[field].as_i64())
-        .unwrap_or(0)
-}
-
-fn unavailable(rollout: &Rollout) -> i64 {
-    (status(rollout, "replicas") - status(rollout, "availableReplicas")).max(0)
-}
-
-fn desired(rollout: &Rollout) -> i64 {
-    i64::from(rollout.spec.replicas.unwrap_or(1))
 }

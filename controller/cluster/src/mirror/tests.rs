@@ -29,6 +29,10 @@ fn seen<T>(name: &str, uid: &str, version: u64, value: T) -> Seen<T> {
 
 fn tell(mirror: &mut Mirror<u64>, news: News) -> Vec<Change<u64>> {
     let see = |mirror: &mut Mirror<u64>, name, uid, version, source| {
+        let is_own = source == Source::Answer;
+        if !is_own && mirror.knows(&seen(name, uid, version, ()), source) {
+            return Vec::new();
+        }
         mirror
             .see(seen(name, uid, version, version), source)
             .into_iter()

@@ -1,5 +1,9 @@
 //! What is kept of Rollouts.
 
+mod packed;
+
+pub(crate) use packed::{Facts, Packed};
+
 use super::{Instance, Kind, LAST_APPLIED};
 use crds::Rollout;
 use kube::core::{ApiResource, DynamicObject};
@@ -7,8 +11,8 @@ use serde::Deserialize as _;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// A Rollout, or why it cannot be read. One that cannot be read must not keep others from being read.
-pub(crate) type Read = Result<Arc<Rollout>, Arc<str>>;
+/// What is kept of a Rollout, or why it cannot be read. One that cannot be read must not keep others from being read.
+pub(crate) type Read = Result<Packed, Arc<str>>;
 
 impl Kind for Read {
     type Wire = DynamicObject;
@@ -39,12 +43,15 @@ impl Kind for Read {
         if let Some(annotations) = &mut meta.annotations {
             annotations.remove(LAST_APPLIED);
         }
-        Some(read(object))
+        let packed = read(object).and_then(|rollout| {
+            Packed::new(&rollout).map_err(|error| Arc::from(error.to_string()))
+        });
+        Some(packed)
     }
 }
 
-/// `object` as a Rollout.
-pub(crate) fn read(object: DynamicObject) -> Read {
+/// `object` as a Rollout, or why it is none.
+pub(crate) fn read(object: DynamicObject) -> Result<Rollout, Arc<str>> {
     let mut value = match object.data {
         Value::Object(fields) => Value::Object(fields),
         _ => json!({}),
@@ -54,7 +61,7 @@ pub(crate) fn read(object: DynamicObject) -> Read {
     value["metadata"] =
         serde_json::to_value(&object.metadata).map_err(|error| Arc::from(error.to_string()))?;
     match Rollout::deserialize(&value) {
-        Ok(rollout) => Ok(Arc::new(rollout)),
+        Ok(rollout) => Ok(rollout),
         Err(error) => Err(faults(&value).unwrap_or_else(|| error.to_string()).into()),
     }
 }
@@ -89,7 +96,7 @@ mod tests {
 
     #[test]
     fn what_says_nothing_is_not_kept() {
-        let rollout = keep(&json!({"replicas": 2})).unwrap();
+        let rollout = keep(&json!({"replicas": 2})).unwrap().unpack().unwrap();
         assert_eq!(rollout.metadata.uid.as_deref(), Some("u0"));
         assert_eq!(rollout.metadata.resource_version, None);
         assert_eq!(rollout.metadata.managed_fields, None);

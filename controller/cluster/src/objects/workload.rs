@@ -47,10 +47,16 @@ impl Source {
 
     /// The workload that `rollout`, in the namespace of `key`, takes its template from, if it does.
     pub(crate) fn of(rollout: &Rollout, key: &Key) -> Option<(Self, Key)> {
+        let (source, name) = Self::named_by(rollout)?;
+        Some((source, key.beside(name)))
+    }
+
+    /// The kind and name of the workload that `rollout` takes its template from, if it does.
+    pub(super) fn named_by(rollout: &Rollout) -> Option<(Self, &str)> {
         let ObjectRef { kind, name, .. } = rollout.spec.workload_ref.as_ref()?;
         let kind = kind.as_deref()?;
         let source = Self::ALL.into_iter().find(|source| source.name() == kind)?;
-        Some((source, key.beside(name.as_deref()?)))
+        Some((source, name.as_deref()?))
     }
 }
 

@@ -27,7 +27,7 @@ const HTTP2: [&str; 2] = ["kubernetes.io/h2c", "grpc"];
 
 /// A Rollout without pods, or why it cannot be read.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Asking(pub(super) Read);
+pub(super) struct Asking(pub(super) Result<Arc<Rollout>, Arc<str>>);
 
 impl Kind for Asking {
     type Wire = DynamicObject;
@@ -46,7 +46,7 @@ impl Kind for Asking {
         };
         retain(&mut object.data["spec"], &["strategy"]);
         retain(&mut object.data["status"], &OF_STATUS);
-        Some(Self(read(object)))
+        Some(Self(read(object).map(Arc::new)))
     }
 }
 
