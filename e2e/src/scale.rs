@@ -82,24 +82,24 @@ async fn measure(arguments: &Arguments) -> Result<()> {
         let mut phase = Watched::begin(&bed, cycle, "create").await?;
         crowd.create().await?;
         phase.half = crowd.settle(1, phase.since).await?;
-        report.add(phase.end(&bed).await?)?;
+        report.add(&phase.end(&bed).await?)?;
         for revision in 2..arguments.updates + 2 {
             sleep(REST).await;
             let mut phase = Watched::begin(&bed, cycle, "update").await?;
             crowd.ship(revision).await?;
             phase.half = crowd.settle(revision, phase.since).await?;
-            report.add(phase.end(&bed).await?)?;
+            report.add(&phase.end(&bed).await?)?;
         }
         if let Some(seconds) = arguments.idle {
             sleep(REST).await;
             let phase = Watched::begin(&bed, cycle, "idle").await?;
             sleep(Duration::from_secs(seconds)).await;
-            report.add(phase.end(&bed).await?)?;
+            report.add(&phase.end(&bed).await?)?;
         }
         let phase = Watched::begin(&bed, cycle, "delete").await?;
         crowd.delete().await?;
         sleep(REST).await;
-        report.add(phase.end(&bed).await?)?;
+        report.add(&phase.end(&bed).await?)?;
     }
     Ok(())
 }
@@ -111,12 +111,14 @@ struct Watched {
     since: Instant,
     cpu: Cpu,
     scrape: Scrape,
+    answered: u64,
     half: Option<Duration>,
 }
 
 impl Watched {
     async fn begin(bed: &Bed, cycle: u32, name: &'static str) -> Result<Self> {
         let scrape = Scrape::read(&bed.metrics().await?);
+        let answered = bed.answered().await?;
         usage::forget_peak(bed.pid)?;
         Ok(Self {
             cycle,
@@ -125,6 +127,7 @@ impl Watched {
             cpu: Cpu::now(bed.pid)?,
             since: Instant::now(),
             scrape,
+            answered,
             half: None,
         })
     }
@@ -134,6 +137,7 @@ impl Watched {
         let cpu = Cpu::now(bed.pid)?.since(&self.cpu);
         let memory = usage::memory(bed.pid)?;
         let scrape = Scrape::read(&bed.metrics().await?).since(&self.scrape);
+        let answered = bed.answered().await?.saturating_sub(self.answered);
         Ok(Phase {
             cycle: self.cycle,
             name: self.name,
@@ -142,6 +146,7 @@ impl Watched {
             cpu,
             memory,
             scrape,
+            answered,
         })
     }
 }

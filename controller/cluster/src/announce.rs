@@ -66,8 +66,8 @@ impl Announcer {
             at: Timestamp::now(),
         };
         let lane = self.choice.hash_one(&announcement.name) as usize % LANES;
-        let sent = self.lanes.get(lane).map(|lane| lane.try_send(announcement));
-        if !matches!(sent, Some(Ok(()))) {
+        let lane = self.lanes.get(lane);
+        if lane.is_none_or(|lane| lane.try_send(announcement).is_err()) {
             self.counts.event_lost();
         }
     }

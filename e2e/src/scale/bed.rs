@@ -1,5 +1,6 @@
 //! A controller in the test bed, with the rights that its manifest gives it.
 
+use super::scrape::answered;
 use crate::{bed::supervise::client, http, process};
 use anyhow::{Context as _, Result, ensure};
 use kube::Client;
@@ -55,6 +56,12 @@ impl Bed {
             _kubeconfig: kubeconfig,
             _controller: controller,
         })
+    }
+
+    /// How many requests of all the API server has answered.
+    pub(super) async fn answered(&self) -> Result<u64> {
+        let request = hyper::Request::get("/metrics").body(Vec::new())?;
+        Ok(answered(&self.client.request_text(request).await?))
     }
 
     /// What the controller tells of itself. It is waited for until it listens.

@@ -24,6 +24,8 @@ pub(super) struct Phase {
     /// The controller's.
     pub(super) memory: Memory,
     pub(super) scrape: Scrape,
+    /// Requests that the API server has answered, to all.
+    pub(super) answered: u64,
 }
 
 /// The processes whose CPU time is told, by what the kernel knows them as.
@@ -61,7 +63,7 @@ impl Report {
             let members = MEMBERS.map(|(name, _)| format!("{name} CPU s"));
             writeln!(
                 csv,
-                "count,cycle,phase,s,half s,RSS MB,peak RSS MB,requests,events,events lost,reconciles,{}",
+                "count,cycle,phase,s,half s,RSS MB,peak RSS MB,requests of all,requests,events,events lost,reconciles,{}",
                 members.join(",")
             )?;
         }
@@ -69,9 +71,9 @@ impl Report {
     }
 
     /// Tells of a phase.
-    pub(super) fn add(&mut self, phase: Phase) -> Result<()> {
-        print!("{}", self.text(&phase));
-        self.write(&phase)
+    pub(super) fn add(&mut self, phase: &Phase) -> Result<()> {
+        print!("{}", self.text(phase));
+        self.write(phase)
     }
 
     fn text(&self, phase: &Phase) -> String {
@@ -83,6 +85,7 @@ impl Report {
             cpu,
             memory,
             scrape,
+            answered,
         } = phase;
         let each = |count: u64| count as f64 / self.count as f64;
         let controller = cpu.of(MEMBERS[0].1).as_secs_f64();
@@ -101,8 +104,9 @@ impl Report {
             megabytes(memory.peak),
         );
         text += &format!(
-            "  for each: {:.2} requests, {:.2} of them events; {:.2} times taken; {} events lost\n",
+            "  for each: {:.2} requests of {:.2} by all, {:.2} of them events; {:.2} times taken; {} events lost\n",
             each(scrape.all()),
+            each(*answered),
             each(scrape.events()),
             each(scrape.reconciles),
             scrape.events_lost,
@@ -132,13 +136,14 @@ impl Report {
             .map_or_else(String::new, |half| format!("{:.2}", half.as_secs_f64()));
         writeln!(
             csv,
-            "{},{},{},{:.2},{half},{:.1},{:.1},{},{},{},{},{}",
+            "{},{},{},{:.2},{half},{:.1},{:.1},{},{},{},{},{},{}",
             self.count,
             phase.cycle,
             phase.name,
             phase.took.as_secs_f64(),
             megabytes(phase.memory.now),
             megabytes(phase.memory.peak),
+            phase.answered,
             phase.scrape.all(),
             phase.scrape.events(),
             phase.scrape.events_lost,

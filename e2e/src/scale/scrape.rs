@@ -62,6 +62,16 @@ impl Scrape {
     }
 }
 
+/// How many requests an API server has answered, by what it tells of itself; watches end late, and are not counted.
+pub(super) fn answered(page: &str) -> u64 {
+    let series = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("apiserver_request_total{"));
+    let answered = series.filter(|line| !line.contains("verb=\"WATCH\""));
+    let counts = answered.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
+    counts.map(|count| count as u64).sum()
+}
+
 /// `verb kind`, with the status where the request failed.
 fn request(labels: &str) -> String {
     let label = |name: &str| {
@@ -77,7 +87,7 @@ fn request(labels: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::Scrape;
+    use super::{Scrape, answered};
 
     const PAGE: &str = r#"# TYPE controller_clientset_k8s_request counter
 controller_clientset_k8s_request_total{kind="Event",verb="create",status_code="ok"} 7
@@ -88,6 +98,17 @@ rollout_reconcile_count 9
 sluice_controller_events_lost_total 2
 # EOF
 "#;
+
+    #[test]
+    fn requests_of_all_are_counted_without_watches() {
+        let page = r#"# TYPE apiserver_request_total counter
+apiserver_request_total{code="200",resource="pods",verb="WATCH"} 4
+apiserver_request_total{code="200",resource="pods",verb="PATCH"} 12
+apiserver_request_total{code="409",resource="pods",verb="PATCH"} 1.2e+06
+apiserver_request_slo_total{verb="PATCH"} 9
+"#;
+        assert_eq!(answered(page), 1_200_012);
+    }
 
     #[test]
     fn what_is_counted_is_read() {
