@@ -6,14 +6,13 @@ mod report;
 mod scrape;
 mod usage;
 
-pub use scrape::Scrape;
-
 use crate::bed::harness;
 use anyhow::{Context as _, Result};
 use bed::Bed;
 use clap::Args;
 use crowd::Crowd;
 use report::{Phase, Report};
+use scrape::Scrape;
 use std::{
     env,
     path::{Path, PathBuf},
