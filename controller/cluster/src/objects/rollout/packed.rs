@@ -1,4 +1,4 @@
-//! Rollouts in little room. Most of them rest, and as values with their maps they take some ten times as much as text.
+//! Rollouts in little room. Most of them rest, and as values with their maps they take several times as much as text.
 
 use super::super::WorkloadKind;
 use crate::key::Key;
