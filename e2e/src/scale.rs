@@ -12,7 +12,7 @@ use bed::Bed;
 use clap::Args;
 use crowd::Crowd;
 use report::{Phase, Report};
-use scrape::Scrape;
+pub use scrape::Scrape;
 use std::{
     env,
     path::{Path, PathBuf},

@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 
 /// Counters of one scrape, or of the time between two.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Scrape {
+pub struct Scrape {
     /// Requests to the API server, by verb and kind, and by what became of those that failed.
-    pub(super) requests: BTreeMap<String, u64>,
+    pub requests: BTreeMap<String, u64>,
     /// How often a Rollout was taken from the queue.
-    pub(super) reconciles: u64,
+    pub reconciles: u64,
     /// Events that nobody was told of.
-    pub(super) events_lost: u64,
+    pub events_lost: u64,
 }
 
 impl Scrape {
     /// What a page of metrics in the format OpenMetrics says.
-    pub(super) fn read(page: &str) -> Self {
+    pub fn read(page: &str) -> Self {
         let mut read = Self::default();
         let samples = page.lines().filter(|line| !line.starts_with('#'));
         for (series, value) in samples.filter_map(|line| line.rsplit_once(' ')) {
@@ -37,7 +37,7 @@ impl Scrape {
     }
 
     /// What was counted after `before`.
-    pub(super) fn since(&self, before: &Self) -> Self {
+    pub fn since(&self, before: &Self) -> Self {
         let requests = self.requests.iter().map(|(request, count)| {
             let before = before.requests.get(request).copied().unwrap_or(0);
             (request.clone(), count.saturating_sub(before))

@@ -2,6 +2,8 @@
 
 #[path = "controller/late_bytes.rs"]
 pub(crate) mod late_bytes;
+#[path = "controller/requests.rs"]
+mod requests;
 #[path = "controller/rollouts.rs"]
 pub(crate) mod rollouts;
 #[path = "controller/verbs.rs"]
@@ -32,7 +34,10 @@ pub(crate) fn tests() -> Vec<Trial> {
             stops_and_goes_on,
         ),
     ];
-    own.into_iter().chain(verbs::tests()).collect()
+    own.into_iter()
+        .chain(requests::tests())
+        .chain(verbs::tests())
+        .collect()
 }
 
 /// Applied as it is, the manifest is enough, and a Rollout goes through its steps.
