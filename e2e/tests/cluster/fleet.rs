@@ -108,6 +108,24 @@ impl Scene {
         Ok(())
     }
 
+    /// Checks that each proxy sends everybody to `version`.
+    async fn send_all_to(&self, version: &str) -> Result<()> {
+        for proxy in &self.proxies {
+            let answered = proxy.share("shop", 50).await?;
+            ensure!(
+                answered == BTreeMap::from([(version.to_owned(), 50)]),
+                "{answered:?}"
+            );
+        }
+        Ok(())
+    }
+
+    /// Adds the last verdict up again, as a person can.
+    async fn replay(&self) -> Result<()> {
+        let path = format!("/verdicts/{}/shop", self.namespace);
+        process::replay(&self.controller.page(&path).await?).await
+    }
+
     async fn status(&self) -> Result<Value> {
         Ok(self.rollouts.get("shop").await?.data["status"].clone())
     }
@@ -268,13 +286,7 @@ async fn convicts(client: Client, namespace: String) -> Result<()> {
         status["canary"]["weights"]["canary"]["weight"] == 0,
         "{status}"
     );
-    for proxy in &scene.proxies {
-        let answered = proxy.share("shop", 50).await?;
-        ensure!(
-            answered == BTreeMap::from([("blue".to_owned(), 50)]),
-            "{answered:?}"
-        );
-    }
+    scene.send_all_to("blue").await?;
     let answers = scene.users.answers();
     let failed: Vec<_> = answers
         .iter()
@@ -295,8 +307,7 @@ async fn convicts(client: Client, namespace: String) -> Result<()> {
         answers.len(),
         last.0.duration_since(first.0)
     );
-    let path = format!("/verdicts/{}/shop", scene.namespace);
-    process::replay(&scene.controller.page(&path).await?).await?;
+    scene.replay().await?;
     scene.ship("blue", 0.0).await?;
     scene.rollouts.wait("shop", "Healthy", 3).await?;
     scene.end().await
@@ -318,13 +329,7 @@ async fn trips(client: Client, namespace: String) -> Result<()> {
         let weight = report.serving.context("it serves")?.weight;
         ensure!(weight.basis_points() == 2000, "{weight}");
     }
-    for proxy in &scene.proxies {
-        let answered = proxy.share("shop", 50).await?;
-        ensure!(
-            answered == BTreeMap::from([("blue".to_owned(), 50)]),
-            "{answered:?}"
-        );
-    }
+    scene.send_all_to("blue").await?;
     let answers = scene.users.answers();
     let failed = answers.iter().filter(|(_, answer)| answer != "blue");
     let failed = failed.count();
@@ -338,8 +343,7 @@ async fn trips(client: Client, namespace: String) -> Result<()> {
     let message = status["message"].as_str().unwrap_or_default();
     let why = "RolloutAborted: Rollout aborted update to revision 2: at proxy 10.244.250.";
     ensure!(message.starts_with(why), "{status}");
-    let path = format!("/verdicts/{}/shop", scene.namespace);
-    process::replay(&scene.controller.page(&path).await?).await
+    scene.replay().await
 }
 
 /// A good version gets all traffic step by step, and nobody notices. The proxies go on without the controller.
