@@ -1,12 +1,12 @@
 //! Bytes on their way from the workers to a thread of their own that writes or sends them.
 //!
 //! Each worker puts records into a slot of its own, which that thread empties some ten times a second by swapping in an
-//! empty buffer. A slot has a lock, but no worker ever waits for it: it is free but for the moment of the swap, and in
-//! that moment the record is held back and goes along with the next one. So a record costs no allocation, no system
-//! call and no memory that other workers write to. What a full slot has no room for is dropped and counted.
+//! empty buffer. A slot has a lock, but no worker ever waits for it: it is free but for the moment of the swap, and what
+//! comes in that moment goes beside it, under a lock that is free then, and is taken in the next round. So a record costs
+//! no allocation, no system call and no memory that other workers write to. What a full slot has no room for is dropped
+//! and counted.
 
 use std::{
-    cell::RefCell,
     io,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError,
@@ -53,6 +53,19 @@ impl Batch {
         write(&mut self.bytes);
         self.records += 1;
     }
+
+    /// Moves all of `from` to the end of this.
+    fn append(&mut self, from: &mut Self) {
+        match (self.records, from.records) {
+            (_, 0) => {}
+            (0, _) => std::mem::swap(self, from),
+            _ => {
+                self.bytes.extend_from_slice(&from.bytes);
+                self.records += from.records;
+                from.clear();
+            }
+        }
+    }
 }
 
 /// The slots of all workers, and what their drainer is told.
@@ -69,14 +82,38 @@ pub(crate) struct Spool {
 #[repr(align(128))]
 struct Slot {
     pending: Mutex<Batch>,
+    /// What came while `pending` was being emptied. All of it is older than what is in `pending` at the next round, so
+    /// that it is taken first.
+    beside: Mutex<Batch>,
     dropped: AtomicU64,
 }
 
 impl Slot {
-    fn lock(&self) -> MutexGuard<'_, Batch> {
-        // A record that was cut short by a panic is no worse than one that is missing.
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The half of the slot that its worker can put a record into now. The drainer holds one half at a time, so that
+    /// the other is free; it takes a third look only where the drainer went from one to the other between the two.
+    fn free(&self) -> MutexGuard<'_, Batch> {
+        loop {
+            for half in [&self.pending, &self.beside] {
+                match half.try_lock() {
+                    Ok(batch) => return batch,
+                    Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
+                    Err(TryLockError::WouldBlock) => {}
+                }
+            }
+        }
     }
+
+    /// Moves all that waits into `batch`, in order. Never holds more than one half.
+    fn take(&self, batch: &mut Batch) {
+        for half in [&self.beside, &self.pending] {
+            batch.append(&mut lock(half));
+        }
+    }
+}
+
+fn lock(half: &Mutex<Batch>) -> MutexGuard<'_, Batch> {
+    // A record that was cut short by a panic is no worse than one that is missing.
+    half.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Spool {
@@ -103,7 +140,7 @@ impl Spool {
     /// Moves what waits in slot `slot` into `batch`, which must be empty.
     pub(crate) fn take(&self, slot: usize, batch: &mut Batch) {
         debug_assert_eq!(batch.records, 0);
-        std::mem::swap(&mut *self.slots[slot].lock(), batch);
+        self.slots[slot].take(batch);
     }
 
     /// Whether this is the last round: what was put in before this call can be taken after it.
@@ -154,8 +191,6 @@ impl Spool {
 pub(crate) struct Inlet {
     spool: Arc<Spool>,
     slot: usize,
-    /// What came while the slot was being emptied.
-    held: RefCell<Batch>,
 }
 
 impl Inlet {
@@ -165,7 +200,6 @@ impl Inlet {
         Self {
             spool: Arc::clone(spool),
             slot,
-            held: RefCell::default(),
         }
     }
 
@@ -173,58 +207,18 @@ impl Inlet {
     /// waits.
     pub(crate) fn put(&self, write: impl FnOnce(&mut Vec<u8>)) {
         let slot = &self.spool.slots[self.slot];
-        let mut pending = match slot.pending.try_lock() {
-            Ok(pending) => pending,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return self.hold(write),
-        };
-        let was_half_full = self.spool.is_half_full(&pending);
-        self.release(&mut pending);
-        if self.spool.is_full(&pending) {
-            return self.drop_records(1);
+        let mut batch = slot.free();
+        let was_half_full = self.spool.is_half_full(&batch);
+        if self.spool.is_full(&batch) {
+            slot.dropped.fetch_add(1, Relaxed);
+            return;
         }
-        pending.add(write);
-        let is_half_full = self.spool.is_half_full(&pending);
-        drop(pending);
+        batch.add(write);
+        let is_half_full = self.spool.is_half_full(&batch);
+        drop(batch);
         if is_half_full && !was_half_full {
             self.spool.wake();
         }
-    }
-
-    fn hold(&self, write: impl FnOnce(&mut Vec<u8>)) {
-        let mut held = self.held.borrow_mut();
-        if self.spool.is_full(&held) {
-            return self.drop_records(1);
-        }
-        held.add(write);
-    }
-
-    /// Adds what was held back to `pending`.
-    fn release(&self, pending: &mut Batch) {
-        let mut held = self.held.borrow_mut();
-        if held.records == 0 {
-            return;
-        }
-        if self.spool.is_full(pending) {
-            self.drop_records(held.records);
-        } else {
-            pending.bytes.extend_from_slice(&held.bytes);
-            pending.records += held.records;
-        }
-        held.clear();
-    }
-
-    fn drop_records(&self, n: usize) {
-        self.spool.slots[self.slot]
-            .dropped
-            .fetch_add(n as u64, Relaxed);
-    }
-}
-
-impl Drop for Inlet {
-    fn drop(&mut self) {
-        // The worker serves nobody any more, so that it may wait for the moment of a swap.
-        self.release(&mut self.spool.slots[self.slot].lock());
     }
 }
 

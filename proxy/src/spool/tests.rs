@@ -53,26 +53,26 @@ fn what_has_no_room_is_dropped_and_counted() {
 }
 
 #[test]
-fn a_worker_holds_back_what_comes_while_its_slot_is_emptied() {
+fn what_comes_while_a_slot_is_emptied_is_taken_next_and_in_order() {
     let spool = Spool::new(1, ROOM);
     let inlet = Inlet::new(&spool, 0);
+    // Empties the slot while these records come.
+    let emptied = |records: &[&str]| {
+        let mut batch = Batch::default();
+        let mut pending = lock(&spool.slots[0].pending);
+        records.iter().for_each(|text| record(&inlet, text));
+        batch.append(&mut pending);
+        String::from_utf8(batch.bytes).unwrap()
+    };
     record(&inlet, "a");
-    let emptying = spool.slots[0].lock();
-    for text in ["b", "c"] {
-        record(&inlet, text);
-    }
-    drop(emptying);
-    assert_eq!(taken(&spool, 0).0, "a");
-    record(&inlet, "d");
-    assert_eq!(taken(&spool, 0), ("bcd".to_owned(), 3));
-    let emptying = spool.slots[0].lock();
-    for _ in 0..6 {
-        record(&inlet, "e");
-    }
-    drop(emptying);
-    assert_eq!(spool.dropped(), 2, "holding back has bounds, too");
-    drop(inlet);
-    assert_eq!(taken(&spool, 0).0, "eeee", "a worker's end holds nothing");
+    assert_eq!(emptied(&["b", "c"]), "a");
+    assert_eq!(taken(&spool, 0), ("bc".to_owned(), 2), "by itself");
+    assert_eq!(emptied(&["d", "e"]), "");
+    record(&inlet, "f");
+    assert_eq!(taken(&spool, 0), ("def".to_owned(), 3));
+    emptied(&["g"; 6]);
+    assert_eq!(spool.dropped(), 2, "there are bounds, too");
+    assert_eq!(taken(&spool, 0).0, "gggg");
 }
 
 #[test]

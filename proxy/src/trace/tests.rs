@@ -324,9 +324,10 @@ fn a_collector_that_hangs_holds_nobody_up_and_memory_is_bounded() {
         let context = worker.begin(&called(), || 7);
         worker.end(&context, &sample.entry());
     }
-    // What hangs was taken in one round before the slot filled up once more.
+    // What hangs was taken in one round before the slot filled up once more, each time with what has room beside it while
+    // the exporter holds its lock.
     assert!(
-        counters.read().dropped >= 50_000 - 2 * 100,
+        counters.read().dropped >= 50_000 - 4 * 100,
         "{:?}",
         counters.read()
     );
