@@ -69,11 +69,23 @@ impl Work<'_> {
         }
         let revision = self.next_revision();
         let name = format!("{}-{}", self.name(), self.hash);
-        let object = self.replica_set(&name, revision);
+        let readable = crds::hash::readable(self.spec.template);
+        let template = match &readable {
+            Some(readable) => &readable.template,
+            None => self.spec.template,
+        };
+        let object = self.replica_set(&name, revision, template);
         self.write(Write::CreateReplicaSet { object });
         self.number(revision);
         let message = format!("Created ReplicaSet {name} (revision {revision})");
         self.tell("NewReplicaSetCreated", message);
+        if let Some(readable) = readable {
+            let message = format!(
+                "ReplicaSet {name} is without what is no quantity in the pod template: {}",
+                readable.left_out.join(", ")
+            );
+            self.warn("MalformedTemplate", message);
+        }
     }
 
     /// Numbers the new ReplicaSet as the newest, and the Rollout like it. Whether something was written.
@@ -153,7 +165,7 @@ impl Work<'_> {
         )
     }
 
-    fn replica_set(&self, name: &str, revision: i64) -> Value {
+    fn replica_set(&self, name: &str, revision: i64, template: &PodTemplate) -> Value {
         let rollout = &self.world.rollout;
         let mut labels = labels(self.spec.template);
         labels.insert(POD_HASH.to_owned(), self.hash.clone());
@@ -161,7 +173,7 @@ impl Work<'_> {
             copied(rollout, &BTreeMap::new()).into_iter().collect();
         annotations.insert(REVISION.to_owned(), revision.to_string());
         annotations.insert(DESIRED_REPLICAS.to_owned(), self.spec.replicas.to_string());
-        let mut template = self.spec.template.0.clone();
+        let mut template = template.0.clone();
         template["metadata"]["labels"] = json!(labels);
         if let Some(affinity) = self.affinity() {
             template["spec"]["affinity"] = affinity;

@@ -108,6 +108,45 @@ fn what_go_cannot_read_is_left_out_as_go_leaves_it_out() {
 }
 
 #[test]
+fn only_malformed_quantities_are_left_out() {
+    let sound = json!({"spec": {"containers": [
+        {"name": "c", "resources": {"limits": {"cpu": 1, "memory": " 1Gi "}, "requests": null}},
+    ]}});
+    assert_eq!(readable(&PodTemplate(sound)), None);
+    for (written, left, left_out) in [
+        (
+            json!({"spec": {"containers": [{"name": "c", "resources":
+                {"limits": {"cpu": "1", "memory": "invalid"}, "requests": {"cpu": "1"}}, "own": 1}], "dnsPolicy": "Default"}}),
+            json!({"spec": {"containers": [{"name": "c", "resources":
+                {"limits": {"cpu": "1"}, "requests": {"cpu": "1"}}, "own": 1}], "dnsPolicy": "Default"}}),
+            vec![r#"spec.containers[0].resources.limits.memory (found "invalid")"#],
+        ),
+        (
+            json!({"spec": {"overhead": {"cpu": true, "memory": "1Zi"}, "volumes": [{"name": "n"},
+                {"name": "m", "emptyDir": {"sizeLimit": "much"}}]}}),
+            json!({"spec": {"overhead": {}, "volumes": [{"name": "n"}, {"name": "m", "emptyDir": {}}]}}),
+            vec![
+                "spec.overhead.cpu (found true)",
+                r#"spec.overhead.memory (found "1Zi")"#,
+                r#"spec.volumes[1].emptyDir.sizeLimit (found "much")"#,
+            ],
+        ),
+        (
+            json!({"spec": {"containers": [], "ephemeralContainers": [{"name": "e"},
+                {"name": "e", "resources": {"requests": {"memory": "invalid"}}}]}}),
+            json!({"spec": {"containers": []}}),
+            vec![r#"spec.ephemeralContainers[1].resources.requests.memory (found "invalid")"#],
+        ),
+    ] {
+        let expected = Readable {
+            template: PodTemplate(left),
+            left_out: left_out.into_iter().map(str::to_owned).collect(),
+        };
+        assert_eq!(readable(&PodTemplate(written)), Some(expected));
+    }
+}
+
+#[test]
 fn texts_and_numbers_are_written_as_go_writes_them() {
     let written = json!({"b": "<&>\u{2028}\u{2029}\u{1}\u{8}\u{c}\u{7f}\n\r\t\"\\ü漢😀", "a": [
         1.0, 1.5, 1e20, 1e21, 1.5e22, 1e-6, 1e-7, -0.0, 123_456_789.125, 5e-324, 9_007_199_254_740_993_i64, u64::MAX,

@@ -117,7 +117,8 @@ fn int32(value: &Value) -> Option<i64> {
     int64(value).filter(|number| i32::try_from(*number).is_ok())
 }
 
-fn quantity_of(value: &Value) -> Option<String> {
+/// The quantity that `value` is, in its canonical form.
+pub(super) fn quantity_of(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => quantity::canonical(text.trim_matches(' ')),
         Value::Number(number) => quantity::canonical(&json::number(number)),
