@@ -32,8 +32,9 @@ pub struct Pods {
 }
 
 impl Pods {
-    /// Those that are available and will be kept.
-    fn kept(self) -> u32 {
+    /// Those that are available and will be kept. Fewer than are available, for as long as the ReplicaSet's controller has
+    /// not done what its `replicas` ask for, or has not told of it.
+    pub fn kept(self) -> u32 {
         self.available.min(self.wanted)
     }
 }

@@ -77,7 +77,8 @@ impl Work<'_> {
             .iter()
             .map(|index| self.sets[*index].pods())
             .collect();
-        let wanted = retire(canary.budget, self.available(), &pods);
+        let kept = self.sets.iter().map(|set| set.pods().kept()).sum();
+        let wanted = retire(canary.budget, kept, &pods);
         let mut scaled = false;
         for (index, wanted) in others.into_iter().zip(wanted) {
             if self.sets[index].wanted > 0 {

@@ -1,8 +1,11 @@
 //! Canaries whose share of the requests is their share of the pods.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::Cluster;
+use crate::reconcile::{ReplicaSet, Write, turn};
 
 fn canary(replicas: u32, steps: &Value) -> Cluster {
     let spec = json!({
@@ -350,4 +353,24 @@ fn an_update_takes_few_writes_and_rest_takes_none() {
     cluster.settle();
     assert!(cluster.writes.is_empty(), "{:?}", cluster.writes);
     assert_eq!(cluster.wake_at, None);
+}
+
+#[test]
+fn a_pod_that_is_going_already_takes_nobodys_place() {
+    let mut cluster = canary(4, &json!([{"setWeight": 25}, {"pause": {}}]));
+    cluster.ship("v2");
+    cluster.pass(10);
+    cluster.ship("v3");
+    cluster.settle();
+    assert_eq!(cluster.wanted(), [("v1", 3), ("v2", 1), ("v3", 1)]);
+    // Two pods of v2 were wanted until a moment ago, and the second one is still counted.
+    let mut world = cluster.world();
+    let is_old = |set: &Arc<ReplicaSet>| set.images == ["v2"];
+    let index = world.replica_sets.iter().position(is_old).unwrap();
+    let name = world.replica_sets[index].name.clone();
+    Arc::make_mut(&mut world.replica_sets[index]).available = 2;
+    let turn = turn(&world, cluster.now);
+    let shrinks =
+        |write: &Write| matches!(write, Write::PatchReplicaSet { name: of, .. } if *of == name);
+    assert!(!turn.writes.iter().any(shrinks), "{:?}", turn.writes);
 }
