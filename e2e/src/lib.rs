@@ -4,6 +4,7 @@
 pub mod app;
 pub mod bed;
 pub mod binaries;
+pub mod chaos;
 pub mod http;
 pub mod kubelet;
 pub mod pod;

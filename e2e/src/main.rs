@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand};
 use e2e::{
     app::{self, Behaviour},
     bed::{self, RunDirectory, supervise::supervise},
-    scale,
+    chaos, scale,
 };
 use std::{
     env, ffi::OsString, net::Ipv4Addr, os::unix::process::CommandExt as _, path::PathBuf,
@@ -40,6 +40,8 @@ enum Verb {
     },
     /// Measure a controller with many Rollouts, in a test bed of its own
     Rollouts(scale::Arguments),
+    /// Ship with everything around the controller failing, in a test bed of its own
+    Chaos(chaos::Arguments),
     /// The first process of a test bed
     #[command(hide = true)]
     Supervise {
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
 fn run(verb: Verb) -> Result<ExitCode> {
     match verb {
         Verb::Rollouts(arguments) => return scale::run(&arguments),
+        Verb::Chaos(arguments) => return chaos::run(&arguments),
         Verb::Up { directory, owner } => up(directory, owner),
         Verb::Down { directory } => bed::down(&RunDirectory::new(&directory)?),
         Verb::In {

@@ -20,7 +20,7 @@ use std::{
     io::Write as _,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
 };
 use tempfile::NamedTempFile;
@@ -134,6 +134,24 @@ impl Controller {
     /// Whether nothing was refused, and nothing had to be tried again.
     pub fn has_no_trouble(&self) -> bool {
         !self.log().contains("WARN") && !self.log().contains("ERROR")
+    }
+
+    /// How it ended, if it has.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.process.try_wait()?)
+    }
+
+    /// Kills it, and waits until all is read that it said.
+    ///
+    /// # Errors
+    /// When the system does not let.
+    pub async fn kill(&mut self) -> Result<()> {
+        self.process.kill().await?;
+        while self.lines.changed().await.is_ok() {}
+        Ok(())
     }
 
     /// Sends it a signal.

@@ -3,15 +3,19 @@
 use super::{RunDirectory, control_plane::Member};
 use anyhow::{Context as _, Result, anyhow};
 use futures_util::future::select_all;
-use std::path::PathBuf;
+use rustix::process::Signal;
+use std::{os::unix::process::ExitStatusExt as _, path::PathBuf};
 use tokio::process::{Child, Command};
+
+/// The signal of who is killed.
+const KILLED: i32 = Signal::KILL.as_raw();
 
 /// Those that run, each with a log of its own. They are killed when this is dropped.
 #[derive(Debug)]
 pub(super) struct Members {
     directory: RunDirectory,
     binaries: PathBuf,
-    running: Vec<(&'static str, Child)>,
+    running: Vec<(Member, Child)>,
 }
 
 impl Members {
@@ -23,9 +27,15 @@ impl Members {
         }
     }
 
-    pub(super) fn start(&mut self, member: &Member) -> Result<()> {
+    pub(super) fn start(&mut self, member: Member) -> Result<()> {
+        let child = self.spawn(&member)?;
+        self.running.push((member, child));
+        Ok(())
+    }
+
+    fn spawn(&self, member: &Member) -> Result<Child> {
         let log = self.directory.log(member.program)?;
-        let child = Command::new(self.binaries.join(member.program))
+        Command::new(self.binaries.join(member.program))
             .args(&member.arguments)
             .current_dir(self.directory.path())
             .stdin(std::process::Stdio::null())
@@ -33,22 +43,29 @@ impl Members {
             .stderr(log)
             .kill_on_drop(true)
             .spawn()
-            .context(member.program)?;
-        self.running.push((member.program, child));
-        Ok(())
+            .context(member.program)
     }
 
-    /// Waits for one of them to end, which none should, and says how it did.
+    /// Waits for one of them to end, which none should, and says how it did. One that somebody killed is started again, as a
+    /// kubelet does.
     pub(super) async fn first_end(&mut self) -> anyhow::Error {
-        let ends = self
-            .running
-            .iter_mut()
-            .map(|(program, child)| Box::pin(async move { (*program, child.wait().await) }));
-        let ((program, status), ..) = select_all(ends).await;
-        let last = self.directory.last_words(program);
-        match status {
-            Ok(status) => anyhow!("{program} ended ({status}): {last}"),
-            Err(error) => anyhow!("{program}: {error}"),
+        loop {
+            let ends = self
+                .running
+                .iter_mut()
+                .map(|(_, child)| Box::pin(child.wait()));
+            let (status, which, _) = select_all(ends).await;
+            let program = self.running[which].0.program;
+            let last = self.directory.last_words(program);
+            let again = match status {
+                Ok(status) if status.signal() == Some(KILLED) => self.spawn(&self.running[which].0),
+                Ok(status) => return anyhow!("{program} ended ({status}): {last}"),
+                Err(error) => return anyhow!("{program}: {error}"),
+            };
+            match again {
+                Ok(child) => self.running[which].1 = child,
+                Err(error) => return error,
+            }
         }
     }
 }

@@ -42,8 +42,8 @@ pub async fn supervise(directory: RunDirectory, binaries: PathBuf) -> Result<()>
     namespace::prepare()?;
     issue(&directory)?;
     let mut members = Members::new(directory.clone(), binaries);
-    members.start(&control_plane::etcd(directory.path()))?;
-    members.start(&control_plane::api_server(directory.path()))?;
+    members.start(control_plane::etcd(directory.path()))?;
+    members.start(control_plane::api_server(directory.path()))?;
     let admin = client(&directory.kubeconfig()).await?;
     let up = timeout(PATIENCE, api_server_is_ready(&admin));
     tokio::select! {
@@ -51,11 +51,11 @@ pub async fn supervise(directory: RunDirectory, binaries: PathBuf) -> Result<()>
         error = members.first_end() => return Err(error),
         gone = owner_is_gone() => return gone,
     }
-    members.start(&control_plane::controller_manager(
+    members.start(control_plane::controller_manager(
         directory.path(),
         POD_RANGE,
     ))?;
-    members.start(&control_plane::scheduler(directory.path()))?;
+    members.start(control_plane::scheduler(directory.path()))?;
     let ready = async {
         let ready = timeout(PATIENCE, cluster_is_ready(admin)).await;
         ready.context("the nodes do not become ready")??;

@@ -1,0 +1,113 @@
+//! Rollouts while everything around their controller fails: processes are killed, requests and watches are cut, the API server
+//! and its store go away. What must hold at every moment is watched, and how each rollout must end is known.
+
+mod faults;
+mod observer;
+mod ship;
+mod trouble;
+
+use crate::{
+    bed::{harness, objects, supervise::client},
+    process,
+};
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use faults::Faults;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use kube::Client;
+use observer::Observer;
+use serde_json::json;
+use ship::Shop;
+use std::{
+    env,
+    path::PathBuf,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+use tokio::time::timeout;
+use trouble::Trouble;
+
+/// The namespace that the Rollouts are in.
+const NAMESPACE: &str = "chaos";
+/// The longest that all of it may take.
+const PATIENCE: Duration = Duration::from_secs(3600);
+
+/// What is done.
+#[derive(Clone, Debug, Args)]
+pub struct Arguments {
+    /// How many Rollouts there are, all at once
+    #[arg(long, default_value_t = 40)]
+    rollouts: usize,
+    /// How many versions each of them ships after the first, one after the other
+    #[arg(long, default_value_t = 5)]
+    updates: u32,
+    /// What chance begins with. When what happens is a matter of other processes, too, the same is only likely to come again
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+/// Does `arguments` in a test bed of its own, and tells on standard output what failed meanwhile.
+///
+/// # Errors
+/// When something that it needs is missing, when a rollout does not end as it must, or when something is seen that must
+/// never be.
+pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    process::binary()?;
+    if !harness::is_inside() {
+        return harness::again_inside(&env::current_exe()?);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let all = timeout(PATIENCE, endure(arguments)).await;
+        all.context("not all rollouts come to their end")?
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn endure(arguments: &Arguments) -> Result<()> {
+    let begun = Instant::now();
+    let admin = PathBuf::from(env::var_os("KUBECONFIG").context("KUBECONFIG")?);
+    let admin = client(&admin).await?;
+    let faults = serve_controllers(&admin, arguments.seed).await?;
+    objects::namespace(&admin, NAMESPACE).await?;
+    let observer = Observer::begin(&admin);
+    let trouble = Trouble::begin(&faults, &observer, arguments.seed)?;
+    let shops = (0..arguments.rollouts)
+        .map(|index| Shop::new(&admin, &observer, index, arguments.seed))
+        .map(|shop| shop.ship_all(arguments.updates));
+    let all = stream::iter(shops).buffer_unordered(arguments.rollouts);
+    let ends: Vec<_> = tokio::select! {
+        ends = all.try_collect() => ends?,
+        broken = observer.is_broken() => bail!("{}", broken?),
+    };
+    let ended: usize = ends.iter().map(Vec::len).sum();
+    let aborted = ends.iter().flatten().filter(|end| end.is_aborted()).count();
+    println!(
+        "{ended} rollouts ended as they must, {aborted} of them aborted, in {:.0} s",
+        begun.elapsed().as_secs_f64()
+    );
+    println!("meanwhile: {}, {}", trouble.told(), faults.told());
+    println!("{}", observer.told());
+    Ok(())
+}
+
+/// What controllers need, and the way to the API server that fails them.
+async fn serve_controllers(admin: &Client, seed: u64) -> Result<Faults> {
+    process::define_rollouts(admin).await?;
+    process::apply(include_str!("../../deploy/kubernetes/controller.yaml")).await?;
+    process::kubectl(&["delete", "deployment", "-n", "sluice", "sluice-controller"]).await?;
+    let account = process::account(admin, "sluice", "sluice-controller").await?;
+    let faults = Faults::serve(client(account.path()).await?, seed).await?;
+    Ok(faults)
+}
+
+/// A kubeconfig by which everything goes through `faults`.
+fn through(faults: &Faults) -> Result<tempfile::NamedTempFile> {
+    let admin = PathBuf::from(env::var_os("KUBECONFIG").context("KUBECONFIG")?);
+    process::changed(&admin, |config| {
+        config["clusters"][0]["cluster"] = json!({"server": format!("http://{}", faults.address)});
+        config["users"][0]["user"] = json!({});
+    })
+}
