@@ -6,7 +6,7 @@ pub(crate) use pod::Pod;
 
 use cluster::operator::Picture;
 use controller::verbs::{self, Standing};
-use crds::status::PingPongRole;
+use crds::status::CanaryStatus;
 use crds::{Canary, Rollout, RolloutStatus, Time};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -253,9 +253,9 @@ fn roles(rollout: &Rollout, status: &RolloutStatus, set: &Value) -> Vec<Role> {
                 roles.push(Role::Canary);
             }
             let seen = status.canary.as_ref();
-            let slot = seen.and_then(|seen| seen.stable_ping_pong.as_ref());
+            let stable_is_ping = seen.is_some_and(CanaryStatus::is_stable_ping);
             if canary.ping_pong.is_some() && (is_stable || is_current) {
-                let is_ping = (slot == Some(&PingPongRole::Ping)) == is_stable;
+                let is_ping = stable_is_ping == is_stable;
                 roles.push(if is_ping { Role::Ping } else { Role::Pong });
             }
         }

@@ -1,7 +1,8 @@
 //! From what a proxy sees of a cluster to the table that requests follow. Pure.
 //!
-//! Requests for a Rollout's stable Service are split as its status says, where Sluice's own options ask for that. All other
-//! Services that Rollouts name get what is asked for by their names.
+//! Requests for a Rollout's stable Service are split as its status says, where Sluice's own options ask for that; with
+//! `pingPong` the status also says which Service that is. All other Services that Rollouts name get what is asked for by
+//! their names.
 
 mod asked;
 mod claims;
@@ -221,9 +222,14 @@ impl Outline {
         {
             return;
         }
-        let has_endpoints = compile::endpoints(&self.services, &slots.second) > 0;
+        let stable = shared::stable_slot(rollout, split);
+        let of_canary = slots.get(stable.other());
+        let has_endpoints = compile::endpoints(&self.services, of_canary) > 0;
         let outlined = Outlined {
-            spec: split.spec.clone(),
+            spec: SplitSpec {
+                preview: Some(of_canary.clone()),
+                ..split.spec.clone()
+            },
             shared: shared::shared(rollout, split, has_endpoints, faults),
         };
         self.rollouts.insert(asked.id.clone(), outlined);
@@ -236,17 +242,24 @@ impl Outline {
         hosts: &[String],
         names: &Names,
     ) {
-        let splits = self.splits(&asked.id);
-        let slots = asked.split.as_ref().filter(|_| splits);
-        let slots = slots.map(|split| &split.spec.slots);
+        let lasting = asked
+            .split
+            .as_ref()
+            .and_then(|split| split.lasting.as_ref());
+        let outlined = self.rollouts.get(&asked.id);
+        let sides = outlined.map(|Outlined { spec, shared }| {
+            let stable = shared.shares.stable;
+            (spec.slots.get(stable), spec.slots.get(stable.other()))
+        });
         for service in services {
             let mut asked_for = names.of(service);
-            let target = match slots {
-                Some(slots) if slots.first == *service => {
+            let target = match sides {
+                Some((stable, _)) if stable == service => {
                     asked_for.extend_from_slice(hosts);
                     RouteTarget::Rollout(asked.id.clone())
                 }
-                Some(slots) if slots.second == *service => RouteTarget::Preview(asked.id.clone()),
+                Some((_, canary)) if canary == service => RouteTarget::Preview(asked.id.clone()),
+                Some(_) if lasting == Some(service) => RouteTarget::Rollout(asked.id.clone()),
                 _ => RouteTarget::Service(service.clone()),
             };
             self.routes.push(RouteSpec {

@@ -179,6 +179,7 @@ impl Work<'_> {
     /// The status that follows from what the turn saw and wrote.
     pub(super) fn finish_canary(&mut self, canary: &Canary<'_>) {
         let mut next = self.base_status();
+        next.canary = self.slots_kept();
         self.count_canary(&mut next);
         next.selector = Some(super::selector::text(self.spec.selector));
         next.current_step_hash = Some(canary.hash.clone());
@@ -254,6 +255,7 @@ impl Work<'_> {
         let waits_for_traffic =
             self.stable_beside().is_some() && self.status.promote_full != Some(true);
         match &canary.routing {
+            Some(routing) if self.stable_beside().is_some() && !self.may_swap(routing) => None,
             Some(routing) if waits_for_traffic => self.has_all_traffic(routing).then_some(why),
             _ => Some(why),
         }

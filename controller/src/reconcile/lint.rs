@@ -67,6 +67,9 @@ mod tests {
         });
         let selector = json!({"matchLabels": {"app": "shop"}});
         let canary = json!({"canary": {"canaryService": "a", "stableService": "b"}});
+        let turns = json!({"canary": {
+            "pingPong": {"pingService": "a", "pongService": "b"}, "trafficRouting": {"plugins": {"sluice/proxy": {}}},
+        }});
         let reference = |kind: &str| json!({"apiVersion": "apps/v1", "kind": kind, "name": "shop"});
         for (spec, expected) in [
             (
@@ -86,6 +89,10 @@ mod tests {
                 Some(
                     "spec.workloadRef.kind: found \"DaemonSet\", allowed Deployment, ReplicaSet and PodTemplate",
                 ),
+            ),
+            (
+                json!({"selector": selector, "template": template, "strategy": turns}),
+                None,
             ),
             (
                 json!({"selector": selector, "strategy": canary}),

@@ -1,10 +1,11 @@
 //! Services lead to a version by the hash in their selector.
 
+use crds::status::{CanaryStatus, PingPongRole, RolloutStatus};
 use serde_json::{Value, json};
 
 use super::Write;
 use super::names::{MANAGED_BY, POD_HASH};
-use super::spec::Canary;
+use super::spec::{Canary, Pair, Strategy};
 use super::work::Work;
 
 /// The patch that has a Service lead to all pods again.
@@ -61,8 +62,13 @@ impl Work<'_> {
         }
     }
 
-    /// Both Services of a canary, each to its version.
+    /// The Services of a canary, each to its version.
     pub(super) fn canary_services(&mut self, canary: &Canary<'_>) {
+        if let Some(routing) = &canary.routing
+            && routing.services.take_turns()
+        {
+            self.slots(routing.services.by(&self.status));
+        }
         if let Some(stable) = self.stable {
             self.lead(canary.stable_service, stable);
         }
@@ -73,6 +79,47 @@ impl Work<'_> {
         };
         if let Some(version) = version {
             self.lead(canary.canary_service, version);
+        }
+    }
+
+    /// The Services of `pingPong`. The canary's leads to the new version as soon as no proxy sends requests there, and most
+    /// often before there is any pod, so that no proxy knows pods of an earlier version there when the canary gets its first
+    /// requests. It is left where it is once the rollout is over: after a promotion the old version is there, after an abort
+    /// the canary can be looked at.
+    fn slots(&mut self, slots: Pair<'_>) {
+        if let Some(stable) = self.stable {
+            self.lead(Some(slots.stable), stable);
+        }
+        let is_over = self.status.stable_rs.is_none() || self.is_promoted() || self.is_aborted();
+        let left = self.leads_to(slots.canary);
+        let is_free =
+            self.world.traffic.proxies == 0 || left.is_none_or(|hash| self.gets_none(hash));
+        if !is_over && is_free && self.new.is_some() {
+            let hash = self.hash.clone();
+            self.switch(slots.canary, &hash);
+        }
+    }
+
+    /// Which Service is stable's, in a status that says nothing else of the canary.
+    pub(super) fn slots_kept(&self) -> Option<CanaryStatus> {
+        let known = self.status.canary.as_ref()?;
+        let role = known.stable_ping_pong.clone()?;
+        Some(with_stable(role))
+    }
+
+    /// The Services of `pingPong` change sides.
+    pub(super) fn swap_slots(&self, next: &mut RolloutStatus) {
+        let Strategy::Canary(canary) = &self.spec.strategy else {
+            return;
+        };
+        let routing = canary.routing.as_ref();
+        if routing.is_some_and(|routing| routing.services.take_turns()) {
+            let known = next.canary.as_ref();
+            let was_ping = known.is_some_and(CanaryStatus::is_stable_ping);
+            next.canary = Some(with_stable(match was_ping {
+                true => PingPongRole::Pong,
+                false => PingPongRole::Ping,
+            }));
         }
     }
 
@@ -95,5 +142,13 @@ impl Work<'_> {
         if set.available > 0 && (is_managed || is_whole) {
             self.switch(service, &hash);
         }
+    }
+}
+
+/// The status of a canary that says only which Service is stable's.
+fn with_stable(role: PingPongRole) -> CanaryStatus {
+    CanaryStatus {
+        stable_ping_pong: Some(role),
+        ..CanaryStatus::default()
     }
 }

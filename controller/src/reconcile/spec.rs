@@ -12,7 +12,7 @@ use super::{World, workload};
 
 mod canary;
 
-pub(super) use canary::{Abort, Canary, Routing, Scale, Step, routed};
+pub(super) use canary::{Abort, Canary, Pair, Routing, Scale, Step, routed};
 
 /// A Rollout's spec, checked.
 #[derive(Clone, Debug)]

@@ -66,6 +66,7 @@ impl Work<'_> {
             });
         }
         next.stable_rs.clone_from(&next.current_pod_hash);
+        self.swap_slots(next);
         let message = format!(
             "Rollout completed update to revision {} ({}): {reason}",
             self.revision(),

@@ -47,6 +47,14 @@ pub enum PingPongRole {
     Other(String),
 }
 
+impl CanaryStatus {
+    /// Whether `pingService` is stable's, of a Rollout whose two Services take turns. It is `pongService` where nothing is
+    /// said, as in Argo Rollouts (`trafficrouting.IsStablePing`).
+    pub fn is_stable_ping(&self) -> bool {
+        self.stable_ping_pong == Some(PingPongRole::Ping)
+    }
+}
+
 /// How traffic is split.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -24,6 +24,11 @@ fn outline(weight: u8, generation: u8) -> Outline {
 }
 
 fn outline_of(weight: u8, generation: u8, endpoints: &Endpoints) -> Outline {
+    Outline::of(&seen(weight, generation, endpoints), &NAMES())
+}
+
+/// What is seen of `prod/shop` then.
+fn seen(weight: u8, generation: u8, endpoints: &Endpoints) -> Seen {
     let rollout = json!({
         "apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "metadata": {"name": "shop", "namespace": "prod"},
         "spec": {"strategy": {"canary": {
@@ -49,7 +54,7 @@ fn outline_of(weight: u8, generation: u8, endpoints: &Endpoints) -> Outline {
         }],
     };
     let of = |name: &str| BackendId::new("prod", name);
-    let seen = Seen {
+    Seen {
         rollouts: vec![Arc::new(serde_json::from_value(rollout).unwrap())],
         services: ["shop", "shop-canary"]
             .map(|name| (of(name), Arc::new(service.clone())))
@@ -59,8 +64,7 @@ fn outline_of(weight: u8, generation: u8, endpoints: &Endpoints) -> Outline {
             .iter()
             .map(|name| (of(name), vec![Arc::new(slice.clone())]))
             .collect(),
-    };
-    Outline::of(&seen, &NAMES())
+    }
 }
 
 fn weight(report: &RolloutReport) -> Option<u16> {
@@ -225,4 +229,53 @@ fn with_all_requests_nothing_trips_a_canary() {
     publisher.publish(outline(100, 1));
     ask(&mut reader, 1000);
     assert!(!reader.view().table().splits()[0].has_tripped());
+}
+
+/// Of Services that take turns: what the canary's pods answer is counted as stable's from the table on that makes them
+/// stable, and that is another split.
+#[test]
+fn what_was_the_canarys_is_stables_from_one_table_on() {
+    let (stats, routes) = (Arc::new(Stats::new(1)), Arc::new(Routes::default()));
+    let publisher = Publisher::new("p".to_owned(), Arc::clone(&stats), Arc::clone(&routes));
+    let mut reader = routes.reader();
+    let mut serve = |slot: &str, stable: &str, weight: u8| {
+        let mut seen = seen(weight, 1, &Endpoints::BOTH);
+        let rollout = Arc::make_mut(&mut seen.rollouts[0]);
+        let strategy = rollout.spec.strategy.as_mut().unwrap();
+        strategy.canary.as_mut().unwrap().ping_pong = Some(crds::strategy::PingPong {
+            ping_service: "shop".to_owned(),
+            pong_service: "shop-canary".to_owned(),
+        });
+        let status = rollout.status.as_mut().unwrap();
+        status["stableRS"] = json!(stable);
+        status["canary"]["stablePingPong"] = json!(slot);
+        status["canary"]["weights"]["stable"]["podTemplateHash"] = json!(stable);
+        publisher.publish(Outline::of(&seen, &NAMES()));
+        let told = || {
+            let mut report = publisher.report(|_| true, Duration::ZERO);
+            report.rollouts.remove("prod/shop").unwrap()
+        };
+        assert_eq!(told().serving, None, "no worker has looked");
+        let split = &reader.view().table().splits()[0];
+        let canary = split.canary.as_ref();
+        for version in canary.into_iter().chain([&split.stable]) {
+            if *version.id.name == *"shop-canary" {
+                let shard = version.series.shard(0);
+                shard.begin(Duration::ZERO, true);
+                shard.end(Duration::ZERO, Duration::ZERO, Outcome::Answered(200));
+            }
+        }
+        let snapshot = told().snapshot(Duration::ZERO).unwrap();
+        let counted = (snapshot.stable.dispatched, snapshot.canary.dispatched);
+        (told().serving.unwrap(), told().changes, counted)
+    };
+    let (before, first, counted) = serve("ping", "v1", 100);
+    assert_eq!((before.stable.as_str(), counted), ("v1", (0, 1)));
+    let (after, second, counted) = serve("pong", "v2", 0);
+    assert_eq!((after.stable.as_str(), counted), ("v2", (1, 1)));
+    assert!(second > first);
+    // Also where nothing but the Services has changed sides.
+    let (same, third, counted) = serve("ping", "v2", 0);
+    assert_eq!((&same, counted), (&after, (1, 1)));
+    assert!(third > second);
 }

@@ -24,8 +24,12 @@ pub(super) struct Asked {
 /// A split that is asked for.
 #[derive(Debug)]
 pub(super) struct Splitting {
-    /// How requests are told apart. The first slot is always that of stable.
+    /// How requests are told apart.
     pub(super) spec: SplitSpec,
+    /// Whether the slots take turns: the status says which is stable's. It is the first one otherwise.
+    pub(super) takes_turns: bool,
+    /// What always leads to stable beside slots that take turns: what is asked for there is split, too.
+    pub(super) lasting: Option<BackendId>,
     /// What counts as a failure.
     pub(super) rule: FailureRule,
     /// By what a proxy is to trip a canary by itself, if it is to.
@@ -97,6 +101,9 @@ fn splitting(canary: &Canary, id: &RolloutId, faults: &mut Vec<Fault>) -> Option
     let routing = canary.traffic_routing.as_ref()?;
     let written = routing.plugins.get(sluice::PROXY)?;
     let slots = slots(canary, id, faults)?;
+    let takes_turns = canary.ping_pong.is_some();
+    let lasting = canary.stable_service.as_deref();
+    let lasting = lasting.filter(|name| takes_turns && !name.is_empty());
     let before = faults.len();
     let options = match document::read_options(written) {
         Ok(options) => options,
@@ -109,8 +116,7 @@ fn splitting(canary: &Canary, id: &RolloutId, faults: &mut Vec<Fault>) -> Option
         }
     };
     let guard = guard_of(&options, faults).unwrap_or_default();
-    let preview = Some(slots.second.clone());
-    let spec = SplitSpec::new(slots, preview, &options, faults);
+    let spec = SplitSpec::new(slots, None, &options, faults);
     let is_sound = faults.len() == before;
     if !is_sound {
         let stays = "cannot be acted on as a whole: no request goes to the canary";
@@ -121,27 +127,33 @@ fn splitting(canary: &Canary, id: &RolloutId, faults: &mut Vec<Fault>) -> Option
     Some(Splitting {
         tripping: trips(&options.guard).then(|| Tripping::new(&guard, &spec)),
         spec,
+        takes_turns,
+        lasting: lasting.map(|name| BackendId::new(&id.namespace, name)),
         rule: guard.parameters().failure_rule,
         hosts: hosts.collect(),
         is_sound,
     })
 }
 
-/// Stable's Service and the canary's, in this order.
+/// The two Services of the versions: stable's and the canary's in this order, or those that take turns.
 fn slots(canary: &Canary, id: &RolloutId, faults: &mut Vec<Fault>) -> Option<Slots> {
-    let is_given = |name: &&String| !name.is_empty();
-    let stable = canary.stable_service.as_ref().filter(is_given);
-    let of_canary = canary.canary_service.as_ref().filter(is_given);
-    let refused = match (&canary.ping_pong, stable, of_canary) {
-        (None, Some(stable), Some(canary)) if stable != canary => {
-            let named = |name: &str| BackendId::new(&id.namespace, name);
+    let is_given = |name: &&str| !name.is_empty();
+    let (first, second) = match &canary.ping_pong {
+        Some(pair) => (Some(&*pair.ping_service), Some(&*pair.pong_service)),
+        None => (
+            canary.stable_service.as_deref(),
+            canary.canary_service.as_deref(),
+        ),
+    };
+    let refused = match (first.filter(is_given), second.filter(is_given)) {
+        (Some(first), Some(second)) if first != second => {
             return Some(Slots {
-                first: named(stable),
-                second: named(canary),
+                first: BackendId::new(&id.namespace, first),
+                second: BackendId::new(&id.namespace, second),
             });
         }
-        (None, Some(stable), Some(_)) => format!("found {stable:?} twice, allowed two Services"),
-        (Some(_), ..) => "pingPong is not split yet: allowed stableService and canaryService".to_owned(),
+        (Some(first), Some(_)) => format!("found {first:?} twice, allowed two Services"),
+        _ if canary.ping_pong.is_some() => "needs pingPong.pingService and pingPong.pongService".to_owned(),
         _ => "needs stableService and canaryService: what is asked for at the first is split between both".to_owned(),
     };
     faults.push((FieldPath::parse("spec.strategy.canary"), refused));

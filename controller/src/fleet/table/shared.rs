@@ -14,6 +14,7 @@ use rollout::{
     state::Slot,
 };
 use serde::Deserialize as _;
+use serde_json::json;
 use traffic::Weight;
 
 /// The weight that stands for all requests.
@@ -28,6 +29,18 @@ pub(super) struct Shared {
     pub(super) trial: Option<Trial>,
 }
 
+/// The slot of the stable version. It is known also where the rest of the status cannot be read: the other one may be that
+/// of an old version.
+pub(super) fn stable_slot(rollout: &Rollout, asked: &Splitting) -> Slot {
+    let status = rollout.status.as_ref();
+    let said = status.map(|status| &status["canary"]["stablePingPong"]);
+    // `pongService` where nothing is said, as in Argo Rollouts (`trafficrouting.IsStablePing`).
+    match asked.takes_turns && said != Some(&json!("ping")) {
+        true => Slot::Second,
+        false => Slot::First,
+    }
+}
+
 /// How the requests of `rollout` are shared when its canary `has_endpoints`, or has none. All of them go to stable as long
 /// as the status does not say otherwise, and when the rollout is aborted.
 pub(super) fn shared(
@@ -38,7 +51,9 @@ pub(super) fn shared(
 ) -> Shared {
     let before = faults.len();
     let status = status(rollout, faults);
-    let stated = stated(&status, faults);
+    // Weights of before a promotion are of slots that have changed sides since.
+    let stated = stated(&status, faults)
+        .filter(|split| !asked.takes_turns || status.stable_rs.as_ref() == Some(&split.stable));
     let header_routes = header_routes_in_effect(rollout, &status, faults);
     let may_reach_canary = asked.is_sound && has_endpoints && faults.len() == before;
     let tried = stated
@@ -50,7 +65,7 @@ pub(super) fn shared(
     let stable = split.as_ref().map_or("", |split| &split.stable);
     Shared {
         shares: Shares {
-            stable: Slot::First,
+            stable: stable_slot(rollout, asked),
             stable_revision: Revision::new(stable),
             weight: canary.as_ref().map_or(Weight::ZERO, |split| split.weight),
             header_routes: canary.as_ref().map_or_else(Vec::new, |_| header_routes),

@@ -187,9 +187,11 @@ fn only_whom_options_ask_for_is_split() {
         "/spec/strategy",
         json!({"blueGreen": {"activeService": "shop", "previewService": "shop-canary"}}),
     );
-    let turns = json!({"pingPong": {"pingService": "shop", "pongService": "shop-canary"}, "trafficRouting":
-        {"plugins": {"sluice/proxy": {}}}});
-    let turns = with(shop(&json!({}), 2025), "/spec/strategy/canary", turns);
+    let turns = with(
+        turning("ping"),
+        "/spec/strategy/canary/pingPong/pongService",
+        json!("shop"),
+    );
     let once = with(
         shop(&json!({}), 2025),
         "/spec/strategy/canary/canaryService",
@@ -199,10 +201,7 @@ fn only_whom_options_ask_for_is_split() {
     for (rollout, expected) in [
         (plain, None),
         (switched, None),
-        (
-            turns,
-            Some("pingPong is not split yet: allowed stableService and canaryService"),
-        ),
+        (turns, Some("found \"shop\" twice, allowed two Services")),
         (
             once,
             Some(
@@ -214,6 +213,81 @@ fn only_whom_options_ask_for_is_split() {
         assert_eq!(leads(&all, "shop"), "prod/shop x1 as prod/shop active");
         let expected = expected.map(|why| format!("{at}{why}"));
         assert_eq!(told(&all), Vec::from_iter(expected));
+    }
+}
+
+/// [`shop`] with Services that take turns, of which the status says that this one is stable's.
+fn turning(stable: &str) -> Value {
+    let options = json!({"hosts": ["shop.example"]});
+    let rollout = with(
+        shop(&options, 2025),
+        "/spec/strategy/canary/pingPong",
+        json!({"pingService": "shop", "pongService": "shop-canary"}),
+    );
+    let lasting = ["stableService", "canaryService"];
+    let rollout = lasting.into_iter().fold(rollout, |rollout, field| {
+        with(
+            rollout,
+            &format!("/spec/strategy/canary/{field}"),
+            Value::Null,
+        )
+    });
+    with(rollout, "/status/canary/stablePingPong", json!(stable))
+}
+
+#[test]
+fn services_that_take_turns_are_what_the_status_says() {
+    let check = |rollout: Value, services: &[&str], expected: [&str; 3]| {
+        let seen = seen(std::slice::from_ref(&rollout), services);
+        let all = Outline::of(&seen, &names());
+        assert_eq!(told(&all), [""; 0], "{rollout:#}");
+        let found = ["shop.example", "shop", "shop-canary.prod"].map(|host| leads(&all, host));
+        assert_eq!(found, expected, "{rollout:#}");
+    };
+    let by_pong = "prod/shop to prod/shop-canary, 20% to prod/shop, beta";
+    let by_ping = "prod/shop to prod/shop, 20% to prod/shop-canary, beta";
+    let ping = "prod/shop x1 as prod/shop active";
+    let pong = "prod/shop-canary x1 as prod/shop-canary active";
+    check(turning("ping"), &PAIR, [by_ping, by_ping, pong]);
+    check(turning("pong"), &PAIR, [by_pong, ping, by_pong]);
+    check(turning(""), &PAIR, [by_pong, ping, by_pong]);
+    // What is promoted changes sides in one table: weights of before are of the other sides.
+    let alone = "prod/shop to prod/shop-canary";
+    let promoted = |weights: Value| {
+        let rollout = with(turning("pong"), "/status/stableRS", json!("v2"));
+        with(rollout, "/status/canary/weights", weights)
+    };
+    let after = json!({
+        "canary": {"weight": 0, "podTemplateHash": "v2"}, "stable": {"weight": 100, "podTemplateHash": "v2"},
+    });
+    let before = json!({
+        "canary": {"weight": 100, "podTemplateHash": "v2"}, "stable": {"weight": 0, "podTemplateHash": "v1"},
+    });
+    for weights in [after, before, Value::Null] {
+        check(promoted(weights), &PAIR, [alone, ping, alone]);
+    }
+    // A Service that leads to stable for ever is split, too.
+    let lasting = "/spec/strategy/canary/stableService";
+    let lasting = with(turning("pong"), lasting, json!("shop-lasting"));
+    let services = [&PAIR[..], &["prod/shop-lasting"]].concat();
+    check(lasting.clone(), &services, [by_pong, ping, by_pong]);
+    let all = Outline::of(&seen(&[lasting], &services), &names());
+    assert_eq!(leads(&all, "shop-lasting.prod.svc"), by_pong);
+}
+
+/// A status that cannot be read still says where the old version is, and it gets nothing.
+#[test]
+fn who_is_stable_is_known_of_a_status_that_cannot_be_read() {
+    for (slot, service) in [("ping", "prod/shop"), ("pong", "prod/shop-canary")] {
+        let rollout = with(turning(slot), "/status/currentStepIndex", json!("one"));
+        let all = Outline::of(&seen(&[rollout], &PAIR), &names());
+        assert!(
+            told(&all)[0].contains("status: cannot be read"),
+            "{:?}",
+            told(&all)
+        );
+        let stable = format!("prod/shop to {service}");
+        assert_eq!(leads(&all, "shop.example"), stable);
     }
 }
 

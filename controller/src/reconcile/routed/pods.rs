@@ -41,7 +41,7 @@ impl Work<'_> {
                 return true;
             }
         }
-        self.retire_routed(routing)
+        self.retire_routed(canary, routing)
     }
 
     /// How many pods the two versions are to have while the canary has `weight`.
@@ -130,18 +130,22 @@ impl Work<'_> {
 
     /// Whether all proxies are known to send a set nothing.
     fn is_idle(&self, index: usize) -> bool {
-        let hash = self.sets[index].hash();
+        self.gets_none(self.sets[index].hash().unwrap_or_default())
+    }
+
+    /// Whether all proxies are known to send no requests to the version with `hash`.
+    pub(in crate::reconcile) fn gets_none(&self, hash: &str) -> bool {
         let serving = self.world.traffic.serving.as_ref();
         serving.is_some_and(|split| {
-            let gets_canary = hash == Some(&split.canary) && split.weight > Weight::ZERO;
-            let gets_stable = hash == Some(&split.stable) && split.weight < Weight::FULL;
+            let gets_canary = hash == split.canary && split.weight > Weight::ZERO;
+            let gets_stable = hash == split.stable && split.weight < Weight::FULL;
             !gets_canary && !gets_stable
         })
     }
 
     /// Scales down the versions that are neither stable nor wanted. What was stable keeps its pods for a time, so that the
     /// way back is short; what never was goes when no proxy sends it anything.
-    fn retire_routed(&mut self, routing: &Routing<'_>) -> bool {
+    fn retire_routed(&mut self, canary: &Canary<'_>, routing: &Routing<'_>) -> bool {
         let mut others = self.others();
         others.sort_by_key(|index| std::cmp::Reverse(self.sets[*index].revision()));
         let mut waiting = 0;
@@ -149,7 +153,7 @@ impl Work<'_> {
         for index in others {
             let set = &self.sets[index];
             let kept = set.wanted;
-            if kept == 0 || self.gets_requests(routing, set.hash()) {
+            if kept == 0 || self.gets_requests(canary, routing, set.hash()) {
                 continue;
             }
             let waits = self.is_promoted() || set.deadline().is_some();
@@ -171,16 +175,24 @@ impl Work<'_> {
         scaled
     }
 
-    /// Whether the weights or a Service lead to the version with `hash`.
-    fn gets_requests(&self, routing: &Routing<'_>, hash: Option<&str>) -> bool {
+    /// Whether the weights or a Service lead to the version with `hash`. What the canary's Service of `pingPong` leads to
+    /// is for who looks at it, and holds no pods.
+    fn gets_requests(
+        &self,
+        canary: &Canary<'_>,
+        routing: &Routing<'_>,
+        hash: Option<&str>,
+    ) -> bool {
         let split = self.split();
+        let leads_to = |service: Option<&str>| service.and_then(|service| self.leads_to(service));
         let known = [
             self.status.stable_rs.as_deref(),
             self.status.current_pod_hash.as_deref(),
             split.as_ref().map(|split| split.stable.as_str()),
             split.as_ref().map(|split| split.canary.as_str()),
-            self.leads_to(routing.stable_service),
-            self.leads_to(routing.canary_service),
+            self.leads_to(routing.services.by(&self.status).stable),
+            leads_to(canary.stable_service),
+            leads_to(canary.canary_service),
         ];
         hash.is_some() && known.contains(&hash)
     }

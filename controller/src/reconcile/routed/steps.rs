@@ -95,6 +95,22 @@ impl Work<'_> {
         wanted.is_some_and(|wanted| self.waits_to_be_served(&wanted).is_none())
     }
 
+    /// Whether the canary's Service may become stable's, where it does so with the canary: it leads there. A Rollout without
+    /// pods has nothing that it could lead to.
+    pub(in crate::reconcile) fn may_swap(&mut self, routing: &Routing<'_>) -> bool {
+        let canary = routing.services.by(&self.status).canary;
+        let may = !routing.services.take_turns()
+            || self.spec.replicas == 0
+            || self.leads_to(canary) == Some(&self.hash);
+        if !may {
+            let why = format!(
+                "waiting for all proxies to send nothing to Service {canary:?}, which is to be the new version's"
+            );
+            self.waits(WaitsOn::Proxies, why);
+        }
+        may
+    }
+
     /// Whether the step's weight is served, by the pods that it asks for. A canary that is to have no pods gets none.
     fn has_weight(&mut self, canary: &Canary<'_>, routing: &Routing<'_>) -> bool {
         if !self.has_routed_pods(canary, routing) {

@@ -5,7 +5,8 @@ use rollout::pods::is_available;
 use traffic::Weight;
 
 use crate::fleet::Split;
-use crate::reconcile::spec::{Canary, Routing};
+use crate::reconcile::spec::{Canary, Pair, Routing};
+use crate::reconcile::status::is_complete;
 use crate::reconcile::work::Work;
 
 impl Work<'_> {
@@ -16,9 +17,13 @@ impl Work<'_> {
         };
         let known = self.status.canary.as_ref();
         let known = known.and_then(|known| known.weights.clone());
-        let wanted = self.wanted_split();
+        let wanted = match self.has_swapped(routing, next) {
+            true => known.as_ref().map(|_| all_to(&self.hash)),
+            false => self.wanted_split(),
+        };
         let verified = wanted.as_ref().map(|wanted| self.is_served(wanted));
-        let weights = wanted.map(|wanted| written(&wanted, routing, verified));
+        let services = routing.services.by(next);
+        let weights = wanted.map(|wanted| written(&wanted, services, verified));
         let weight = |weights: &TrafficWeights| weights.canary.weight;
         let told = match (known.as_ref().map(weight), weights.as_ref().map(weight)) {
             (None, Some(to)) => Some(format!("to {to}")),
@@ -26,8 +31,11 @@ impl Work<'_> {
             _ => None,
         };
         let step_plugin_statuses = self.plugin_statuses(next);
+        let slots = next.canary.take();
+        let stable_ping_pong = slots.and_then(|slots| slots.stable_ping_pong);
         next.canary = Some(CanaryStatus {
             weights,
+            stable_ping_pong,
             step_plugin_statuses,
             ..CanaryStatus::default()
         });
@@ -35,6 +43,13 @@ impl Work<'_> {
             let message = format!("Traffic weight updated {change}");
             self.tell("TrafficWeightUpdated", message);
         }
+    }
+
+    /// Whether a canary whose Service takes turns with stable's becomes stable by `next`. Its Service does with it, so that
+    /// its weights are to be those of the stable version in the same write.
+    fn has_swapped(&self, routing: &Routing<'_>, next: &RolloutStatus) -> bool {
+        let was = self.status.stable_rs.as_ref();
+        routing.services.take_turns() && was != Some(&self.hash) && is_complete(next)
     }
 
     /// Whether all proxies serve `wanted`.
@@ -53,7 +68,13 @@ impl Work<'_> {
     pub(super) fn wanted_split(&self) -> Option<Split> {
         let (canary, routing) = self.routed()?;
         let stable = self.status.stable_rs.clone()?;
+        let services = routing.services.by(&self.status);
         if stable != self.hash {
+            let leads = self.leads_to(services.canary) == Some(&self.hash);
+            if routing.services.take_turns() && !leads {
+                // There may be pods of an earlier version, to which no rule is to send anybody.
+                return Some(all_to(&stable));
+            }
             return Some(Split {
                 stable,
                 canary: self.hash.clone(),
@@ -64,12 +85,8 @@ impl Work<'_> {
         // A version that was promoted keeps the canary's way until the stable Service leads to it. One that was stable all
         // the time gets everything back at once.
         let is_back = known.as_ref().is_some_and(|known| known.stable == stable);
-        if is_back || self.leads_to(routing.stable_service) == Some(&self.hash) {
-            Some(Split {
-                canary: stable.clone(),
-                stable,
-                weight: Weight::ZERO,
-            })
+        if is_back || self.leads_to(services.stable) == Some(&self.hash) {
+            Some(all_to(&stable))
         } else {
             known
         }
@@ -79,7 +96,7 @@ impl Work<'_> {
     fn canary_weight(&self, canary: &Canary<'_>, routing: &Routing<'_>) -> Weight {
         let held = self.held_weight();
         let available = self.new_set().map_or(0, |set| set.available);
-        let leads = self.leads_to(routing.canary_service) == Some(&self.hash);
+        let leads = self.leads_to(routing.services.by(&self.status).canary) == Some(&self.hash);
         if self.is_aborted() || available == 0 || !leads {
             return Weight::ZERO;
         }
@@ -148,8 +165,17 @@ pub(super) fn split(status: &RolloutStatus) -> Option<Split> {
     })
 }
 
-/// `split` as the status has it. Weights are whole per cent, as that is what steps are written in.
-fn written(split: &Split, routing: &Routing<'_>, verified: Option<bool>) -> TrafficWeights {
+/// The split of a Rollout whose only version is `stable`.
+fn all_to(stable: &str) -> Split {
+    Split {
+        stable: stable.to_owned(),
+        canary: stable.to_owned(),
+        weight: Weight::ZERO,
+    }
+}
+
+/// `split` between `services` as the status has it. Weights are whole per cent, as that is what steps are written in.
+fn written(split: &Split, services: Pair<'_>, verified: Option<bool>) -> TrafficWeights {
     let percent = |weight: Weight| i32::from(weight.basis_points() / 100);
     let destination = |weight, service: &str, hash: &str| WeightDestination {
         weight: percent(weight),
@@ -157,12 +183,8 @@ fn written(split: &Split, routing: &Routing<'_>, verified: Option<bool>) -> Traf
         pod_template_hash: Some(hash.to_owned()),
     };
     TrafficWeights {
-        canary: destination(split.weight, routing.canary_service, &split.canary),
-        stable: destination(
-            split.weight.complement(),
-            routing.stable_service,
-            &split.stable,
-        ),
+        canary: destination(split.weight, services.canary, &split.canary),
+        stable: destination(split.weight.complement(), services.stable, &split.stable),
         additional: Vec::new(),
         verified,
     }

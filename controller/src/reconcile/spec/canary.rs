@@ -14,6 +14,10 @@ use super::{
 };
 use crate::spec::Routed;
 
+mod services;
+
+pub(in crate::reconcile) use services::{Pair, Services};
+
 /// `spec.strategy.canary`.
 #[derive(Clone, Debug)]
 pub(in crate::reconcile) struct Canary<'w> {
@@ -21,7 +25,9 @@ pub(in crate::reconcile) struct Canary<'w> {
     pub(in crate::reconcile) hash: String,
     pub(in crate::reconcile) budget: Budget,
     pub(in crate::reconcile) threshold: Threshold,
+    /// What always leads to the canary.
     pub(in crate::reconcile) canary_service: Option<&'w str>,
+    /// What always leads to stable.
     pub(in crate::reconcile) stable_service: Option<&'w str>,
     /// How its traffic is split; nothing where pods are the traffic.
     pub(in crate::reconcile) routing: Option<Routing<'w>>,
@@ -30,8 +36,7 @@ pub(in crate::reconcile) struct Canary<'w> {
 /// A canary whose traffic the proxies split.
 #[derive(Clone, Debug)]
 pub(in crate::reconcile) struct Routing<'w> {
-    pub(in crate::reconcile) canary_service: &'w str,
-    pub(in crate::reconcile) stable_service: &'w str,
+    pub(in crate::reconcile) services: Services<'w>,
     /// What its options and steps ask of the proxies and of the guard.
     pub(in crate::reconcile) asks: Arc<Routed>,
     /// `minPodsPerReplicaSet`; 0 is none.
@@ -104,7 +109,6 @@ pub(super) fn read(
                 .is_some_and(|routing| !is_ours(routing)),
         ),
         ("analysis", canary.analysis.is_some()),
-        ("pingPong", canary.ping_pong.is_some()),
     ];
     if let Some((field, _)) = later.iter().find(|(_, is_set)| *is_set) {
         return Err(not_yet(&at(field)));
@@ -191,6 +195,7 @@ fn needs_no_router(canary: &crds::Canary) -> Result<(), String> {
             "minPodsPerReplicaSet",
             canary.min_pods_per_replica_set.is_some(),
         ),
+        ("pingPong", canary.ping_pong.is_some()),
     ];
     match routed_only.iter().find(|(_, is_set)| *is_set) {
         None => Ok(()),
@@ -202,12 +207,6 @@ fn needs_no_router(canary: &crds::Canary) -> Result<(), String> {
 }
 
 fn routing(canary: &crds::Canary, history: u32) -> Result<Routing<'_>, String> {
-    let service = |field, written: &'_ Option<String>| match named(written.as_deref()) {
-        Some(_) => Ok(()),
-        None => Err(format!("{}: required with trafficRouting", at(field))),
-    };
-    service("stableService", &canary.stable_service)?;
-    service("canaryService", &canary.canary_service)?;
     let seconds_of = |field, written: Option<i32>| {
         let written = written.map(|written| count(&at(field), written));
         written
@@ -221,8 +220,7 @@ fn routing(canary: &crds::Canary, history: u32) -> Result<Routing<'_>, String> {
     )?;
     let default = seconds(SCALE_DOWN_DELAY);
     Ok(Routing {
-        canary_service: canary.canary_service.as_deref().unwrap_or_default(),
-        stable_service: canary.stable_service.as_deref().unwrap_or_default(),
+        services: Services::read(canary)?,
         asks: Arc::new(Routed::read(canary)?),
         least_each: count(
             &at("minPodsPerReplicaSet"),

@@ -2,10 +2,11 @@
 
 use proptest::prelude::*;
 use rollout::Judgement;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Cluster;
-use super::routed::strategy;
+use super::cluster::merge;
+use super::routed::{SERVICES, strategy, taking_turns};
 
 #[derive(Clone, Copy, Debug)]
 enum Deed {
@@ -37,7 +38,7 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
     prop::collection::vec(deed(), 0..14)
 }
 
-fn strategies() -> impl Strategy<Value = serde_json::Value> {
+fn strategies() -> impl Strategy<Value = Value> {
     prop_oneof![
         Just(json!({"canary": {
             "steps": [{"setWeight": 20}, {"pause": {"duration": 5}}, {"setWeight": 60}, {"pause": {}}],
@@ -58,7 +59,7 @@ fn strategies() -> impl Strategy<Value = serde_json::Value> {
 }
 
 /// Canaries whose traffic the proxies split.
-fn routed() -> impl Strategy<Value = serde_json::Value> {
+fn routed() -> impl Strategy<Value = Value> {
     let steps = json!([
         {"setWeight": 20}, {"pause": {"duration": 5}}, {"setWeight": 60}, {"pause": {}},
         {"plugin": {"name": "sluice/evidence", "config": {"maxDuration": "9s", "onInconclusive": "promote"}}},
@@ -74,7 +75,11 @@ fn routed() -> impl Strategy<Value = serde_json::Value> {
         Just(json!({"abortScaleDownDelaySeconds": 0, "minPodsPerReplicaSet": 2})),
     ];
     let steps = prop_oneof![Just(steps), Just(scaled), Just(json!([]))];
-    (steps, more).prop_map(|(steps, more)| strategy(&steps, &more, &json!({})))
+    let services = prop_oneof![Just(json!({})), Just(taking_turns())];
+    (steps, more, services).prop_map(|(steps, more, mut services)| {
+        merge(&mut services, &more);
+        strategy(&steps, &services, &json!({}))
+    })
 }
 
 /// What people do and what the guard finds.
@@ -115,6 +120,15 @@ impl Cluster {
         }
     }
 
+    /// The version that the Service of stable or active leads to.
+    fn stable_leads_to(&self) -> Option<&str> {
+        let slot = match &self.rollout["status"]["canary"]["stablePingPong"] {
+            Value::Null => "active",
+            slot => slot.as_str().unwrap(),
+        };
+        self.leads_to(slot)
+    }
+
     /// Pods that serve, of all versions.
     fn available(&self) -> u32 {
         self.sets.iter().map(|set| set.object.available).sum()
@@ -129,7 +143,7 @@ proptest! {
     #[test]
     fn a_good_version_always_gets_through(strategy in strategies(), deeds in deeds()) {
         let mut cluster = Cluster::new(&json!({"replicas": 3, "strategy": strategy}), "v0")
-            .with_services(&["active", "preview"]);
+            .with_services(&SERVICES);
         cluster.bad.push("v4".to_owned());
         cluster.settle();
         cluster.pass(5);
@@ -148,14 +162,14 @@ proptest! {
         cluster.pass(120);
         prop_assert_eq!(cluster.phase(), "Healthy");
         prop_assert_eq!(cluster.wanted(), [("good", 3)]);
-        prop_assert_eq!(cluster.leads_to("active").unwrap_or("good"), "good");
+        prop_assert_eq!(cluster.stable_leads_to().unwrap_or("good"), "good");
     }
 
     /// An abort takes the new version's traffic away in the same moment: its Service leads back, and no pod of it is made.
     #[test]
     fn an_abort_waits_for_nothing(strategy in strategies(), deeds in deeds()) {
         let mut cluster = Cluster::new(&json!({"replicas": 3, "strategy": strategy}), "v0")
-            .with_services(&["active", "preview"]);
+            .with_services(&SERVICES);
         cluster.bad.push("v4".to_owned());
         cluster.settle();
         cluster.pass(5);
@@ -174,7 +188,7 @@ proptest! {
         cluster.patch_status(&json!({"abort": true, "promoteFull": false}));
         if is_under_way {
             prop_assert!(cluster.phase().starts_with("Degraded") || cluster.phase().starts_with("Paused"), "{}", cluster.phase());
-            if let Some(leads) = cluster.leads_to("active").filter(|_| has_pods) {
+            if let Some(leads) = cluster.stable_leads_to().filter(|_| has_pods) {
                 prop_assert_eq!(leads, stable);
             }
             prop_assert_eq!(cluster.canary_weight().unwrap_or(0), 0);
@@ -182,12 +196,12 @@ proptest! {
     }
 
     /// Whatever happens to a canary whose traffic is split: no version without pods is sent requests (the statuses are
-    /// looked at in `check_weights`), a verdict takes its traffic away in the status that follows, what was convicted is
+    /// looked at in `check_weights`), and none by a Service that leads to another, a verdict takes its traffic away in the status that follows, what was convicted is
     /// not promoted unless a person wants that, and the Rollout comes to rest.
     #[test]
     fn a_verdict_is_kept_whatever_happens(strategy in routed(), happenings in happenings()) {
         let mut cluster = Cluster::new(&json!({"replicas": 3, "strategy": strategy}), "v0")
-            .with_services(&["active", "preview"]);
+            .with_services(&SERVICES);
         cluster.bad.push("v4".to_owned());
         cluster.settle();
         cluster.pass(5);
@@ -202,8 +216,7 @@ proptest! {
                     cluster.does(*deed);
                 }
                 Happening::Proxies(live, lag) => {
-                    cluster.proxies.live = *live;
-                    cluster.proxies.lag = *lag;
+                    cluster.proxies.change(*live, *lag);
                 }
                 Happening::Find(judgement) => {
                     cluster.find(judgement.clone());
@@ -216,6 +229,7 @@ proptest! {
                 }
             }
             prop_assert_eq!(cluster.starved(), None, "after {:?}: {:#?}", happening, cluster.trace);
+            prop_assert_eq!(cluster.misled(), None, "after {:?}: {:#?}", happening, cluster.trace);
             let stable = cluster.status().stable_rs;
             prop_assert!(convicted.is_none() || stable != convicted, "after {:?}", happening);
         }
@@ -227,7 +241,7 @@ proptest! {
         cluster.pass(120);
         prop_assert_eq!(cluster.phase(), "Healthy");
         prop_assert!(cluster.wanted().contains(&("good", 3)), "{:?}", cluster.wanted());
-        prop_assert_eq!(cluster.leads_to("active"), Some("good"));
+        prop_assert_eq!(cluster.stable_leads_to(), Some("good"));
         prop_assert_eq!(cluster.canary_weight(), Some(0));
     }
 }

@@ -20,13 +20,21 @@ pub(super) struct Proxies {
     pub(super) is_one_mute: bool,
     /// They get no news, and go on with what they serve.
     pub(super) are_deaf: bool,
-    /// The last split that all of them served.
-    served: Option<Split>,
-    /// The split that some of them serve already, and when all do.
-    next: Option<(Split, Timestamp)>,
+    /// What all of them served last.
+    served: Option<Served>,
+    /// What some of them serve already, and when all do.
+    next: Option<(Served, Timestamp)>,
     pub(super) finding: Option<Finding>,
     /// What the leader made of the Rollout as it last saw it.
-    seen: (Value, bool, Option<Split>),
+    seen: (Value, bool, Option<Served>),
+}
+
+/// A split, and the Services that get the two sides' requests.
+#[derive(Clone, Debug, PartialEq)]
+struct Served {
+    split: Split,
+    stable: String,
+    canary: String,
 }
 
 impl Default for Proxies {
@@ -45,11 +53,23 @@ impl Default for Proxies {
 }
 
 impl Proxies {
+    /// So many are live, and take so many seconds for another split. Where none was, they know nothing of before.
+    pub(super) fn change(&mut self, live: usize, lag: i64) {
+        if self.live == 0 {
+            (self.served, self.next) = (None, None);
+        }
+        (self.live, self.lag) = (live, lag);
+    }
+
     pub(super) fn traffic(&self) -> Traffic {
         let agree = self.live > 0 && self.next.is_none() && !self.is_one_mute;
         Traffic {
             proxies: self.live,
-            serving: self.served.clone().filter(|_| agree),
+            serving: self
+                .served
+                .as_ref()
+                .filter(|_| agree)
+                .map(|served| served.split.clone()),
             finding: self.finding.clone(),
         }
     }
@@ -63,21 +83,29 @@ impl Cluster {
             let judging = judging(&self.world().rollout);
             let on_trial = judging.as_ref().is_some_and(|judging| judging.on_trial);
             let split = judging.and_then(|judging| judging.split);
-            self.proxies.seen = (self.rollout.clone(), on_trial, split);
+            let served = split.map(|split| {
+                let (stable, canary) = self.sides();
+                Served {
+                    split,
+                    stable,
+                    canary,
+                }
+            });
+            self.proxies.seen = (self.rollout.clone(), on_trial, served);
         }
         let proxies = &mut self.proxies;
         if !proxies.seen.1 {
             proxies.finding = None;
         }
         let wanted = proxies.seen.2.clone().filter(|_| !proxies.are_deaf);
-        if let Some((split, at)) = proxies.next.take() {
+        if let Some((served, at)) = proxies.next.take() {
             if at <= self.now {
-                proxies.served = Some(split);
+                proxies.served = Some(served);
             } else {
-                proxies.next = Some((split, at));
+                proxies.next = Some((served, at));
             }
         }
-        let goes_to = proxies.next.as_ref().map(|(split, _)| split);
+        let goes_to = proxies.next.as_ref().map(|(served, _)| served);
         let goes_to = goes_to.or(proxies.served.as_ref());
         if let Some(wanted) = wanted.filter(|wanted| Some(wanted) != goes_to) {
             let lag = SignedDuration::from_secs(proxies.lag);
@@ -153,6 +181,9 @@ impl Cluster {
                 if let Some(index) = status["currentStepIndex"].as_i64() {
                     lines.push(format!("step {index}"));
                 }
+                if let Some(slot) = status["canary"]["stablePingPong"].as_str() {
+                    lines.push(format!("{slot} is stable's"));
+                }
                 if let Some(hash) = status["stableRS"].as_str() {
                     lines.push(format!("{} is stable", self.image(hash)));
                 }
@@ -170,6 +201,11 @@ impl Cluster {
             return;
         };
         assert_eq!(weights.canary.weight + weights.stable.weight, 100);
+        let names = (
+            weights.stable.service_name.unwrap(),
+            weights.canary.service_name.unwrap(),
+        );
+        assert_eq!(names, self.sides());
         let canary = weights.canary.pod_template_hash.unwrap();
         if Some(&canary) != status.stable_rs.as_ref() && weights.canary.weight > 0 {
             assert!(
@@ -182,13 +218,61 @@ impl Cluster {
 
     /// A version that some proxy sends requests to, and that has no pod for them.
     pub(super) fn starved(&self) -> Option<&str> {
-        let next = self.proxies.next.as_ref().map(|(split, _)| split);
-        let splits = next.into_iter().chain(self.proxies.served.as_ref());
-        let sent = splits.flat_map(|split| {
+        let sent = self.served().flat_map(|Served { split, .. }| {
             let stable = (&split.stable, split.weight < Weight::FULL);
             [(&split.canary, split.weight > Weight::ZERO), stable]
         });
         let mut starved = sent.filter(|(hash, is_sent)| *is_sent && self.available_of(hash) == 0);
         starved.next().map(|(hash, _)| self.image(hash))
+    }
+
+    /// What some proxy serves.
+    fn served(&self) -> impl Iterator<Item = &Served> {
+        let next = self.proxies.next.as_ref().map(|(served, _)| served);
+        next.into_iter().chain(self.proxies.served.as_ref())
+    }
+
+    fn canary_spec(&self) -> &Value {
+        &self.rollout["spec"]["strategy"]["canary"]
+    }
+
+    /// The Services of stable and of the canary by the spec and the status.
+    fn sides(&self) -> (String, String) {
+        let canary = self.canary_spec();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let slots = &canary["pingPong"];
+        if slots.is_null() {
+            return (
+                text(&canary["stableService"]),
+                text(&canary["canaryService"]),
+            );
+        }
+        let (ping, pong) = (text(&slots["pingService"]), text(&slots["pongService"]));
+        match self.rollout["status"]["canary"]["stablePingPong"] == "ping" {
+            true => (ping, pong),
+            false => (pong, ping),
+        }
+    }
+
+    /// A Service that takes turns, and by which some proxy sends requests to another version than it is to.
+    pub(super) fn misled(&self) -> Option<String> {
+        if self.proxies.live == 0 || self.canary_spec()["pingPong"].is_null() {
+            return None;
+        }
+        let wrong = |service: &String, hash: &String, is_sent: bool| {
+            let leads = self.services[service].selector.get(HASH);
+            let is_wrong = is_sent && leads.is_some_and(|leads| leads != hash);
+            is_wrong.then(|| format!("{service} instead of {}", self.image(hash)))
+        };
+        let mut served = self.served();
+        served.find_map(|served| {
+            let Split {
+                stable,
+                canary,
+                weight,
+            } = &served.split;
+            wrong(&served.stable, stable, *weight < Weight::FULL)
+                .or_else(|| wrong(&served.canary, canary, *weight > Weight::ZERO))
+        })
     }
 }

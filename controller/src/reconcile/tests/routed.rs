@@ -12,8 +12,20 @@ use crate::reconcile::{Write, turn};
 
 mod evidence;
 mod guard;
+mod ping_pong;
 mod pods;
 mod specs;
+
+/// The Services that there are.
+pub(super) const SERVICES: [&str; 4] = ["active", "preview", "ping", "pong"];
+
+/// What is beside the router of a canary whose Services take turns.
+pub(super) fn taking_turns() -> Value {
+    json!({
+        "canaryService": null, "stableService": null,
+        "pingPong": {"pingService": "ping", "pongService": "pong"},
+    })
+}
 
 /// The strategy with `more` beside the Services and the router, whose options are `options`.
 pub(super) fn strategy(steps: &Value, more: &Value, options: &Value) -> Value {
@@ -32,7 +44,7 @@ pub(super) fn strategy(steps: &Value, more: &Value, options: &Value) -> Value {
 /// A Rollout of `replicas` pods that runs v1 and whose weights are served.
 fn routed(replicas: u32, steps: &Value, more: &Value, options: &Value) -> Cluster {
     let spec = json!({"replicas": replicas, "strategy": strategy(steps, more, options)});
-    let mut cluster = Cluster::new(&spec, "v1").with_services(&["active", "preview"]);
+    let mut cluster = Cluster::new(&spec, "v1").with_services(&SERVICES);
     cluster.settle();
     cluster.pass(5);
     assert_eq!(cluster.phase(), "Healthy");
@@ -69,6 +81,7 @@ impl Cluster {
         for _ in 0..seconds {
             self.pass(1);
             assert_eq!(self.starved(), None, "{:#?}", self.trace);
+            assert_eq!(self.misled(), None, "{:#?}", self.trace);
         }
     }
 
