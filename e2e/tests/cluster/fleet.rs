@@ -35,11 +35,14 @@ pub(crate) fn tests() -> Vec<Trial> {
         harness::test("bad_canary_loses_its_traffic_and_is_aborted", convicts),
         harness::test("dead_canary_loses_its_traffic_while_nobody_leads", trips),
         harness::test("good_canary_is_promoted_and_no_request_fails", promotes),
+        harness::test("services_take_turns_and_no_request_fails", takes_turns),
     ]
 }
 
 /// A controller, proxies, and users.
 struct Scene {
+    /// Whether the Services take turns.
+    turns: bool,
     rollouts: Rollouts,
     namespace: String,
     instance: String,
@@ -51,6 +54,11 @@ struct Scene {
 impl Scene {
     /// With a first version that serves.
     async fn new(client: &Client, namespace: String) -> Result<Self> {
+        Self::of(client, namespace, false).await
+    }
+
+    /// With a first version that serves, and with Services that take turns or do not.
+    async fn of(client: &Client, namespace: String, turns: bool) -> Result<Self> {
         let rollouts = Rollouts::of(client, &namespace).await?;
         let instance = namespace.clone();
         process::apply(&services(&namespace)).await?;
@@ -70,6 +78,7 @@ impl Scene {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let controller = Controller::start(&kubeconfig, &arguments)?;
         let mut scene = Self {
+            turns,
             users: Users::none(),
             rollouts,
             namespace,
@@ -81,14 +90,22 @@ impl Scene {
         scene.rollouts.wait("shop", "Healthy", 1).await?;
         // Its endpoints come to the proxies a moment later.
         for proxy in &scene.proxies {
-            while proxy.ask("shop").await? != "blue" {}
+            while proxy.ask(scene.host()).await? != "blue" {}
         }
         scene.admit_users();
         Ok(scene)
     }
 
     fn admit_users(&mut self) {
-        self.users = Users::of(&self.proxies);
+        self.users = Users::of(&self.proxies, self.host());
+    }
+
+    /// The name by which users ask. Those of Services that take turns are each side's in turn.
+    fn host(&self) -> &'static str {
+        match self.turns {
+            true => "shop.example",
+            false => "shop",
+        }
     }
 
     /// Ships a version that fails this share of its requests.
@@ -96,6 +113,18 @@ impl Scene {
         let mut rollout = rollout(version, failures);
         let label = "argo-rollouts.argoproj.io/controller-instance-id";
         rollout["metadata"]["labels"] = json!({label: self.instance});
+        let canary = &mut rollout["spec"]["strategy"]["canary"];
+        match self.turns {
+            true => {
+                canary["pingPong"] = json!({"pingService": "shop", "pongService": "shop-canary"});
+                let options = json!({"hosts": [self.host()]});
+                canary["trafficRouting"]["plugins"]["sluice/proxy"] = options;
+            }
+            false => {
+                canary["stableService"] = json!("shop");
+                canary["canaryService"] = json!("shop-canary");
+            }
+        }
         self.rollouts.apply(&rollout).await.map(drop)
     }
 
@@ -111,7 +140,7 @@ impl Scene {
     /// Checks that each proxy sends everybody to `version`.
     async fn send_all_to(&self, version: &str) -> Result<()> {
         for proxy in &self.proxies {
-            let answered = proxy.share("shop", 50).await?;
+            let answered = proxy.share(self.host(), 50).await?;
             ensure!(
                 answered == BTreeMap::from([(version.to_owned(), 50)]),
                 "{answered:?}"
@@ -160,7 +189,8 @@ impl Users {
         }
     }
 
-    fn of(proxies: &[Proxy]) -> Self {
+    /// Who ask for `host`.
+    fn of(proxies: &[Proxy], host: &'static str) -> Self {
         let addresses: Vec<_> = proxies.iter().map(|proxy| proxy.requests).collect();
         let answers = Arc::<Mutex<Vec<(Instant, String)>>>::default();
         let told = Arc::clone(&answers);
@@ -170,7 +200,7 @@ impl Users {
                 ticks.tick().await;
                 let told = Arc::clone(&told);
                 tokio::spawn(async move {
-                    let answer = match http::get_of(address, "shop", "/").await {
+                    let answer = match http::get_of(address, host, "/").await {
                         Ok(answer) => said(&answer),
                         Err(error) => format!("{error:#}"),
                     };
@@ -263,7 +293,6 @@ fn rollout(version: &str, failures: f64) -> Value {
                 }],
             }},
             "strategy": {"canary": {
-                "stableService": "shop", "canaryService": "shop-canary",
                 "trafficRouting": {"plugins": {"sluice/proxy": {}}},
                 "scaleDownDelaySeconds": 2, "abortScaleDownDelaySeconds": 2,
                 "steps": [{"setWeight": 20}, {"pause": {"duration": "2s"}}, {"setWeight": 60}, {"pause": {}}],
@@ -390,6 +419,41 @@ async fn promotes(client: Client, namespace: String) -> Result<()> {
             selector == Some(&BTreeMap::from([("app".to_owned(), "shop".to_owned())]))
         })
         .await?;
+    }
+    scene.end().await
+}
+
+/// Two rollouts in a row, by which the Services come back to their sides. Nobody notices, and once a version is stable
+/// nobody gets the one before it.
+async fn takes_turns(client: Client, namespace: String) -> Result<()> {
+    let scene = Scene::of(&client, namespace, true).await?;
+    let rollouts = [(2, "blue", "green", "pong"), (3, "green", "red", "ping")];
+    for (revision, old, new, slot) in rollouts {
+        let begun = Instant::now();
+        scene.ship(new, 0.0).await?;
+        scene.rollouts.wait_for_pause("shop", 3).await?;
+        scene.serve(6000).await?;
+        scene.rollouts.promote("shop").await?;
+        scene.rollouts.wait("shop", "Healthy", revision).await?;
+        scene.serve(0).await?;
+        let promoted = Instant::now();
+        let status = scene.status().await?;
+        ensure!(status["canary"]["stablePingPong"] == slot, "{status}");
+        ensure!(
+            status["canary"]["weights"]["canary"]["weight"] == 0,
+            "{status}"
+        );
+        scene.send_all_to(new).await?;
+        scene.rollouts.wait_for_pods("shop", 2).await?;
+        let answers = scene.users.answers();
+        let answers = answers.iter().filter(|(at, _)| *at >= begun);
+        let wrong: Vec<_> = answers
+            .clone()
+            .filter(|(at, answer)| answer != new && (answer != old || *at > promoted))
+            .collect();
+        ensure!(wrong.is_empty(), "{new}: {wrong:?}");
+        let is_any = |version: &str| answers.clone().any(|(_, answer)| answer == version);
+        ensure!(is_any(old) && is_any(new));
     }
     scene.end().await
 }
