@@ -266,7 +266,8 @@ pub(crate) async fn say_goodbye(stream: &mut Stream) {
 /// Reads on until the client ends, for a while. To close a socket with bytes unread would reset the connection, and
 /// the client might never see the answer that it was sent.
 pub(crate) async fn linger(mut stream: Stream) {
-    let mut bytes = [0; 4096];
+    // Not in the task itself, which would be larger by that for as long as it lasts.
+    let mut bytes = vec![0; 4096];
     let discard = async { while stream.read(&mut bytes).await.is_ok_and(|n| n > 0) {} };
     let _ = timeout(LINGER, discard).await;
 }

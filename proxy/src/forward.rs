@@ -14,21 +14,31 @@ use http::Response;
 use std::net::IpAddr;
 use traffic::Found;
 
-/// Answers a request, with a version's answer or with the proxy's own.
+/// What is known of a request before its route is.
+#[derive(Clone, Copy)]
+struct Known {
+    client: IpAddr,
+    is_grpc: bool,
+}
+
+/// Answers a request, with a version's answer or with the proxy's own, which it puts into `answer`.
 ///
-/// Head and body are the connection's: what is passed on by value is copied at every step.
+/// Heads and bodies are the connection's: what is passed on by value is copied at every step.
 pub(crate) async fn forward(
     ask: &Ask,
     asked: &mut Asked<'_>,
     body: &mut RequestBody,
-) -> Response<ResponseBody> {
-    let client = client_address(&ask.client.peer, &asked.parts.headers);
-    let mut account = Account::begin(&ask.client, client, asked.parts);
-    let is_grpc = grpc::is_grpc(&asked.parts.headers);
-    let answered = route(ask, client, is_grpc, asked, body, &mut account).await;
-    let mut response = match answered {
+    answer: &mut Option<Response<ResponseBody>>,
+) {
+    let known = Known {
+        client: client_address(&ask.client.peer, &asked.parts.headers),
+        is_grpc: grpc::is_grpc(&asked.parts.headers),
+    };
+    let mut account = Account::begin(&ask.client, known.client, asked.parts);
+    let routed = route(ask, known, asked, body, &mut account, answer).await;
+    let response = match routed {
         Ok(response) => response,
-        Err(refusal) => refusal.answer(ask, is_grpc, &mut account),
+        Err(refusal) => answer.insert(refusal.answer(ask, known.is_grpc, &mut account)),
     };
     // RFC 9110 section 7.6.3: the version that it came in, which is the endpoint's.
     let version = response.version();
@@ -37,18 +47,18 @@ pub(crate) async fn forward(
         account.answered(response.status(), response.headers());
         response.body_mut().keep_account(account);
     }
-    response
 }
 
 /// Finds the request's route and goes it.
-async fn route(
+async fn route<'r>(
     ask: &Ask,
-    client: IpAddr,
-    is_grpc: bool,
+    known: Known,
     asked: &mut Asked<'_>,
     body: &mut RequestBody,
     account: &mut Option<Box<Account>>,
-) -> Result<Response<ResponseBody>, Refusal> {
+    answer: &'r mut Option<Response<ResponseBody>>,
+) -> Result<&'r mut Response<ResponseBody>, Refusal> {
+    let Known { client, is_grpc } = known;
     let worker = &ask.client.worker;
     let view = worker.view();
     let listener = &ask.client.gate.name;
@@ -76,9 +86,9 @@ async fn route(
     if !prepared.asks_to_upgrade() {
         mirror::copy(ask, &view, &found, asked.parts, body);
     }
-    let answered = way.go(&prepared, asked, body, account).await;
+    let answered = way.go(&prepared, asked, body, account, answer).await;
     asked.give_back(&worker.spares);
-    let mut response = answered.map_err(|refusal| refusal.edited(&passage))?;
+    let response = answered.map_err(|refusal| refusal.edited(&passage))?;
     passage.edit_response(response.headers_mut());
     chosen.remember(response.headers_mut());
     response.body_mut().keep_permit(passage.take_permit());

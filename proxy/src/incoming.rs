@@ -126,7 +126,7 @@ impl Incoming {
             return Poll::Ready(Ok(Piece::End));
         }
         Poll::Ready(Ok(match ready!(self.stream.poll_trailers(context))? {
-            Some(trailers) => Piece::Trailers(trailers),
+            Some(trailers) => Piece::Trailers(Box::new(trailers)),
             None => Piece::End,
         }))
     }

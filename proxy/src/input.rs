@@ -3,12 +3,9 @@
 use crate::{spares::Spares, stream::Stream};
 use bytes::BytesMut;
 use std::{
-    future::Future,
     io,
-    pin::pin,
     task::{Context, Poll, ready},
 };
-use tokio::io::AsyncReadExt;
 
 /// Room for a usual head, in bytes.
 pub(crate) const HEAD_ROOM: usize = 4 * 1024;
@@ -36,5 +33,5 @@ pub(crate) fn poll_read(
     if buffer.capacity() - buffer.len() < room / 4 {
         buffer.reserve(room);
     }
-    pin!(stream.read_buf(buffer)).poll(context)
+    stream.poll_read_into(buffer, context)
 }

@@ -201,15 +201,21 @@ impl ResponseBody {
         }
     }
 
-    /// The tunnel that the connection becomes, if it does.
-    pub(crate) fn into_tunnel(self) -> Option<Box<Tunnel>> {
-        match self.kind {
-            Kind::Tunnel(mut tunnel) => {
-                tunnel.keep(self.account, self.permit);
-                Some(tunnel)
-            }
-            Kind::Text { .. } | Kind::Passing(_) => None,
+    /// The tunnel that the connection becomes, if it does. There is none after that.
+    pub(crate) fn take_tunnel(&mut self) -> Option<Box<Tunnel>> {
+        if !matches!(self.kind, Kind::Tunnel(_)) {
+            return None;
         }
+        let Self {
+            kind,
+            account,
+            permit,
+        } = std::mem::replace(self, Self::text(""));
+        let Kind::Tunnel(mut tunnel) = kind else {
+            return None;
+        };
+        tunnel.keep(account, permit);
+        Some(tunnel)
     }
 }
 

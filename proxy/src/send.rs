@@ -228,8 +228,16 @@ impl Delivery<'_, '_> {
                 }
                 Err(Unavailable::AllTried | Unavailable::NoEndpoint) => break,
             };
-            let exchange = self.exchange(pick.address(), may_reuse);
-            match in_time(&self.ask.watch, Failure::ResponseTimeout, exchange).await {
+            let key = self.key_of(pick.address());
+            let exchange = match self.idle(&key, may_reuse) {
+                Some(idle) => Ok(idle),
+                // Seldom, and in its place a request's task would be twice as large.
+                None => {
+                    let made = Box::pin(self.connect(key));
+                    in_time(&self.ask.watch, Failure::ResponseTimeout, made).await
+                }
+            };
+            match exchange {
                 Ok(exchange) => return Ok((exchange, pick)),
                 Err(NoConnection::Exhausted) => return Err(NoAnswer::Client(Refusal::Shed)),
                 Err(NoConnection::Version(Failure::Overload)) => {
@@ -249,21 +257,16 @@ impl Delivery<'_, '_> {
         Err(NoAnswer::Version(failure))
     }
 
-    /// A connection to `address`: an idle one, or one that is made.
-    async fn exchange(
-        &self,
-        address: SocketAddr,
-        may_reuse: bool,
-    ) -> Result<Exchange, NoConnection> {
+    /// What connections to `address` for this request have in common.
+    fn key_of(&self, address: SocketAddr) -> Key {
         let client = &self.ask.client;
-        let worker = &client.worker;
         let policy = &self.backend.policy;
         let proxied = policy.proxy_protocol.map(|version| Proxied {
             version,
             source: client.source,
             destination: client.destination,
         });
-        let flavor = worker.pool.flavor(policy, proxied);
+        let flavor = client.worker.pool.flavor(policy, proxied);
         let key = Key { address, flavor };
         if proxied.is_some() {
             let mut own = client.own.borrow_mut();
@@ -271,15 +274,16 @@ impl Delivery<'_, '_> {
                 own.push(key.clone());
             }
         }
-        let ready = match policy.protocol {
+        key
+    }
+
+    /// A connection that is there already.
+    fn idle(&self, key: &Key, may_reuse: bool) -> Option<Exchange> {
+        let pool = &self.ask.client.worker.pool;
+        match self.backend.policy.protocol {
             Protocol::Http1 if !may_reuse => None,
-            Protocol::Http1 => worker.pool.take(&key).map(Exchange::Http1),
-            Protocol::Http2 => worker.pool.shared(&key).map(Exchange::http2),
-        };
-        match ready {
-            Some(ready) => Ok(ready),
-            // Seldom, and in its place a request's task would be twice as large.
-            None => Box::pin(self.connect(key)).await,
+            Protocol::Http1 => pool.take(key).map(Exchange::Http1),
+            Protocol::Http2 => pool.shared(key).map(Exchange::http2),
         }
     }
 

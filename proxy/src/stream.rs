@@ -1,17 +1,19 @@
 //! A connection, in plain text or over TLS, to a client or to an endpoint.
 
+use bytes::BytesMut;
 use rustls::CommonState;
 #[cfg(test)]
 use rustls::{ProtocolVersion, pki_types::CertificateDer};
 use socket2::SockRef;
 use std::{
+    future::Future,
     io::{self, IoSlice},
-    pin::Pin,
-    task::{Context, Poll},
+    pin::{Pin, pin},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, Interest, ReadBuf},
     net::TcpStream,
 };
 use tokio_rustls::{client, server};
@@ -60,6 +62,32 @@ impl Stream {
     pub(crate) fn reset(self) {
         // Where that fails, an orderly end is the best there is.
         let _ = SockRef::from(self.tcp()).set_linger(Some(Duration::ZERO));
+    }
+
+    /// Reads into the free memory of `buffer`, when there is something to be read. In plain text, readiness is asked for once:
+    /// the library's way of reading asks for it twice, and before there is memory to read into.
+    pub(crate) fn poll_read_into(
+        &mut self,
+        buffer: &mut BytesMut,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let Self::Plain(tcp) = self else {
+            return pin!(self.read_buf(buffer)).poll(context);
+        };
+        loop {
+            let room = buffer.capacity() - buffer.len();
+            match tcp.try_read_buf(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    ready!(tcp.poll_read_ready(context))?;
+                }
+                read => {
+                    if matches!(read, Ok(read) if (1..room).contains(&read)) {
+                        forget(tcp, Interest::READABLE);
+                    }
+                    return Poll::Ready(read);
+                }
+            }
+        }
     }
 
     /// Whether the runtime has heard of nothing that could be read. It is not asked where TLS may hold something back.
@@ -119,6 +147,30 @@ impl Stream {
     }
 }
 
+/// Writes to `tcp`, and asks for readiness only when it takes nothing.
+fn write(tcp: &TcpStream, bytes: &[u8], context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    loop {
+        match tcp.try_write(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                ready!(tcp.poll_write_ready(context))?;
+            }
+            written => {
+                if matches!(written, Ok(written) if written < bytes.len()) {
+                    forget(tcp, Interest::WRITABLE);
+                }
+                return Poll::Ready(written);
+            }
+        }
+    }
+}
+
+/// Has the runtime take `tcp` for not ready, as less was done than asked for: the socket would say so itself, at the price of
+/// a system call. What comes from now on the kernel tells again, and nothing that it told is lost, as a worker's runtime is of
+/// one thread.
+fn forget(tcp: &TcpStream, interest: Interest) {
+    let _ = tcp.try_io(interest, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
+}
+
 impl From<TcpStream> for Stream {
     fn from(tcp: TcpStream) -> Self {
         Self::Plain(tcp)
@@ -146,7 +198,7 @@ impl AsyncWrite for Stream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_write(context, bytes),
+            Self::Plain(tcp) => write(tcp, bytes, context),
             Self::Server(tls) => Pin::new(tls).poll_write(context, bytes),
             Self::Client(tls) => Pin::new(tls).poll_write(context, bytes),
         }

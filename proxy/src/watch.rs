@@ -192,9 +192,10 @@ impl Watch {
         self.is_over.get()
     }
 
-    /// Looks at the timer, before the connection is driven. One that is set and cannot have rung is left alone.
+    /// Looks at the timer, before the connection is driven. One that cannot have rung is left alone, set or not: to look at one
+    /// that is not would set it, and [`Self::arm`] would do so again.
     pub(crate) fn ring(&self, alarm: Pin<&mut Sleep>, context: &mut Context<'_>) {
-        if self.is_set.get() && self.turn.now() < alarm.deadline() {
+        if self.turn.now() < alarm.deadline() {
             return;
         }
         let has_rung = alarm.poll(context).is_ready();

@@ -154,15 +154,16 @@ impl<'a> Way<'a> {
         }
     }
 
-    /// Sends the request to its version, to stable once more where the rollout asks for that, and makes the answer ready
-    /// to be passed on. The request is counted as it leaves, and its outcome exactly once.
-    pub(crate) async fn go(
-        self,
+    /// Sends the request to its version, to stable once more where the rollout asks for that, and puts the answer, ready to be
+    /// passed on, into `answer`. The request is counted as it leaves, and its outcome exactly once.
+    pub(crate) async fn go<'r>(
+        &self,
         prepared: &Prepared,
         asked: &mut Asked<'_>,
         body: &mut RequestBody,
         account: &mut Option<Box<Account>>,
-    ) -> Result<Response<ResponseBody>, Refusal> {
+        answer: &'r mut Option<Response<ResponseBody>>,
+    ) -> Result<&'r mut Response<ResponseBody>, Refusal> {
         let worker = &self.ask.client.worker;
         let mut backend = self.chosen.backend;
         let choice = self.chosen.choice.as_ref();
@@ -196,6 +197,7 @@ impl<'a> Way<'a> {
             answered = self.deliver(rescuer, asked, body, &mut sent, account).await;
         }
         self.take(prepared, backend, answered, body, sent)
+            .map(|response| answer.insert(response))
             .map_err(|no_answer| match no_answer {
                 NoAnswer::Version(failure) => Refusal::failed(failure, backend),
                 NoAnswer::Client(refusal) => refusal,

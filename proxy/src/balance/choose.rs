@@ -11,6 +11,9 @@ pub(super) fn power_of_two(
 ) -> Option<usize> {
     /// Draws before all are looked at, which is for Services of which few endpoints are in use.
     const DRAWS: usize = 6;
+    if n == 1 {
+        return fits(0).then_some(0);
+    }
     let mut held = None;
     for _ in 0..DRAWS.min(2 * n) {
         // The second of two is drawn among the others, so that two endpoints are always compared.

@@ -221,20 +221,18 @@ async fn answer(
         },
     };
     let mut asked = Asked::new(&mut head.parts, head.lines.take(), &client.peer);
-    let response = {
-        let mut forwarding = pin!(forward(&ask, &mut asked, &mut body));
+    let mut answer = None;
+    {
+        let mut forwarding = pin!(forward(&ask, &mut asked, &mut body, &mut answer));
         poll_fn(|context| {
-            if let Poll::Ready(response) = forwarding.as_mut().poll(context) {
-                return Poll::Ready(Some(response));
-            }
-            if io.poll_flush(context).is_err() || io.poll_gone(context).is_ready() {
-                return Poll::Ready(None);
-            }
-            Poll::Pending
+            let forwarded = forwarding.as_mut().poll(context);
+            let is_gone = forwarded.is_pending()
+                && (io.poll_flush(context).is_err() || io.poll_gone(context).is_ready());
+            if is_gone { Poll::Ready(()) } else { forwarded }
         })
-        .await
-    };
-    let Some(mut response) = response else {
+        .await;
+    }
+    let Some(response) = &mut answer else {
         return Next::End(Ended::Broken);
     };
     // Nobody asks the client to go on with a body that it holds back.
@@ -244,14 +242,16 @@ async fn answer(
         && !holds_back
         && !client.worker.is_draining()
         && response.body().lets_stay()
-        && self::framing(&reader, &response) != Framing::UntilClose;
-    let written = write(io, &reader, &mut response, keep_alive).await;
+        && self::framing(&reader, response) != Framing::UntilClose;
+    let written = write(io, &reader, response, keep_alive).await;
     io.spares.put_map(response.headers_mut());
-    let body = response.into_body();
+    let tunnel = response.body_mut().take_tunnel();
+    // What it holds is given back before the next request is waited for.
+    drop(answer);
     if written.is_err() {
         return Next::End(Ended::Broken);
     }
-    if let Some(tunnel) = body.into_tunnel() {
+    if let Some(tunnel) = tunnel {
         return Next::End(Ended::Tunnel(tunnel));
     }
     watch.enter(Phase::Idle);
@@ -334,7 +334,7 @@ async fn write(
                     Poll::Ready(Ok(Piece::End)) => {
                         has_ended = true;
                         let mut outbox = io.outbox.borrow_mut();
-                        let ended = encoder.end(trailers.as_ref(), outbox.buffer());
+                        let ended = encoder.end(trailers.as_deref(), outbox.buffer());
                         ended.map_err(|_| Unwritten::Cut)?;
                     }
                     Poll::Ready(Err(cut)) => {

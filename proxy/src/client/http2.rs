@@ -261,8 +261,9 @@ async fn exchange(
     respond: &Rc<RefCell<SendResponse<Bytes>>>,
 ) {
     let is_head = parts.method == Method::HEAD;
-    let response = match check(&parts, &client.worker.head_limits) {
-        Err(refusal) => Some(refusal.unrouted(client, Some(&parts))),
+    let mut answer = None;
+    match check(&parts, &client.worker.head_limits) {
+        Err(refusal) => answer = Some(refusal.unrouted(client, Some(&parts))),
         Ok(()) => {
             let ask = Ask {
                 client: Rc::clone(client),
@@ -279,18 +280,19 @@ async fn exchange(
                 None => RequestBody::none(watch),
             };
             let mut asked = Asked::new(&mut parts, None, &client.peer);
-            let mut forwarding = pin!(forward(&ask, &mut asked, &mut body));
+            let mut forwarding = pin!(forward(&ask, &mut asked, &mut body, &mut answer));
             poll_fn(|context| {
-                if let Poll::Ready(response) = forwarding.as_mut().poll(context) {
-                    return Poll::Ready(Some(response));
+                let forwarded = forwarding.as_mut().poll(context);
+                if forwarded.is_ready() {
+                    return forwarded;
                 }
                 // A client that gives its request up.
-                respond.borrow_mut().poll_reset(context).map(|_| None)
+                respond.borrow_mut().poll_reset(context).map(|_| ())
             })
-            .await
+            .await;
         }
-    };
-    if let Some(response) = response {
+    }
+    if let Some(response) = answer {
         write(watch, response, respond, is_head).await;
     }
 }

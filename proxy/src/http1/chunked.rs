@@ -150,7 +150,7 @@ impl Chunked {
         Ok(Some(if trailers.is_empty() {
             Piece::End
         } else {
-            Piece::Trailers(trailers)
+            Piece::Trailers(Box::new(trailers))
         }))
     }
 }

@@ -9,8 +9,9 @@ use http::HeaderMap;
 pub(crate) enum Piece {
     /// Bytes; never none.
     Data(Bytes),
-    /// The fields behind a chunked body, without those that may not be there. [`Piece::End`] follows.
-    Trailers(HeaderMap),
+    /// The fields behind a chunked body, without those that may not be there. [`Piece::End`] follows. In a box, as they are
+    /// seldom there and a piece is handed through many functions.
+    Trailers(Box<HeaderMap>),
     /// All has come. It is given once, and as the last.
     End,
 }

@@ -20,6 +20,8 @@ pub(super) struct Fields<'a> {
     pub(super) takes_trailers: bool,
     /// Which lines the next connection says in its own way, or not at all: a bit for each of the first 128.
     pub(super) left_out: u128,
+    /// Which line is the last `Content-Length`.
+    pub(super) length_at: Option<usize>,
     body: Announced,
     connection: Connection,
 }
@@ -49,17 +51,16 @@ enum Kind {
 impl Kind {
     /// What `name`, in any case, is.
     fn of(name: &str) -> Self {
-        let is = |known: &str| name.eq_ignore_ascii_case(known);
         match name.len() {
-            2 if is("te") => Self::Te,
-            4 if is("host") => Self::Host,
-            6 if is("expect") => Self::Expect,
-            7 if is("upgrade") => Self::HopByHop,
-            10 if is("connection") => Self::Connection,
-            10 if is("keep-alive") => Self::HopByHop,
-            14 if is("content-length") => Self::ContentLength,
-            16 if is("proxy-connection") => Self::HopByHop,
-            17 if is("transfer-encoding") => Self::TransferEncoding,
+            2 if is(name, b"te") => Self::Te,
+            4 if is(name, b"host") => Self::Host,
+            6 if is(name, b"expect") => Self::Expect,
+            7 if is(name, b"upgrade") => Self::HopByHop,
+            10 if is(name, b"connection") => Self::Connection,
+            10 if is(name, b"keep-alive") => Self::HopByHop,
+            14 if is(name, b"content-length") => Self::ContentLength,
+            16 if is(name, b"proxy-connection") => Self::HopByHop,
+            17 if is(name, b"transfer-encoding") => Self::TransferEncoding,
             _ => Self::Other,
         }
     }
@@ -70,6 +71,16 @@ impl Kind {
     }
 }
 
+/// Whether `name`, which is a token, is `known` in any case. All bytes at once: what is known has letters and hyphens only, which
+/// no other byte of a token becomes by the bit that tells lower case.
+fn is<const LENGTH: usize>(name: &str, known: &[u8; LENGTH]) -> bool {
+    let name: Result<&[u8; LENGTH], _> = name.as_bytes().try_into();
+    name.is_ok_and(|name| {
+        let pairs = name.iter().zip(known);
+        pairs.fold(0, |other, (byte, known)| other | ((byte | 0x20) ^ known)) == 0
+    })
+}
+
 impl<'a> Fields<'a> {
     /// What `lines` say.
     pub(super) fn of(lines: &[httparse::Header<'a>]) -> Self {
@@ -78,6 +89,9 @@ impl<'a> Fields<'a> {
             let kind = Kind::of(line.name);
             if kind.is_left_out() {
                 fields.left_out |= 1_u128.checked_shl(at as u32).unwrap_or_default();
+            }
+            if kind == Kind::ContentLength {
+                fields.length_at = Some(at);
             }
             fields.note(kind, line.value);
         }

@@ -17,16 +17,11 @@ pub(crate) enum Framing {
 }
 
 impl Framing {
-    /// The length that a header line of `name` and `value` says the body has, if this is how it is framed and written.
-    pub(super) fn said_by(self, name: &str, value: &[u8]) -> Option<u64> {
+    /// The length that a `Content-Length` of `value` says the body has, if this is how it is framed and written.
+    pub(super) fn said_by(self, value: &[u8]) -> Option<u64> {
         match self {
             // Zeros before a number are a client's own, and no other server's to puzzle over.
-            Self::Length(length)
-                if name.eq_ignore_ascii_case("content-length")
-                    && (value.len() == 1 || !value.starts_with(b"0")) =>
-            {
-                Some(length)
-            }
+            Self::Length(length) if value.len() == 1 || !value.starts_with(b"0") => Some(length),
             _ => None,
         }
     }

@@ -13,6 +13,13 @@ impl<'a> HostPort<'a> {
     /// Reads a name, an IPv4 address or an IPv6 address in brackets, and a port of one to five digits. There is no user
     /// information, and no host of later IP versions or with a zone, which mean nothing to anybody else.
     pub(super) fn parse(text: &'a [u8]) -> Option<Self> {
+        // Most are a name and nothing else.
+        if !text.is_empty() && text.iter().all(is_of_names) {
+            return Some(Self {
+                host: text,
+                port: None,
+            });
+        }
         let (host, after) = if text.starts_with(b"[") {
             let end = text.iter().position(|byte| *byte == b']')?;
             let (host, after) = text.split_at(end + 1);
@@ -69,9 +76,13 @@ const IS_OF_NAMES: [bool; 256] = {
     is
 };
 
+fn is_of_names(byte: &u8) -> bool {
+    IS_OF_NAMES[usize::from(*byte)]
+}
+
 /// Whether `name` is a `reg-name` that is not empty. An IPv4 address is one, too.
 fn is_name(name: &[u8]) -> bool {
-    let is_other = |byte: &u8| !IS_OF_NAMES[usize::from(*byte)];
+    let is_other = |byte: &u8| !is_of_names(byte);
     let mut rest = name;
     while let Some(at) = rest.iter().position(is_other) {
         rest = match rest.get(at..) {

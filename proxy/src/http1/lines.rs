@@ -36,6 +36,10 @@ pub(super) struct Found<'a> {
     pub(super) start: Option<usize>,
     /// Which of `lines` are left out, a bit for each.
     pub(super) left_out: u128,
+    /// Which of `lines` is `Content-Length`.
+    pub(super) length_at: Option<usize>,
+    /// The value of the only `Host`, of a request.
+    pub(super) host: Option<&'a [u8]>,
     /// How the body is framed.
     pub(super) framing: Framing,
 }
@@ -59,7 +63,10 @@ impl Lines {
             gaps: [(0, 0); GAPS],
             count: 0,
             length: None,
-            host: (0, 0),
+            host: match found.host {
+                Some(host) => part(base, host)?,
+                None => (0, 0),
+            },
         };
         let mut rest = found.left_out;
         while rest != 0 {
@@ -67,9 +74,10 @@ impl Lines {
             rest &= rest - 1;
             let line = found.lines.get(at)?;
             let to = found.lines.get(at + 1).map_or(Some(end), start)?;
-            let length = found.framing.said_by(line.name, line.value);
+            let says_length = found.length_at == Some(at);
+            let length = says_length.then(|| found.framing.said_by(line.value));
             let gap = (u16::try_from(start(line)?).ok()?, u16::try_from(to).ok()?);
-            lines.leave_out(gap, length)?;
+            lines.leave_out(gap, length.flatten())?;
         }
         Some(lines)
     }
@@ -91,16 +99,6 @@ impl Lines {
         }
         self.count += 1;
         Some(())
-    }
-
-    /// The same, where `host` is the value of the only `Host`.
-    pub(super) fn of_request(self, host: &[u8]) -> Option<Self> {
-        let from = (host.as_ptr() as usize).checked_sub(self.block.as_ptr() as usize)?;
-        let (from, length) = (u16::try_from(from).ok()?, u16::try_from(host.len()).ok()?);
-        Some(Self {
-            host: (from, from.checked_add(length)?),
-            ..self
-        })
     }
 
     /// The value of `Host`, if they are of a request.
@@ -145,6 +143,13 @@ impl Lines {
         out.put_slice(&self.block[at..]);
         said.is_some()
     }
+}
+
+/// Where `part` of the head that begins at `base` is, from and to.
+fn part(base: usize, part: &[u8]) -> Option<(u16, u16)> {
+    let from = (part.as_ptr() as usize).checked_sub(base)?;
+    let (from, length) = (u16::try_from(from).ok()?, u16::try_from(part.len()).ok()?);
+    Some((from, from.checked_add(length)?))
 }
 
 /// Whether a response of `status` can be passed on by its lines: it is the last one, with a body as any other.

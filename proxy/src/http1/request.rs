@@ -151,11 +151,11 @@ pub(super) fn parse(
         lines: request.headers,
         start: Some(method.as_str().len() + target.len() + START),
         left_out: fields.left_out,
+        length_at: fields.length_at,
+        host: fields.host,
         framing,
     };
-    let lines = are_plain
-        .then(|| Lines::of(head, &found)?.of_request(fields.host?))
-        .flatten();
+    let lines = are_plain.then(|| Lines::of(head, &found)).flatten();
     let (mut parts, ()) = http::Request::new(()).into_parts();
     if lines.is_none() {
         parts.headers = recycled();

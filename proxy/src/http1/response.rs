@@ -96,6 +96,8 @@ pub(super) fn parse(
             .filter(|_| version == Version::HTTP_11)
             .map(|words| words.len() + START),
         left_out: fields.left_out,
+        length_at: fields.length_at,
+        host: None,
         framing,
     };
     let lines = are_plain.then(|| Lines::of(head, &found)).flatten();

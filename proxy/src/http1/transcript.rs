@@ -127,7 +127,7 @@ impl<H> Message<H> {
         while let Some(piece) = decoder.decode(buffer)? {
             match piece {
                 Piece::Data(data) => self.data.extend_from_slice(&data),
-                Piece::Trailers(trailers) => self.trailers = trailers,
+                Piece::Trailers(trailers) => self.trailers = *trailers,
                 Piece::End => return Ok(true),
             }
         }

@@ -48,9 +48,9 @@ pub(crate) struct Connection {
     /// Whether the connection may carry another request.
     may_stay: bool,
     /// The head of the present answer, until it is taken.
-    answer: Answer,
+    answer: Option<Answer>,
     /// Trailers to be sent at the end of the request's body.
-    trailers: Option<HeaderMap>,
+    trailers: Option<Box<HeaderMap>>,
     slot: Slot,
 }
 
@@ -85,7 +85,7 @@ impl Connection {
             has_answered: false,
             interim: 0,
             may_stay: true,
-            answer: Answer::default(),
+            answer: None,
             trailers: None,
             slot,
         }
@@ -191,7 +191,7 @@ impl Connection {
             }
             Piece::End => {
                 let trailers = self.trailers.take();
-                let ended = self.encoder.end(trailers.as_ref(), self.outbox.buffer());
+                let ended = self.encoder.end(trailers.as_deref(), self.outbox.buffer());
                 ended.map_err(|_| BodyError::Invalid)?;
                 self.upload = Upload::Done;
                 Ok(())
@@ -253,16 +253,16 @@ impl Connection {
         self.may_stay = head.keep_alive && head.framing != Framing::UntilClose;
         self.decoder = Decoder::new(head.framing, &self.limits);
         let status = head.parts.status;
-        self.answer = Answer {
+        self.answer = Some(Answer {
             parts: head.parts,
             lines: head.lines,
             framing: head.framing,
-        };
+        });
         status
     }
 
     pub(super) fn take_answer(&mut self) -> Answer {
-        std::mem::take(&mut self.answer)
+        self.answer.take().unwrap_or_default()
     }
 
     /// What it means that the connection ended before the answer's head.

@@ -393,7 +393,7 @@ impl Outgoing {
             Piece::Trailers(trailers) => {
                 self.has_ended = true;
                 // A stream that was reset meanwhile shows at the next use.
-                let _ = self.stream.send_trailers(trailers);
+                let _ = self.stream.send_trailers(*trailers);
             }
             Piece::End => self.end(),
         }

@@ -4,7 +4,7 @@ mod headers;
 
 pub use headers::{Headers, fields};
 
-use headers::text;
+pub(crate) use headers::text;
 use http::{
     HeaderName, Method, Uri,
     header::{COOKIE, HOST},
@@ -33,6 +33,14 @@ impl<'a> Head<'a> {
         let authority = self.uri.authority().map(http::uri::Authority::as_str);
         let header = || self.headers.text(&HOST);
         without_port(authority.or_else(header).unwrap_or_default())
+    }
+
+    /// What [`Self::host`] is read from.
+    pub(crate) fn authority(&self) -> &'a [u8] {
+        match self.uri.authority() {
+            Some(authority) => authority.as_str().as_bytes(),
+            None => self.headers.get(&HOST).unwrap_or_default(),
+        }
     }
 
     /// The path, never empty.

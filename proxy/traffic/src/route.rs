@@ -208,7 +208,7 @@ impl RouteTable {
     /// Where `head` goes, or nothing when no route is for it. A host none of whose routes fits leaves the request to
     /// the less specific hosts.
     pub fn find(&self, head: &Head<'_>) -> Option<Found<'_>> {
-        self.hosts.find_map(head.host(), |paths| {
+        self.hosts.find_map(head.authority(), |paths| {
             paths.find_map(head.path(), |entry| self.take(entry, head))
         })
     }

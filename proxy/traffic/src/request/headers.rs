@@ -64,7 +64,7 @@ pub fn fields(lines: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
 }
 
 /// A header's value as text, if it is ASCII.
-pub(super) fn text(value: &[u8]) -> Option<&str> {
+pub(crate) fn text(value: &[u8]) -> Option<&str> {
     let is_text = value.is_ascii();
     is_text.then(|| str::from_utf8(value).ok()).flatten()
 }

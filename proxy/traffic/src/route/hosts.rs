@@ -1,6 +1,9 @@
 //! What is kept for hosts, found by the host that a request asks for.
 
-use crate::matches::HostMatch;
+use crate::{
+    matches::HostMatch,
+    request::{text, without_port},
+};
 use foldhash::HashMap;
 use std::borrow::Cow;
 
@@ -8,9 +11,9 @@ use std::borrow::Cow;
 #[derive(Clone, Debug)]
 pub(super) struct Hosts<T> {
     /// By the whole name, in lower case.
-    exact: HashMap<Box<str>, T>,
+    exact: HashMap<Box<[u8]>, T>,
     /// By the suffix with its leading dot, in lower case.
-    wildcards: HashMap<Box<str>, T>,
+    wildcards: HashMap<Box<[u8]>, T>,
     any: Option<T>,
 }
 
@@ -29,8 +32,10 @@ impl<T> FromIterator<(HostMatch, T)> for Hosts<T> {
         let mut hosts = Self::default();
         for (host, kept) in all {
             match host {
-                HostMatch::Exact(name) => drop(hosts.exact.insert(name, kept)),
-                HostMatch::Wildcard(suffix) => drop(hosts.wildcards.insert(suffix, kept)),
+                HostMatch::Exact(name) => drop(hosts.exact.insert(name.into_boxed_bytes(), kept)),
+                HostMatch::Wildcard(suffix) => {
+                    drop(hosts.wildcards.insert(suffix.into_boxed_bytes(), kept));
+                }
                 HostMatch::Any => hosts.any = Some(kept),
             }
         }
@@ -39,23 +44,29 @@ impl<T> FromIterator<(HostMatch, T)> for Hosts<T> {
 }
 
 impl<T> Hosts<T> {
-    /// The first thing that `look` finds in what is kept for `host`, the more specific first: for the host itself, then for
-    /// wildcards from the longest, then for every host.
+    /// The first thing that `look` finds in what is kept for the host of `authority`, the more specific first: for the host
+    /// itself, then for wildcards from the longest, then for every host.
     pub(super) fn find_map<'a, R>(
         &'a self,
-        host: &str,
+        authority: &[u8],
         mut look: impl FnMut(&'a T) -> Option<R>,
     ) -> Option<R> {
         let mut buffer = [0; LONGEST_NAME];
-        let host = lower_case(host, &mut buffer);
-        let found = self.exact.get(&*host).and_then(&mut look);
+        let lower;
+        let host = if is_plain(authority) {
+            authority.strip_suffix(b".").unwrap_or(authority)
+        } else {
+            let host = text(authority).map_or("", without_port);
+            lower = lower_case(host, &mut buffer);
+            lower.as_bytes()
+        };
+        let found = self.exact.get(host).and_then(&mut look);
         if found.is_some() {
             return found;
         }
         if !self.wildcards.is_empty() {
-            let dots = host.match_indices('.').map(|(at, _)| at);
-            let found = dots
-                .filter(|at| *at > 0)
+            let found = (1..host.len())
+                .filter(|at| host[*at] == b'.')
                 .filter_map(|at| self.wildcards.get(&host[at..]))
                 .find_map(&mut look);
             if found.is_some() {
@@ -65,6 +76,23 @@ impl<T> Hosts<T> {
         self.any.as_ref().and_then(look)
     }
 }
+
+/// Whether `authority` is a host in lower case and nothing else, as most are.
+fn is_plain(authority: &[u8]) -> bool {
+    authority.iter().all(|byte| IS_PLAIN[usize::from(*byte)])
+}
+
+/// The bytes that are the same in a host that is looked up.
+const IS_PLAIN: [bool; 256] = {
+    let mut is = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        let is_other = matches!(byte as u8, b':' | b'@' | b'A'..=b'Z');
+        is[byte] = !is_other;
+        byte += 1;
+    }
+    is
+};
 
 /// The length of the longest domain name, in bytes (RFC 1035 section 2.3.4).
 const LONGEST_NAME: usize = 255;
@@ -107,7 +135,7 @@ mod tests {
             ("", &["*"]),
         ] {
             let mut seen: Vec<&str> = Vec::new();
-            let none: Option<()> = hosts.find_map(host, |kept| {
+            let none: Option<()> = hosts.find_map(host.as_bytes(), |kept| {
                 seen.push(kept);
                 None
             });
@@ -120,12 +148,13 @@ mod tests {
         #[test]
         fn a_list_is_found_where_its_condition_admits_the_host(
             pattern in "(\\*|\\*\\.[ab]{1,2}(\\.[ab])?|[ab]\\.[ab])",
-            host in "[abAB.]{0,8}",
+            host in "[abAB.:@1é]{0,8}",
         ) {
             let pattern = HostMatch::parse(&pattern);
             let hosts = Hosts::from_iter([(pattern.clone(), ())]);
-            let is_found = hosts.find_map(&host, Some).is_some();
-            prop_assert_eq!(is_found, pattern.admits(&host));
+            let is_found = hosts.find_map(host.as_bytes(), Some).is_some();
+            let host = if host.is_ascii() { without_port(&host) } else { "" };
+            prop_assert_eq!(is_found, pattern.admits(host));
         }
 
         #[test]
