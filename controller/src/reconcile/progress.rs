@@ -268,14 +268,15 @@ impl Work<'_> {
         };
         let paused = conditions::get(&self.status.conditions, PAUSED);
         let is_paused = paused.is_some_and(|paused| paused.status == ConditionStatus::True);
-        let mut others = self.others().into_iter();
+        let mut others = self.others().into_iter().map(|index| &self.sets[index]);
         matches!(step, Some(Step::Pause(_) | Step::Evidence))
             || self
                 .wait
                 .as_ref()
                 .is_some_and(|wait| wait.on != WaitsOn::Proxies)
             || is_paused
-            || others.any(|index| self.sets[index].deadline().is_some())
+            // An aborted version keeps its deadline when its pods are gone.
+            || others.any(|set| set.wanted > 0 && set.deadline().is_some())
     }
 
     /// Whether the last progress is longer ago than `progressDeadlineSeconds`.

@@ -207,3 +207,28 @@ fn a_service_that_is_not_named_any_more_leads_to_all_pods() {
     cluster.pass(5);
     assert_eq!(cluster.phase(), "Healthy");
 }
+
+#[test]
+fn each_version_without_ready_pods_is_late() {
+    let mut cluster = blue_green(&json!({"abortScaleDownDelaySeconds": 1}));
+    cluster.bad = vec!["v2".to_owned(), "v3".to_owned()];
+    cluster.edit(&json!({"progressDeadlineSeconds": 30, "progressDeadlineAbort": true}));
+    for version in ["v2", "v3"] {
+        cluster.ship(version);
+        cluster.pass(20);
+        assert!(
+            cluster.phase().starts_with("Progressing"),
+            "{}",
+            cluster.phase()
+        );
+        // The next one comes when the pods of this one are gone.
+        cluster.pass(20);
+        assert!(
+            cluster.phase().starts_with("Degraded: RolloutAborted"),
+            "{version}: {}",
+            cluster.phase()
+        );
+        assert_eq!(cluster.wanted(), [("v1", 3)]);
+    }
+    assert_eq!(cluster.leads_to("active"), Some("v1"));
+}
