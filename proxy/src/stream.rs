@@ -15,6 +15,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, Interest, ReadBuf},
     net::TcpStream,
+    task::coop::poll_proceed,
 };
 use tokio_rustls::{client, server};
 
@@ -65,7 +66,8 @@ impl Stream {
     }
 
     /// Reads into the free memory of `buffer`, when there is something to be read. In plain text, readiness is asked for once:
-    /// the library's way of reading asks for it twice, and before there is memory to read into.
+    /// the library's way of reading asks for it twice, and before there is memory to read into. As there, a task that has read
+    /// often enough lets others go on first.
     pub(crate) fn poll_read_into(
         &mut self,
         buffer: &mut BytesMut,
@@ -74,6 +76,7 @@ impl Stream {
         let Self::Plain(tcp) = self else {
             return pin!(self.read_buf(buffer)).poll(context);
         };
+        let turn = ready!(poll_proceed(context));
         loop {
             let room = buffer.capacity() - buffer.len();
             match tcp.try_read_buf(buffer) {
@@ -81,6 +84,7 @@ impl Stream {
                     ready!(tcp.poll_read_ready(context))?;
                 }
                 read => {
+                    turn.made_progress();
                     if matches!(read, Ok(read) if (1..room).contains(&read)) {
                         forget(tcp, Interest::READABLE);
                     }
@@ -147,14 +151,17 @@ impl Stream {
     }
 }
 
-/// Writes to `tcp`, and asks for readiness only when it takes nothing.
+/// Writes to `tcp`, and asks for readiness only when it takes nothing. A task that has written often enough lets others go on
+/// first.
 fn write(tcp: &TcpStream, bytes: &[u8], context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    let turn = ready!(poll_proceed(context));
     loop {
         match tcp.try_write(bytes) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 ready!(tcp.poll_write_ready(context))?;
             }
             written => {
+                turn.made_progress();
                 if matches!(written, Ok(written) if written < bytes.len()) {
                     forget(tcp, Interest::WRITABLE);
                 }

@@ -1,6 +1,10 @@
 use super::*;
 use crate::tls::tests::{connection, secured_pair};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use std::future::poll_fn;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    task::yield_now,
+};
 
 /// The two ends of a connection in plain text, and of one over TLS.
 async fn pairs() -> [(Stream, Stream); 2] {
@@ -75,4 +79,36 @@ async fn a_stream_tells_what_it_is() {
         (Some("TLSv1.3"), Some("TLSv1.3"))
     );
     assert!(client.into_plain().is_err() && server.into_plain().is_err());
+}
+
+/// A peer that is always ready must not keep a worker to itself.
+#[tokio::test]
+async fn a_task_that_never_waits_lets_others_go_on() {
+    const MOST: usize = 1000;
+    let (near, mut far) = connection().await;
+    let mut near = Stream::from(near);
+    far.write_all(&[0; MOST]).await.unwrap();
+    near.tcp().readable().await.unwrap();
+    // Within one turn of this task each.
+    let read = poll_fn(|context| {
+        let mut byte = BytesMut::with_capacity(1);
+        let reads = (0..MOST).take_while(|_| {
+            byte.clear();
+            near.poll_read_into(&mut byte, context).is_ready()
+        });
+        Poll::Ready(reads.count())
+    });
+    let read = read.await;
+    yield_now().await;
+    let written = poll_fn(|context| {
+        let writes = (0..MOST).take_while(|_| {
+            let write = Pin::new(&mut near).poll_write(context, &[0]);
+            write.is_ready()
+        });
+        Poll::Ready(writes.count())
+    });
+    let written = written.await;
+    for often in [read, written] {
+        assert!((1..MOST).contains(&often), "{read} {written}");
+    }
 }
