@@ -133,7 +133,11 @@ impl Controller {
 
     /// Whether nothing was refused, and nothing had to be tried again.
     pub fn has_no_trouble(&self) -> bool {
-        !self.log().contains("WARN") && !self.log().contains("ERROR")
+        let is_trouble = |line: &str| line.contains("WARN") || line.contains("ERROR");
+        // The API server says so for a moment after Rollouts were defined.
+        let is_new = |line: &str| line.contains("storage is (re)initializing");
+        let log = self.log();
+        !log.lines().any(|line| is_trouble(line) && !is_new(line))
     }
 
     /// How it ended, if it has.

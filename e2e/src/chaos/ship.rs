@@ -21,8 +21,9 @@ pub(super) const REPLICAS: i32 = 4;
 const BLUE_GREEN: usize = 4;
 /// How long a version without a ready pod may take.
 const DEADLINE: u32 = 12;
-/// The longest that one version may take to come to its end.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// The longest that one version may take to come to its end. The cluster's own controller of ReplicaSets waits five minutes for
+/// Pods when it was not told of them.
+const PATIENCE: Duration = Duration::from_secs(900);
 
 /// How a version ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
