@@ -96,11 +96,8 @@ async fn endure(arguments: &Arguments) -> Result<()> {
 /// What controllers need, and the way to the API server that fails them.
 async fn serve_controllers(admin: &Client, seed: u64) -> Result<Faults> {
     process::define_rollouts(admin).await?;
-    process::apply(include_str!("../../deploy/kubernetes/controller.yaml")).await?;
-    process::kubectl(&["delete", "deployment", "-n", "sluice", "sluice-controller"]).await?;
-    let account = process::account(admin, "sluice", "sluice-controller").await?;
-    let faults = Faults::serve(client(account.path()).await?, seed).await?;
-    Ok(faults)
+    let account = process::controller_account(admin).await?;
+    Faults::serve(client(account.path()).await?, seed).await
 }
 
 /// A kubeconfig by which everything goes through `faults`.

@@ -305,6 +305,16 @@ pub async fn account(client: &Client, namespace: &str, name: &str) -> Result<Nam
     })
 }
 
+/// A kubeconfig of the controller's account, with the rights that its manifest gives, applied as it is but for its Deployment.
+///
+/// # Errors
+/// What `kubectl` said.
+pub async fn controller_account(client: &Client) -> Result<NamedTempFile> {
+    apply(include_str!("../../deploy/kubernetes/controller.yaml")).await?;
+    kubectl(&["delete", "deployment", "-n", "sluice", "sluice-controller"]).await?;
+    account(client, "sluice", "sluice-controller").await
+}
+
 /// A copy of a kubeconfig (in JSON) with something changed.
 ///
 /// # Errors

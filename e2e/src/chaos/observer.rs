@@ -17,7 +17,13 @@ use kube::{
 };
 use rules::Before;
 pub(super) use rules::{Rollout, Set};
-use std::{collections::BTreeMap, mem, pin::pin, sync::Arc, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem,
+    pin::pin,
+    sync::Arc,
+    time::Instant,
+};
 use tokio::{sync::watch, task::AbortHandle};
 
 /// What is seen.
@@ -138,7 +144,8 @@ impl Seen {
             }
             Event::InitDone => {
                 self.sets = mem::take(&mut self.listing);
-                let owners: Vec<_> = self.sets.values().map(|set| set.owner.clone()).collect();
+                let sets = self.sets.values();
+                let owners: BTreeSet<_> = sets.map(|set| set.owner.clone()).collect();
                 owners.iter().for_each(|owner| self.check_pods(owner));
             }
             Event::Apply(set) => {
@@ -167,14 +174,12 @@ impl Seen {
 
     /// The ReplicaSets of the Rollout `owner`.
     pub(super) fn sets_of(&self, owner: &str) -> Vec<&Set> {
-        let sets = self.sets.values();
-        sets.filter(|set| set.owner == owner).collect()
+        owned(&self.sets, owner)
     }
 
     fn check_pods(&mut self, owner: &str) {
         self.looks += 1;
-        let sets = self.sets.values().filter(|set| set.owner == owner);
-        let wrong = self.before.pods(owner, sets);
+        let wrong = self.before.pods(owner, &owned(&self.sets, owner));
         self.break_by(owner, wrong);
     }
 
@@ -184,4 +189,10 @@ impl Seen {
                 .get_or_insert_with(|| format!("{name}: {wrong}"));
         }
     }
+}
+
+/// Those of `sets` that the Rollout `owner` controls.
+fn owned<'s>(sets: &'s BTreeMap<String, Set>, owner: &str) -> Vec<&'s Set> {
+    let sets = sets.values();
+    sets.filter(|set| set.owner == owner).collect()
 }

@@ -37,9 +37,7 @@ impl Bed {
         })?;
         let client = client(admin).await?;
         process::define_rollouts(&client).await?;
-        process::apply(include_str!("../../../deploy/kubernetes/controller.yaml")).await?;
-        process::kubectl(&["delete", "deployment", "-n", "sluice", "sluice-controller"]).await?;
-        let kubeconfig = process::account(&client, "sluice", "sluice-controller").await?;
+        let kubeconfig = process::controller_account(&client).await?;
         let log = File::create(admin.with_file_name("logs").join("controller.log"))?;
         let controller = Command::new(sluice)
             .args(["controller", "--lease-namespace=sluice", "--kubeconfig"])

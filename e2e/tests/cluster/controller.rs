@@ -43,9 +43,7 @@ pub(crate) fn tests() -> Vec<Trial> {
 /// Applied as it is, the manifest is enough, and a Rollout goes through its steps.
 async fn has_its_rights(client: Client, namespace: String) -> Result<()> {
     let rollouts = Rollouts::of(&client, &namespace).await?;
-    process::apply(include_str!("../../../deploy/kubernetes/controller.yaml")).await?;
-    process::kubectl(&["delete", "deployment", "-n", "sluice", "sluice-controller"]).await?;
-    let kubeconfig = process::account(&client, "sluice", "sluice-controller").await?;
+    let kubeconfig = process::controller_account(&client).await?;
     let mut controller = Controller::start(kubeconfig.path(), &["--lease-namespace=sluice"])?;
     rolls_through(&rollouts, None).await?;
     let metrics = controller.metrics().await?;

@@ -147,13 +147,8 @@ pub(super) struct Before {
 
 impl Before {
     /// What is wrong with the ReplicaSets of one Rollout, if anything is.
-    pub(super) fn pods<'s>(
-        &mut self,
-        owner: &str,
-        sets: impl Iterator<Item = &'s Set>,
-    ) -> Option<String> {
-        let sets: Vec<_> = sets.collect();
-        for set in &sets {
+    pub(super) fn pods(&mut self, owner: &str, sets: &[&Set]) -> Option<String> {
+        for set in sets {
             let key = (owner.to_owned(), set.hash.clone());
             let first = self
                 .identities
