@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use traffic::{RolloutId, Weight};
 
 pub use evidence::{EvidenceStep, OnInconclusive};
-pub use header::{HeaderMatch, HeaderRoute, HeaderValue};
+pub use header::{HeaderMatch, HeaderRoute, TextMatch};
 pub use steps::{Fault, Step, Steps};
 pub use terms::{Deadline, Strategy, Terms};
 

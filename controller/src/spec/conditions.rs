@@ -7,7 +7,7 @@ use crds::{
     sluice::{Condition, MatchType, RuleMatch},
 };
 use http::{HeaderName, Method};
-use rollout::plan::{HeaderRoute, HeaderValue};
+use rollout::plan::{HeaderRoute, TextMatch};
 use traffic::matches::{FieldMatch, PathMatch, RequestMatch, ValueMatch, whole};
 
 /// The whole-value expression `pattern`, or a fault at `at`.
@@ -151,9 +151,9 @@ pub(super) fn of_header_route(
     let compile = |(index, condition): (usize, &rollout::plan::HeaderMatch)| {
         let at = at.index(index);
         let value = match &condition.value {
-            HeaderValue::Exact(value) => ValueMatch::Exact(value.as_str().into()),
-            HeaderValue::Prefix(value) => ValueMatch::Prefix(value.as_str().into()),
-            HeaderValue::Regex(value) => {
+            TextMatch::Exact(value) => ValueMatch::Exact(value.as_str().into()),
+            TextMatch::Prefix(value) => ValueMatch::Prefix(value.as_str().into()),
+            TextMatch::Regex(value) => {
                 ValueMatch::Regex(regex(value, at.key("headerValue").key("regex"), faults)?)
             }
         };

@@ -8,7 +8,7 @@ use crds::{
 };
 use rollout::{
     analysis::Config,
-    plan::{EvidenceStep, HeaderMatch, HeaderRoute, HeaderValue, OnInconclusive, Step, Steps},
+    plan::{EvidenceStep, HeaderMatch, HeaderRoute, OnInconclusive, Step, Steps, TextMatch},
 };
 use std::time::Duration;
 use traffic::Weight;
@@ -132,9 +132,9 @@ pub(crate) fn header_route(
             )
         });
         let value = match value {
-            Some((Some(exact), None, None)) => HeaderValue::Exact(exact.to_owned()),
-            Some((None, Some(prefix), None)) => HeaderValue::Prefix(prefix.to_owned()),
-            Some((None, None, Some(regex))) => HeaderValue::Regex(regex.to_owned()),
+            Some((Some(exact), None, None)) => TextMatch::Exact(exact.to_owned()),
+            Some((None, Some(prefix), None)) => TextMatch::Prefix(prefix.to_owned()),
+            Some((None, None, Some(regex))) => TextMatch::Regex(regex.to_owned()),
             _ => {
                 let needs = "needs exactly one of exact, prefix, regex";
                 faults.push((

@@ -41,13 +41,13 @@ pub struct HeaderMatch {
     /// The header's name.
     pub name: String,
     /// What its value must be.
-    pub value: HeaderValue,
+    pub value: TextMatch,
 }
 
-/// A condition on a header's value, as the spec spells it. Whoever routes by it compiles it.
+/// A condition on a text, as the spec spells it. Whoever routes by it compiles it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum HeaderValue {
+pub enum TextMatch {
     /// Equal, case-sensitive.
     Exact(String),
     /// Begins with this.
@@ -69,9 +69,9 @@ impl fmt::Display for HeaderRoute {
 impl fmt::Display for HeaderMatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.value {
-            HeaderValue::Exact(value) => write!(f, "{} = {value:?}", self.name),
-            HeaderValue::Prefix(value) => write!(f, "{} begins with {value:?}", self.name),
-            HeaderValue::Regex(value) => write!(f, "{} matches /{value}/", self.name),
+            TextMatch::Exact(value) => write!(f, "{} = {value:?}", self.name),
+            TextMatch::Prefix(value) => write!(f, "{} begins with {value:?}", self.name),
+            TextMatch::Regex(value) => write!(f, "{} matches /{value}/", self.name),
         }
     }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::plan::{HeaderMatch, HeaderValue, OnInconclusive};
+use crate::plan::{HeaderMatch, OnInconclusive, TextMatch};
 
 fn weight(percent: u8) -> Step {
     Step::SetWeight(Weight::from_percent(percent).unwrap())
@@ -12,7 +12,7 @@ fn route(name: &str, values: &[&str]) -> Step {
             .iter()
             .map(|value| HeaderMatch {
                 name: "x-beta".to_owned(),
-                value: HeaderValue::Exact((*value).to_owned()),
+                value: TextMatch::Exact((*value).to_owned()),
             })
             .collect(),
     })
@@ -79,7 +79,7 @@ fn a_header_route_without_names_is_refused() {
         name: String::new(),
         matches: vec![HeaderMatch {
             name: String::new(),
-            value: HeaderValue::Prefix("a".to_owned()),
+            value: TextMatch::Prefix("a".to_owned()),
         }],
     });
     check_faults(

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use traffic::Weight;
 
 use super::world::{Event, World};
-use crate::plan::{HeaderMatch, HeaderValue};
+use crate::plan::{HeaderMatch, TextMatch};
 use crate::{
     Acceptance, Cause, Deadline, EvidenceStep, HeaderRoute, Judgement, OnInconclusive, Place, Plan,
     Revision, State, Step, Steps, Terms, Verb, step,
@@ -25,7 +25,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => ("[ab]", any::<bool>()).prop_map(|(name, set)| Step::SetHeaderRoute(HeaderRoute {
             name,
             matches: if set {
-                vec![HeaderMatch { name: "x-beta".to_owned(), value: HeaderValue::Exact("yes".to_owned()) }]
+                vec![HeaderMatch { name: "x-beta".to_owned(), value: TextMatch::Exact("yes".to_owned()) }]
             } else {
                 Vec::new()
             },

@@ -5,7 +5,7 @@ use std::time::Duration;
 use traffic::Weight;
 
 use super::world::{Event, World};
-use crate::plan::{HeaderMatch, HeaderValue};
+use crate::plan::{HeaderMatch, TextMatch};
 use crate::{
     Acceptance, Deadline, EvidenceStep, HeaderRoute, Judgement, OnInconclusive, Revision, Step,
     Steps, Terms, Verb,
@@ -130,7 +130,7 @@ fn step(text: &str) -> Step {
 fn header_route(name: &str, set: bool) -> Step {
     let condition = HeaderMatch {
         name: "x-beta".to_owned(),
-        value: HeaderValue::Exact("yes".to_owned()),
+        value: TextMatch::Exact("yes".to_owned()),
     };
     Step::SetHeaderRoute(HeaderRoute {
         name: name.to_owned(),
