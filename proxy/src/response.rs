@@ -40,7 +40,7 @@ enum Kind {
     /// The proxy's own words.
     Text { text: Bytes, lets_stay: bool },
     /// What an endpoint sends.
-    Passing(Box<Passing>),
+    Passing(Place),
     /// None: the connection becomes a tunnel.
     Tunnel(Box<Tunnel>),
 }
@@ -90,16 +90,28 @@ impl ResponseBody {
     }
 
     /// What an endpoint sends.
-    pub(crate) fn passing(passing: Box<Passing>) -> Self {
+    pub(crate) fn passing(passing: Place) -> Self {
         Self::of(Kind::Passing(passing))
+    }
+
+    /// What an endpoint sends, if it does.
+    fn passed(&self) -> Option<&Passing> {
+        match &self.kind {
+            Kind::Passing(place) => place.get(),
+            Kind::Text { .. } | Kind::Tunnel(_) => None,
+        }
+    }
+
+    fn passed_mut(&mut self) -> Option<&mut Passing> {
+        match &mut self.kind {
+            Kind::Passing(place) => place.get_mut(),
+            Kind::Text { .. } | Kind::Tunnel(_) => None,
+        }
     }
 
     /// The answer's headers that are not in its head.
     pub(crate) fn lines(&self) -> Option<&Lines> {
-        match &self.kind {
-            Kind::Passing(passing) => passing.lines.as_ref(),
-            Kind::Text { .. } | Kind::Tunnel(_) => None,
-        }
+        self.passed()?.lines.as_ref()
     }
 
     /// No body: the connection becomes `tunnel` after the head.
@@ -122,7 +134,7 @@ impl ResponseBody {
             // A gRPC client takes a status in the head for one only when the head is all there is.
             Kind::Text { text, .. } if text.is_empty() => Framing::None,
             Kind::Text { text, .. } => Framing::Length(text.len() as u64),
-            Kind::Passing(passing) => passing.framing,
+            Kind::Passing(place) => place.get().map_or(Framing::None, |passing| passing.framing),
             Kind::Tunnel(_) => Framing::None,
         }
     }
@@ -132,7 +144,10 @@ impl ResponseBody {
         let piece = match &mut self.kind {
             Kind::Text { text, .. } if text.is_empty() => Poll::Ready(Ok(Piece::End)),
             Kind::Text { text, .. } => Poll::Ready(Ok(Piece::Data(std::mem::take(text)))),
-            Kind::Passing(passing) => passing.poll_piece(context),
+            Kind::Passing(place) => match place.get_mut() {
+                Some(passing) => passing.poll_piece(context),
+                None => Poll::Ready(Ok(Piece::End)),
+            },
             Kind::Tunnel(_) => Poll::Ready(Ok(Piece::End)),
         };
         if self.account.is_some() {
@@ -145,14 +160,17 @@ impl ResponseBody {
     pub(crate) fn is_at_end(&self) -> bool {
         match &self.kind {
             Kind::Text { text, .. } => text.is_empty(),
-            Kind::Passing(passing) => passing.exchange.as_ref().is_none_or(Exchange::is_at_end),
+            Kind::Passing(place) => {
+                let exchange = place.get().and_then(|passing| passing.exchange.as_ref());
+                exchange.is_none_or(Exchange::is_at_end)
+            }
             Kind::Tunnel(_) => true,
         }
     }
 
     /// Lets what an endpoint sends come, though nobody has room for the next piece.
     pub(crate) fn gather(&mut self, context: &mut Context<'_>) {
-        if let Kind::Passing(passing) = &mut self.kind
+        if let Some(passing) = self.passed_mut()
             && let Some(exchange) = &mut passing.exchange
         {
             exchange.gather(context);
@@ -164,7 +182,7 @@ impl ResponseBody {
             return;
         };
         let passing = match &self.kind {
-            Kind::Passing(passing) => Some(passing),
+            Kind::Passing(place) => place.get(),
             Kind::Text { .. } | Kind::Tunnel(_) => None,
         };
         match piece {
@@ -195,9 +213,9 @@ impl ResponseBody {
     /// # Errors
     /// When the client does not send it as it should. Then it is not to be answered any further.
     pub(crate) fn poll_upload(&mut self, context: &mut Context<'_>) -> Result<(), BodyError> {
-        match &mut self.kind {
-            Kind::Passing(passing) => passing.poll_upload(context),
-            Kind::Text { .. } | Kind::Tunnel(_) => Ok(()),
+        match self.passed_mut() {
+            Some(passing) => passing.poll_upload(context),
+            None => Ok(()),
         }
     }
 
@@ -257,12 +275,45 @@ pub(crate) struct Begun {
     pub(crate) grpc: Option<Verdict>,
 }
 
+/// Memory for an answer under way, which is a worker's and goes back to it with the answer's end. To ask the allocator for it
+/// each time may take it a tenth of a small request's instructions, as its pages of that size may be filled by other things
+/// that are there for long, so that a page is made and given up for each answer.
+#[derive(Debug)]
+pub(crate) struct Place(Option<Box<Option<Passing>>>);
+
+impl Place {
+    fn get(&self) -> Option<&Passing> {
+        self.0.as_ref()?.as_ref().as_ref()
+    }
+
+    fn get_mut(&mut self) -> Option<&mut Passing> {
+        self.0.as_mut()?.as_mut().as_mut()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let Some(mut place) = self.0.take() else {
+            return;
+        };
+        let worker = place
+            .as_ref()
+            .as_ref()
+            .map(|passing| Rc::clone(&passing.worker));
+        *place = None;
+        if let Some(worker) = worker {
+            worker.spares.put_place(place);
+        }
+    }
+}
+
 impl Passing {
     /// The answer that has `begun`.
-    pub(crate) fn new(mut begun: Begun, watch: &Rc<Watch>, worker: &Rc<Worker>) -> Box<Self> {
+    pub(crate) fn begin(mut begun: Begun, watch: &Rc<Watch>, worker: &Rc<Worker>) -> Place {
         watch.enter(Phase::Transfer);
         begun.request.keep_no_more();
-        Box::new(Self {
+        let mut place = worker.spares.take_place();
+        *place = Some(Self {
             exchange: Some(begun.exchange),
             attempt: Some(begun.attempt),
             _permit: begun.permit,
@@ -276,7 +327,8 @@ impl Passing {
             grpc: begun.grpc,
             watch: Rc::clone(watch),
             worker: Rc::clone(worker),
-        })
+        });
+        Place(Some(place))
     }
 
     fn poll_upload(&mut self, context: &mut Context<'_>) -> Result<(), BodyError> {

@@ -324,7 +324,7 @@ impl<'a> Way<'a> {
             grpc: prepared.is_grpc.then(|| grpc::Verdict::of(&head.headers)),
             drain: drains::enter(self.ask, backend),
         };
-        let passing = Passing::new(begun, &self.ask.watch, &self.ask.client.worker);
+        let passing = Passing::begin(begun, &self.ask.watch, &self.ask.client.worker);
         Response::from_parts(head, ResponseBody::passing(passing))
     }
 }

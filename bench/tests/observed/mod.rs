@@ -13,12 +13,17 @@ use tokio::{net::TcpStream, task::JoinSet};
 /// Streams of the connection of HTTP/2.
 const STREAMS: u64 = 8;
 
+/// Connections of a crowd.
+const CROWD: u64 = 256;
+
 /// What a client asks for, again and again, each time when it has the answer.
 #[derive(Clone, Copy, Debug)]
 #[allow(dead_code, reason = "not every test has all of them")]
 pub(crate) enum Load {
     /// A GET on one connection of HTTP/1.1.
     Get,
+    /// A GET on each of [`CROWD`] connections of HTTP/1.1.
+    Crowd,
     /// A POST of 1 KiB on one connection of HTTP/1.1.
     Post,
     /// A GET on a connection of HTTP/1.1 for each.
@@ -61,6 +66,14 @@ async fn ask(address: SocketAddr, load: Load, requests: u64) {
     let post = format!("POST {head}content-length: 1024\r\n\r\n{:1024}", "");
     match load {
         Load::Get => keep_asking(address, &get, requests).await,
+        Load::Crowd => {
+            let each = requests.div_ceil(CROWD);
+            let clients = (0..CROWD).map(|_| {
+                let get = get.clone();
+                async move { keep_asking(address, &get, each).await }
+            });
+            clients.collect::<JoinSet<_>>().join_all().await;
+        }
         Load::Post => keep_asking(address, &post, requests).await,
         Load::Fresh => {
             for _ in 0..requests {
