@@ -10,6 +10,7 @@ use super::metadata;
 use super::names::{
     DESIRED_REPLICAS, EPHEMERAL, EXPERIMENT, NOT_COPIED, POD_HASH, REVISION, REVISION_HISTORY,
 };
+use super::status;
 use super::work::{Work, labels};
 use super::workload;
 use super::{ReplicaSet, World, Write};
@@ -61,31 +62,42 @@ pub(super) fn images(template: &PodTemplate) -> Vec<String> {
 }
 
 impl Work<'_> {
+    /// Takes out of the spec what is no quantity (`memory: much`): no ReplicaSet is made with it, and whoever reads Rollouts
+    /// with typed clients, as `kubectl argo rollouts` does, cannot read any of a namespace as long as one says so. Whether
+    /// there was such.
+    fn mend_template(&mut self) -> bool {
+        // Of a workload's template the API server itself has read all of it.
+        let own = self.world.rollout.spec.template.as_ref();
+        let own = own.filter(|_| self.world.rollout.spec.workload_ref.is_none());
+        let Some((own, readable)) = own.and_then(|own| Some((own, crds::hash::readable(own)?)))
+        else {
+            return false;
+        };
+        let template = status::difference(&own.0, &readable.template.0);
+        let patch = json!({"spec": {"template": template}});
+        self.write(Write::PatchRollout { patch });
+        let left_out = readable.left_out.join(", ");
+        let message = format!("What is no quantity was taken out of spec.template: {left_out}");
+        self.warn("MalformedTemplate", message);
+        true
+    }
+
     /// Makes the ReplicaSet of the version that the spec asks for, without pods. The status follows when it is there.
     pub(super) fn create(&mut self) {
+        if self.mend_template() {
+            return;
+        }
         if self.status == RolloutStatus::default() {
             let message = format!("Rollout {} added to informer cache", self.key());
             self.tell("RolloutAddedToInformer", message);
         }
         let revision = self.next_revision();
         let name = format!("{}-{}", self.name(), self.hash);
-        let readable = crds::hash::readable(self.spec.template);
-        let template = match &readable {
-            Some(readable) => &readable.template,
-            None => self.spec.template,
-        };
-        let object = self.replica_set(&name, revision, template);
+        let object = self.replica_set(&name, revision);
         self.write(Write::CreateReplicaSet { object });
         self.number(revision);
         let message = format!("Created ReplicaSet {name} (revision {revision})");
         self.tell("NewReplicaSetCreated", message);
-        if let Some(readable) = readable {
-            let message = format!(
-                "ReplicaSet {name} is without what is no quantity in the pod template: {}",
-                readable.left_out.join(", ")
-            );
-            self.warn("MalformedTemplate", message);
-        }
     }
 
     /// Numbers the new ReplicaSet as the newest, and the Rollout like it. Whether something was written.
@@ -165,7 +177,7 @@ impl Work<'_> {
         )
     }
 
-    fn replica_set(&self, name: &str, revision: i64, template: &PodTemplate) -> Value {
+    fn replica_set(&self, name: &str, revision: i64) -> Value {
         let rollout = &self.world.rollout;
         let mut labels = labels(self.spec.template);
         labels.insert(POD_HASH.to_owned(), self.hash.clone());
@@ -173,7 +185,7 @@ impl Work<'_> {
             copied(rollout, &BTreeMap::new()).into_iter().collect();
         annotations.insert(REVISION.to_owned(), revision.to_string());
         annotations.insert(DESIRED_REPLICAS.to_owned(), self.spec.replicas.to_string());
-        let mut template = template.0.clone();
+        let mut template = self.spec.template.0.clone();
         template["metadata"]["labels"] = json!(labels);
         if let Some(affinity) = self.affinity() {
             template["spec"]["affinity"] = affinity;

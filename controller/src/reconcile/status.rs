@@ -141,7 +141,8 @@ pub(super) fn is_complete(status: &RolloutStatus) -> bool {
     status.stable_rs.is_some() && status.stable_rs == status.current_pod_hash
 }
 
-fn difference(from: &Value, to: &Value) -> Option<Value> {
+/// The JSON merge patch (RFC 7386) that makes `to` of `from`; nothing where they are the same.
+pub(super) fn difference(from: &Value, to: &Value) -> Option<Value> {
     let (Value::Object(from_fields), Value::Object(to_fields)) = (from, to) else {
         return (from != to).then(|| to.clone());
     };

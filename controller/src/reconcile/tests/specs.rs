@@ -127,16 +127,19 @@ fn a_replica_set_that_is_refused_is_told_of_once() {
 }
 
 #[test]
-fn a_malformed_quantity_is_left_out_and_told_of() {
-    let spec = json!({"strategy": {"canary": {}}, "template": {"spec": {"overhead": {"cpu": "1", "memory": "much"}}}});
+fn a_malformed_quantity_is_taken_out_and_told_of() {
+    let overhead = json!({"cpu": "1", "memory": "much"});
+    let spec = json!({"strategy": {"canary": {}}, "template": {"spec": {"overhead": overhead}}});
     let mut cluster = Cluster::new(&spec, "v1");
     cluster.settle();
     cluster.pass(5);
     assert_eq!(cluster.phase(), "Healthy");
+    let left = json!({"cpu": "1"});
     assert_eq!(
-        cluster.sets[0].template["spec"]["overhead"],
-        json!({"cpu": "1"})
+        cluster.rollout["spec"]["template"]["spec"]["overhead"],
+        left
     );
+    assert_eq!(cluster.sets[0].template["spec"]["overhead"], left);
     let told = |reason: &str| cluster.events.iter().filter(|told| *told == reason).count();
     assert_eq!(told("MalformedTemplate"), 1, "{:?}", cluster.events);
 }
