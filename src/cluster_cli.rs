@@ -2,6 +2,7 @@
 //! with their own rights and by way of the API server alone, as with `kubectl argo rollouts`.
 
 mod args;
+mod create;
 mod lint;
 mod look;
 mod migrate;
@@ -81,6 +82,8 @@ async fn execute(args: &ClusterArgs, out: &mut impl Write) -> Result<Exit, Failu
             let verb = verbs::Verb::SetImages(image.images.clone());
             tell::tell(operator, &image.rollout, &verb, "image updated", out).await
         }
+        Verb::Create(what) => create::create(operator, what, out).await,
+        Verb::Terminate(what) => create::terminate(operator, what, out).await,
         // Executed above, as it needs no cluster.
         Verb::Lint(lint) => lint::lint(&lint.filename, out),
     }

@@ -23,7 +23,7 @@ mod source;
 mod together;
 mod yaml;
 
-pub use cluster::check_cluster;
+pub use cluster::{check_cluster, objects};
 pub use finding::{Finding, Location, Severity};
 pub use named::{NamedFile, named_files};
 pub use source::Source;
@@ -90,15 +90,10 @@ const BYSTANDERS: [&str; 4] = [
 pub fn parse(file: &str, text: &str, strictness: Strictness) -> Parsed {
     let file: Arc<str> = file.into();
     let stream = yaml::read(text);
-    let mut parsed = Parsed::default();
-    for problem in stream.problems {
-        parsed.findings.push(Finding {
-            severity: Severity::Error,
-            location: Location::new(&file, problem.at),
-            path: String::new(),
-            message: problem.message,
-        });
-    }
+    let mut parsed = Parsed {
+        findings: cluster::problems(&file, stream.problems),
+        ..Parsed::default()
+    };
     parsed.is_partial = !parsed.findings.is_empty();
     let is_empty = stream.roots.is_empty() && parsed.findings.is_empty();
     for root in stream.roots {

@@ -5,6 +5,7 @@ use crds::analysis_run::AnalysisPhase;
 use crds::{Rollout, RolloutStatus, Time};
 use serde_json::{Value, json};
 
+mod analysis_run;
 mod image;
 mod revision;
 mod standing;
@@ -12,6 +13,7 @@ mod standing;
 #[cfg(test)]
 mod tests;
 
+pub use analysis_run::{ArgumentValue, NoArgumentValue, RunName, analysis_run};
 pub use image::{ContainerImage, NoContainerImage};
 pub use revision::{Back, Revision};
 pub use standing::{Standing, standing};

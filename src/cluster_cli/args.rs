@@ -2,7 +2,8 @@
 
 use crate::cli::duration;
 use clap::{ArgAction, Args, Parser, Subcommand};
-use controller::verbs::ContainerImage;
+use cluster::{Instance, NoInstance};
+use controller::verbs::{ArgumentValue, ContainerImage};
 use std::{path::PathBuf, time::Duration};
 
 /// Looks at Rollouts of a Kubernetes cluster, and tells them what to do.
@@ -70,6 +71,12 @@ pub(super) enum Verb {
     /// Change a Rollout's pod template
     #[command(subcommand)]
     Set(Set),
+    /// Create objects of the rollout API
+    #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+    Create(Create),
+    /// End an AnalysisRun or an Experiment that is under way
+    #[command(subcommand)]
+    Terminate(Terminate),
     /// Check the Rollouts in files by the rules of the controller; needs no cluster
     Lint(Lint),
 }
@@ -209,6 +216,73 @@ pub(super) struct SetImage {
     /// Which container runs which image; the container * is all of them
     #[arg(value_name = "CONTAINER=IMAGE", required = true)]
     pub(super) images: Vec<ContainerImage>,
+}
+
+/// The arguments of `create`.
+#[derive(Debug, Args)]
+pub(super) struct Create {
+    /// YAML or JSON files with Rollouts, AnalysisTemplates, ClusterAnalysisTemplates, AnalysisRuns and Experiments
+    #[arg(short, long, value_name = "FILE", num_args = 1.., required = true)]
+    pub(super) filename: Vec<PathBuf>,
+    #[command(subcommand)]
+    pub(super) what: Option<CreateWhat>,
+}
+
+/// What is created of something else.
+#[derive(Debug, Subcommand)]
+pub(super) enum CreateWhat {
+    /// Create an AnalysisRun of an AnalysisTemplate or a ClusterAnalysisTemplate
+    #[command(name = "analysisrun", visible_alias = "ar")]
+    AnalysisRun(CreateAnalysisRun),
+}
+
+/// The arguments of `create analysisrun`.
+#[derive(Debug, Args)]
+pub(super) struct CreateAnalysisRun {
+    /// A template of the cluster
+    #[arg(long, value_name = "TEMPLATE", required_unless_present = "from_file")]
+    pub(super) from: Option<String>,
+    /// A file with a template
+    #[arg(long, value_name = "FILE", conflicts_with = "from")]
+    pub(super) from_file: Option<PathBuf>,
+    /// The template is a ClusterAnalysisTemplate
+    #[arg(long)]
+    pub(super) global: bool,
+    /// The run's name
+    #[arg(long, value_name = "NAME")]
+    pub(super) name: Option<String>,
+    /// How the run's name begins [default: as the template's]
+    #[arg(long, value_name = "START", conflicts_with = "name")]
+    pub(super) generate_name: Option<String>,
+    /// Which controller is to look after it, where there are several
+    #[arg(long, value_name = "ID", value_parser = instance)]
+    pub(super) instance_id: Option<Instance>,
+    /// A value for an argument of the template
+    #[arg(short, long, value_name = "NAME=VALUE")]
+    pub(super) argument: Vec<ArgumentValue>,
+}
+
+fn instance(name: &str) -> Result<Instance, NoInstance> {
+    Instance::named(name)
+}
+
+/// What is ended.
+#[derive(Debug, Subcommand)]
+pub(super) enum Terminate {
+    /// End AnalysisRuns
+    #[command(name = "analysisrun", visible_aliases = ["ar", "analysisruns"])]
+    AnalysisRun(Ended),
+    /// End Experiments
+    #[command(visible_aliases = ["exp", "experiments"])]
+    Experiment(Ended),
+}
+
+/// The arguments of `terminate`.
+#[derive(Debug, Args)]
+pub(super) struct Ended {
+    /// Their names
+    #[arg(value_name = "NAME", required = true)]
+    pub(super) names: Vec<String>,
 }
 
 /// The arguments of `lint`.

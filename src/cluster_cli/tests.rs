@@ -33,6 +33,13 @@ fn verbs_are_those_that_people_know() {
         "set image shop app=shop:2",
         "set image shop *=shop:2 init=init:1",
         "lint -f shop.yaml",
+        "create -f shop.yaml -f template.yaml",
+        "create analysisrun --from rate -a host=shop -a least=2",
+        "create ar --global --from-file rate.yaml --name one --instance-id blue",
+        "create analysisrun --from rate --generate-name two-",
+        "terminate analysisrun a b",
+        "terminate ar a",
+        "terminate experiment a",
         "-n prod --context blue --kubeconfig file abort shop",
     ] {
         let words = || line.split_whitespace();
@@ -75,7 +82,17 @@ fn wrong_usage_is_refused() {
         ("restart shop --in soon", ErrorKind::ValueValidation),
         ("undo shop --to-revision two", ErrorKind::ValueValidation),
         ("list rollouts -A -n prod", ErrorKind::ArgumentConflict),
-        ("terminate analysisrun a", ErrorKind::InvalidSubcommand),
+        ("terminate analysisrun", ErrorKind::MissingRequiredArgument),
+        ("create analysisrun", ErrorKind::MissingRequiredArgument),
+        (
+            "create analysisrun --from a --from-file b",
+            ErrorKind::ArgumentConflict,
+        ),
+        (
+            "create ar --from a --name b --generate-name c",
+            ErrorKind::ArgumentConflict,
+        ),
+        ("create ar --from a -a host", ErrorKind::ValueValidation),
     ] {
         let words = ["kubectl-sluice"]
             .into_iter()

@@ -118,7 +118,10 @@ fn longest(plan: &Plan) -> Duration {
     let longest = |step: &Step| match step {
         Step::Pause(time) => time.unwrap_or_default(),
         Step::Evidence(evidence) => evidence.max_duration,
-        Step::SetWeight(_) | Step::SetHeaderRoute(_) | Step::NoEffect { .. } => Duration::ZERO,
+        Step::SetWeight(_)
+        | Step::SetHeaderRoute(_)
+        | Step::SetMirrorRoute(_)
+        | Step::NoEffect { .. } => Duration::ZERO,
     };
     plan.steps.iter().map(longest).sum::<Duration>() + plan.terms.watch
 }

@@ -40,6 +40,11 @@ impl Instance {
         self.0.as_deref()
     }
 
+    /// The label by which objects are its own; none where those without a label are.
+    pub fn label(&self) -> Option<(&'static str, &str)> {
+        self.0.as_deref().map(|name| (LABEL, name))
+    }
+
     /// Selects its Rollouts.
     pub(crate) fn selector(&self) -> String {
         match &self.0 {

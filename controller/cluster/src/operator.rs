@@ -3,9 +3,11 @@
 //! Nothing here needs a controller, or is one: what is told are patches that whoever leads acts on.
 
 mod error;
+mod objects;
 mod watch;
 
 pub use error::OperatorError;
+pub use objects::ApiKind;
 pub use watch::{Kinds, Tidings, Watch};
 
 use crate::objects::{Kind as _, POD_HASH, Read, WorkloadKind};

@@ -16,13 +16,7 @@ use crate::reconcile;
 pub fn check_cluster(file: &str, text: &str) -> (Vec<Finding>, usize) {
     let file: Arc<str> = file.into();
     let stream = yaml::read(text);
-    let problems = stream.problems.into_iter().map(|problem| Finding {
-        severity: Severity::Error,
-        location: Location::new(&file, problem.at),
-        path: String::new(),
-        message: problem.message,
-    });
-    let mut findings: Vec<_> = problems.collect();
+    let mut findings = problems(&file, stream.problems);
     let mut rollouts = 0;
     for root in stream.roots {
         let (value, source) = source::split(Arc::clone(&file), root);
@@ -35,6 +29,34 @@ pub fn check_cluster(file: &str, text: &str) -> (Vec<Finding>, usize) {
     }
     findings.sort_by_key(|finding| (finding.location.line, finding.location.column));
     (findings, rollouts)
+}
+
+/// What keeps a file from being read.
+pub(super) fn problems(file: &Arc<str>, problems: Vec<yaml::Problem>) -> Vec<Finding> {
+    let told = |problem: yaml::Problem| Finding {
+        severity: Severity::Error,
+        location: Location::new(file, problem.at),
+        path: String::new(),
+        message: problem.message,
+    };
+    problems.into_iter().map(told).collect()
+}
+
+/// The objects of a file, in their order. `file` is its name in messages; `text` is YAML or JSON.
+///
+/// # Errors
+/// All that cannot be read.
+pub fn objects(file: &str, text: &str) -> Result<Vec<Value>, Vec<Finding>> {
+    let file: Arc<str> = file.into();
+    let stream = yaml::read(text);
+    let problems = problems(&file, stream.problems);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let roots = stream.roots.into_iter();
+    Ok(roots
+        .map(|root| source::split(Arc::clone(&file), root).0)
+        .collect())
 }
 
 fn check(value: &Value, report: &mut Report<'_>) {

@@ -1,6 +1,7 @@
 //! Why a person's request brings nothing.
 
 use super::PATIENCE;
+use crds::Rollout;
 use kube::core::{DynamicObject, Status, response::reason};
 use serde_json::Value;
 use std::fmt;
@@ -116,11 +117,18 @@ impl About {
         match status.code {
             404 if is_named && status.reason == reason::NOT_FOUND => OperatorError::Missing {
                 about,
-                hint: "; `list rollouts -A` shows which Rollouts are",
+                hint: match self.kind {
+                    Rollout::KIND => "; `list rollouts -A` shows which Rollouts are",
+                    _ => "",
+                },
             },
             404 => OperatorError::Missing {
                 about,
                 hint: ": the cluster does not know that kind; `kubectl apply --server-side -f crds/` teaches it",
+            },
+            409 if status.reason == reason::ALREADY_EXISTS => OperatorError::Refused {
+                about,
+                why: "it is there already".to_owned(),
             },
             409 => OperatorError::Conflict { about },
             _ => OperatorError::Refused {
@@ -179,6 +187,11 @@ mod tests {
                 shop(),
                 answer(409, "Conflict"),
                 "Rollout \"shop\" of namespace \"prod\" is being changed by others; try again",
+            ),
+            (
+                shop(),
+                answer(409, "AlreadyExists"),
+                "Rollout \"shop\" of namespace \"prod\": the API server refuses: it is there already",
             ),
             (
                 shop(),
