@@ -132,6 +132,7 @@ pub(crate) fn split(stats: &Stats, stable: SocketAddr, canary: SocketAddr) -> Sp
         canary: Some(backend(Role::Canary, canary)),
         weight: Weight::from_basis_points(CANARY).unwrap_or_default(),
         rules: Vec::new(),
+        copies: Vec::new(),
         sticky: None,
         tickets: stats.tickets(&rollout()),
         rescue: false,

@@ -2,14 +2,15 @@
 
 use crate::spec::{
     MirrorSpec, RouteSpec, RouteTarget, ServiceSpec, Spec, SplitSpec, header_route_matches,
+    mirror_route_matches,
 };
-use rollout::plan::{HeaderRoute, Revision};
+use rollout::plan::{HeaderRoute, MirrorRoute, Revision};
 use rollout::state::Slot;
 use std::{collections::BTreeMap, sync::Arc};
 use traffic::{
-    Actions, Arming, Backend, BackendId, Counting, FailureRule, Role, RolloutId, Route, RouteTable,
-    Split, SplitRule, Stats, Sticky, Target, Weight, action::Mirror, route::NoSuchSplit,
-    split::Side,
+    Actions, Arming, Backend, BackendId, CopyRule, Counting, FailureRule, Role, RolloutId, Route,
+    RouteTable, Split, SplitRule, Stats, Sticky, Target, Weight, action::Mirror,
+    route::NoSuchSplit, split::Side,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -26,6 +27,8 @@ pub struct Shares {
     pub weight: Weight,
     /// The header routes of the rollout's steps.
     pub header_routes: Vec<HeaderRoute>,
+    /// The mirror routes of the rollout's steps.
+    pub mirror_routes: Vec<MirrorRoute>,
     /// How the proxy is to trip the canary by itself, if it is to.
     pub arming: Option<Arming>,
     /// What counts as a failure for the guard.
@@ -105,19 +108,23 @@ fn actions(layout: Layout<'_>, route: &RouteSpec, stats: &Stats) -> Arc<Actions>
     if route.mirrors.is_empty() {
         return Arc::clone(&route.actions);
     }
-    let mirror = |mirror: &MirrorSpec| {
-        let (service, counted) = (&mirror.service, service_series(&mirror.service));
-        Mirror {
-            backend: backend(layout, service, &counted, Role::Active, stats),
-            share: mirror.share,
-            max_concurrent: mirror.max_concurrent,
-            max_body_bytes: mirror.max_body_bytes,
-        }
-    };
+    let mirrors = route.mirrors.iter();
     Arc::new(Actions {
-        mirrors: route.mirrors.iter().map(mirror).collect(),
+        mirrors: mirrors
+            .map(|written| mirror(layout, written, stats))
+            .collect(),
         ..Actions::clone(&route.actions)
     })
+}
+
+fn mirror(layout: Layout<'_>, written: &MirrorSpec, stats: &Stats) -> Mirror {
+    let (service, counted) = (&written.service, service_series(&written.service));
+    Mirror {
+        backend: backend(layout, service, &counted, Role::Active, stats),
+        share: written.share,
+        max_concurrent: written.max_concurrent,
+        max_body_bytes: written.max_body_bytes,
+    }
 }
 
 /// A Service that no rollout splits is counted under its own name, as a rollout whose one version is active.
@@ -187,10 +194,13 @@ fn split(
         rule: shares.rule,
     });
     let counted = stats.count_users(id, counting.filter(|_| !rollout.sticky.is_empty()));
-    let mut rules = Vec::new();
+    let (mut rules, mut copies) = (Vec::new(), Vec::new());
     if let (Some(shares), true) = (shares, canary.is_some()) {
         rules.extend(shares.header_routes.iter().map(header_rule));
         rules.extend(rollout.rules.iter().cloned());
+        let service = rollout.slots.get(slot.other());
+        let routes = shares.mirror_routes.iter();
+        copies.extend(routes.map(|route| copy_rule(layout, route, service, stats)));
     }
     Split {
         rollout: id.clone(),
@@ -198,6 +208,7 @@ fn split(
         stable,
         weight: shares.map_or(Weight::ZERO, |shares| shares.weight),
         rules,
+        copies,
         sticky: (!rollout.sticky.is_empty()).then(|| Sticky {
             keys: rollout.sticky.clone(),
             salt,
@@ -222,6 +233,23 @@ fn header_rule(route: &HeaderRoute) -> SplitRule {
         name: route.name.as_str().into(),
         matches: header_route_matches(route),
         to: Side::Canary,
+    }
+}
+
+/// What is sent as a copy is counted as the Service's own, and is held against no version.
+fn copy_rule(
+    layout: Layout<'_>,
+    route: &MirrorRoute,
+    service: &BackendId,
+    stats: &Stats,
+) -> CopyRule {
+    let written = MirrorSpec {
+        share: route.share,
+        ..MirrorSpec::to(service.clone())
+    };
+    CopyRule {
+        matches: mirror_route_matches(route),
+        mirror: mirror(layout, &written, stats),
     }
 }
 

@@ -26,18 +26,21 @@ pub(crate) use self::{
     guard::trips,
     rollout::{guard_of, options_path},
     routed::Routed,
-    steps::header_route,
+    steps::{header_route, mirror_route},
 };
 
 use crate::document::{Document, Finding, Kind, Severity};
-use ::rollout::plan::HeaderRoute;
+use ::rollout::plan::{HeaderRoute, MirrorRoute};
 use crds::FieldPath;
 use http::HeaderName;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
-use traffic::{BackendId, RolloutId, matches::FieldMatch};
+use traffic::{
+    BackendId, RolloutId,
+    matches::{CopyMatch, FieldMatch},
+};
 
 /// Everything that a set of documents asks for.
 #[derive(Clone, Debug)]
@@ -136,6 +139,12 @@ pub fn read(documents: &[Document], folder: &Path) -> Result<Spec, Vec<Finding>>
 pub(crate) fn header_route_matches(route: &HeaderRoute) -> Vec<FieldMatch> {
     // What cannot be compiled was refused with the document; of a route kept from an older one it admits nothing.
     conditions::of_header_route(route, &FieldPath::root(), &mut Vec::new()).unwrap_or_default()
+}
+
+/// The conditions of a mirror route of a checked plan, of which one must hold.
+pub(crate) fn mirror_route_matches(route: &MirrorRoute) -> Vec<CopyMatch> {
+    // As above.
+    conditions::of_mirror_route(route, &FieldPath::root(), &mut Vec::new()).unwrap_or_default()
 }
 
 fn header_name(name: &str, at: FieldPath, faults: &mut Vec<Fault>) -> Option<HeaderName> {

@@ -84,7 +84,7 @@ async fn route<'r>(
     let way = Way::begin(ask, &view, &chosen, &seen);
     let prepared = Prepared::new(ask, &chosen, asked, body, &mut passage, is_grpc);
     if !prepared.asks_to_upgrade() {
-        mirror::copy(ask, &view, &found, asked.parts, body);
+        mirror::copy(ask, &view, &found, &chosen, asked.parts, body);
     }
     let answered = way.go(&prepared, asked, body, account, answer).await;
     asked.give_back(&worker.spares);

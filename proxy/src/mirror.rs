@@ -14,6 +14,7 @@ use crate::{
     request::Asked,
     send::{Delivery, NoAnswer},
     watch::{Phase, Watch},
+    way::Chosen,
 };
 use http::request::Parts;
 use std::{fmt, future::poll_fn, pin::pin, rc::Rc, sync::Arc, task::Poll};
@@ -22,15 +23,17 @@ use traffic::{
     Backend, Failure, Found, Generation, Outcome, Permit, RouteState, View, state::backend::Limit,
 };
 
-/// Copies the request of `head` and `body` as `found` asks for. The copies leave when the body has come whole.
+/// Copies the request of `head` and `body` as its route, which was `found`, and what was `chosen` for it ask for. The copies
+/// leave when the body has come whole.
 pub(crate) fn copy(
     ask: &Ask,
     view: &View,
     found: &Found<'_>,
+    chosen: &Chosen<'_>,
     head: &Parts,
     body: &mut RequestBody,
 ) {
-    if !found.has_actions || found.actions.mirrors.is_empty() {
+    if !found.has_actions {
         return;
     }
     let length = match body.framing() {
@@ -39,7 +42,7 @@ pub(crate) fn copy(
         Framing::Chunked | Framing::UntilClose => None,
     };
     let points = &ask.client.worker.mirror_points;
-    let copies: Vec<Pending> = copies(&found.actions.mirrors, found.state, length, points)
+    let copies: Vec<Pending> = copies(chosen.mirrors(found), found.state, length, points)
         .map(|copy| Pending {
             place: copy.place,
             backend: copy.mirror.backend.clone(),

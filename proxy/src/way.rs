@@ -18,8 +18,11 @@ use crate::{
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header::SET_COOKIE};
 use std::rc::Rc;
 use traffic::{
-    Backend, Choice, Failure, Found, Head, Outcome, Split, Target, View, action::is_idempotent,
-    policy::Protocol, split::Side, state::backend::Limit,
+    Backend, Choice, Failure, Found, Head, Outcome, Split, Target, View,
+    action::{Mirror, is_idempotent},
+    policy::Protocol,
+    split::Side,
+    state::backend::Limit,
 };
 
 /// The version that a request goes to.
@@ -27,6 +30,8 @@ pub(crate) struct Chosen<'a> {
     pub(crate) backend: &'a Backend,
     split: Option<&'a Split>,
     choice: Option<Choice<'a>>,
+    /// Who else gets a copy of the request, by a rule of the split.
+    copy: Option<&'a Mirror>,
 }
 
 impl<'a> Chosen<'a> {
@@ -42,19 +47,27 @@ impl<'a> Chosen<'a> {
                 backend,
                 split: None,
                 choice: None,
+                copy: None,
             }),
             Target::Split(split) => {
                 let split = &view.table().splits()[*split];
                 let choice = split.choose(head, view.worker(), random);
+                let may_be_copied = found.has_actions && choice.side == Side::Stable;
                 Ok(Self {
                     backend: split.backend(choice.side),
                     split: Some(split),
+                    copy: may_be_copied.then(|| split.copy_of(head)).flatten(),
                     choice: Some(choice),
                 })
             }
             // A route that redirects has answered.
             Target::Redirect(_) => Err(Refusal::NoRoute),
         }
+    }
+
+    /// Everybody who may get a copy of the request, by what the route and the split say.
+    pub(crate) fn mirrors(&self, found: &Found<'a>) -> impl Iterator<Item = &'a Mirror> {
+        found.actions.mirrors.iter().chain(self.copy)
     }
 
     /// Sets the cookie by which the user is known again, where one is needed.

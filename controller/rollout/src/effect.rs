@@ -2,7 +2,7 @@
 
 use traffic::Weight;
 
-use crate::plan::HeaderRoute;
+use crate::plan::{HeaderRoute, MirrorRoute};
 use crate::state::{Stable, State};
 
 /// What the world is to be like in a state. These are wanted values and not changes, all of them every time, and
@@ -16,6 +16,8 @@ pub struct Effects {
     pub weight: Weight,
     /// The routes that send requests to the canary before the weight is asked.
     pub header_routes: Vec<HeaderRoute>,
+    /// The routes by which the canary gets copies of stable's requests.
+    pub mirror_routes: Vec<MirrorRoute>,
 }
 
 impl Effects {
@@ -29,6 +31,7 @@ impl Effects {
             stable: state.stable().cloned(),
             weight: share.map_or(Weight::ZERO, |share| share.weight),
             header_routes: share.map_or_else(Vec::new, |share| share.header_routes.clone()),
+            mirror_routes: share.map_or_else(Vec::new, |share| share.mirror_routes.clone()),
         }
     }
 }

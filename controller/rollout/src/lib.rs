@@ -59,8 +59,8 @@ pub mod verb;
 pub use effect::Effects;
 pub use observation::{Acceptance, Judgement, Observation, Verdict};
 pub use plan::{
-    Deadline, EvidenceStep, Fault, HeaderMatch, HeaderRoute, OnInconclusive, Place, Plan, Revision,
-    Share, Step, Steps, Strategy, Terms, TextMatch,
+    Deadline, EvidenceStep, Fault, HeaderMatch, HeaderRoute, MirrorMatch, MirrorRoute,
+    OnInconclusive, Place, Plan, Revision, Share, Step, Steps, Strategy, Terms, TextMatch,
 };
 pub use reason::Reason;
 pub use state::{Aborted, Canary, Cause, Healthy, Outcome, Pause, Slot, Stable, State, Trial};

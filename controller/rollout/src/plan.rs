@@ -7,11 +7,13 @@ use traffic::{RolloutId, Weight};
 
 pub use evidence::{EvidenceStep, OnInconclusive};
 pub use header::{HeaderMatch, HeaderRoute, TextMatch};
+pub use mirror::{MirrorMatch, MirrorRoute};
 pub use steps::{Fault, Step, Steps};
 pub use terms::{Deadline, Strategy, Terms};
 
 mod evidence;
 mod header;
+mod mirror;
 mod steps;
 mod terms;
 
@@ -90,6 +92,9 @@ pub struct Share {
     pub weight: Weight,
     /// The routes by header, in the order in which they were first set.
     pub header_routes: Vec<HeaderRoute>,
+    /// The routes by which it gets copies of stable's requests, in the order in which they were first set.
+    #[serde(default)]
+    pub mirror_routes: Vec<MirrorRoute>,
 }
 
 impl Share {
@@ -97,9 +102,10 @@ impl Share {
     pub const ALL: Self = Self {
         weight: Weight::FULL,
         header_routes: Vec::new(),
+        mirror_routes: Vec::new(),
     };
 
-    /// Whether no request can reach the canary.
+    /// Whether no request can reach the canary. Copies are no requests: nobody gets their answers.
     pub fn is_none(&self) -> bool {
         self.weight == Weight::ZERO && self.header_routes.is_empty()
     }

@@ -304,7 +304,9 @@ fn look(plan: &Plan, canary: &Canary, seen: &Observation, now: Timestamp) -> Loo
         }
         Some(Step::Evidence(step)) => evidence(index, step, canary, seen, now),
         // A place beyond the steps can only come from a state that was edited by hand; the end follows it.
-        Some(Step::SetHeaderRoute(_) | Step::NoEffect { .. }) | None => Look::Pass,
+        Some(Step::SetHeaderRoute(_) | Step::SetMirrorRoute(_) | Step::NoEffect { .. }) | None => {
+            Look::Pass
+        }
     }
 }
 

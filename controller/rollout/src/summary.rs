@@ -149,6 +149,7 @@ pub fn acceptance_target<'a>(plan: &'a Plan, state: &State) -> Option<Acceptance
         | Step::SetWeight(_)
         | Step::Pause(_)
         | Step::SetHeaderRoute(_)
+        | Step::SetMirrorRoute(_)
         | Step::NoEffect { .. } => None,
     }
 }

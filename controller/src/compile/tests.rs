@@ -145,6 +145,7 @@ fn users_and_preview_change_places_with_a_promotion() {
             arming: None,
             rule: FailureRule::DEFAULT,
             header_routes: Vec::new(),
+            mirror_routes: Vec::new(),
         };
         let shares = BTreeMap::from([(RolloutId::new("default", "shop"), shares)]);
         let table = compile(&spec, &shares, &Stats::new(1)).unwrap();

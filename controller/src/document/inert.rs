@@ -65,7 +65,6 @@ const INERT: [(Severity, &str, &[&str]); 6] = [
             "spec.strategy.canary.analysis",
             "spec.strategy.canary.steps[*].analysis",
             "spec.strategy.canary.steps[*].experiment",
-            "spec.strategy.canary.steps[*].setMirrorRoute",
             "spec.strategy.blueGreen.prePromotionAnalysis",
             "spec.strategy.blueGreen.postPromotionAnalysis",
         ],
@@ -149,7 +148,7 @@ mod tests {
         include_str!("../../../crds/tests/fields/blue-green.json"),
     ];
 
-    const ACTS: [&str; 25] = [
+    const ACTS: [&str; 26] = [
         "spec.template",
         "spec.paused",
         "spec.rollbackWindow",
@@ -171,6 +170,7 @@ mod tests {
         "spec.strategy.canary.steps[*].setWeight",
         "spec.strategy.canary.steps[*].pause",
         "spec.strategy.canary.steps[*].setHeaderRoute",
+        "spec.strategy.canary.steps[*].setMirrorRoute",
         "spec.strategy.canary.trafficRouting",
         "spec.strategy.canary.trafficRouting.managedRoutes",
         // These act or are told by their own values.

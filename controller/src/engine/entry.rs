@@ -419,6 +419,7 @@ impl Entry {
             canary,
             weight: effects.weight,
             header_routes: effects.header_routes.clone(),
+            mirror_routes: effects.mirror_routes.clone(),
             arming: trip::arming(spec, &self.state, &self.judge, effects.weight),
             rule: *self.judge.failure_rule(),
         })

@@ -159,9 +159,13 @@ impl Work<'_> {
         }
         match canary.steps.get(index).copied() {
             // Those that only a router makes sense of are refused without one.
-            None | Some(Step::SetCanaryScale(_) | Step::SetHeaderRoute(_) | Step::Evidence) => {
-                false
-            }
+            None
+            | Some(
+                Step::SetCanaryScale(_)
+                | Step::SetHeaderRoute(_)
+                | Step::SetMirrorRoute(_)
+                | Step::Evidence,
+            ) => false,
             Some(Step::SetWeight(_)) => self.has_its_pods(canary),
             Some(Step::Pause(duration)) => {
                 let reason = PauseReason::CanaryPauseStep;

@@ -7,8 +7,8 @@ use crds::{
     sluice::{Condition, MatchType, RuleMatch},
 };
 use http::{HeaderName, Method};
-use rollout::plan::{HeaderRoute, TextMatch};
-use traffic::matches::{FieldMatch, PathMatch, RequestMatch, ValueMatch, whole};
+use rollout::plan::{HeaderMatch, HeaderRoute, MirrorMatch, MirrorRoute, TextMatch};
+use traffic::matches::{CopyMatch, FieldMatch, PathMatch, RequestMatch, ValueMatch, whole};
 
 /// The whole-value expression `pattern`, or a fault at `at`.
 fn regex(pattern: &str, at: FieldPath, faults: &mut Vec<Fault>) -> Option<regex::Regex> {
@@ -148,15 +148,9 @@ pub(super) fn of_header_route(
     at: &FieldPath,
     faults: &mut Vec<Fault>,
 ) -> Option<Vec<FieldMatch>> {
-    let compile = |(index, condition): (usize, &rollout::plan::HeaderMatch)| {
+    let compile = |(index, condition): (usize, &HeaderMatch)| {
         let at = at.index(index);
-        let value = match &condition.value {
-            TextMatch::Exact(value) => ValueMatch::Exact(value.as_str().into()),
-            TextMatch::Prefix(value) => ValueMatch::Prefix(value.as_str().into()),
-            TextMatch::Regex(value) => {
-                ValueMatch::Regex(regex(value, at.key("headerValue").key("regex"), faults)?)
-            }
-        };
+        let value = text(&condition.value, &at.key("headerValue"), faults)?;
         let name = header_name(&condition.name, at.key("headerName"), faults)?;
         Some(FieldMatch {
             headers: vec![(name, value)],
@@ -164,4 +158,46 @@ pub(super) fn of_header_route(
         })
     };
     route.matches.iter().enumerate().map(compile).collect()
+}
+
+/// As [`of_header_route`], of a mirror route.
+pub(super) fn of_mirror_route(
+    route: &MirrorRoute,
+    at: &FieldPath,
+    faults: &mut Vec<Fault>,
+) -> Option<Vec<CopyMatch>> {
+    let compile = |(index, condition): (usize, &MirrorMatch)| {
+        let at = at.index(index);
+        let header = |header: &HeaderMatch| {
+            let at = at.key("headers").key(&header.name);
+            let value = text(&header.value, &at, faults)?;
+            Some((header_name(&header.name, at, faults)?, value))
+        };
+        let headers = condition
+            .headers
+            .iter()
+            .map(header)
+            .collect::<Option<_>>()?;
+        let mut of = |field, condition: &Option<TextMatch>| match condition {
+            None => Some(None),
+            Some(condition) => text(condition, &at.key(field), faults).map(Some),
+        };
+        Some(CopyMatch {
+            method: of("method", &condition.method)?,
+            path: of("path", &condition.path)?,
+            fields: FieldMatch {
+                headers,
+                ..FieldMatch::default()
+            },
+        })
+    };
+    route.matches.iter().enumerate().map(compile).collect()
+}
+
+fn text(condition: &TextMatch, at: &FieldPath, faults: &mut Vec<Fault>) -> Option<ValueMatch> {
+    Some(match condition {
+        TextMatch::Exact(value) => ValueMatch::Exact(value.as_str().into()),
+        TextMatch::Prefix(value) => ValueMatch::Prefix(value.as_str().into()),
+        TextMatch::Regex(value) => ValueMatch::Regex(regex(value, at.key("regex"), faults)?),
+    })
 }

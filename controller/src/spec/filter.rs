@@ -48,15 +48,16 @@ pub(super) fn mirrors(filters: &[Filter], namespace: &str) -> Vec<MirrorSpec> {
         let percent = written.percent.unwrap_or(RequestMirror::DEFAULT_PERCENT);
         let concurrent = written.max_concurrent;
         let body = written.max_body_bytes;
+        let all = MirrorSpec::to(BackendId::new(namespace, &written.service));
         MirrorSpec {
-            service: BackendId::new(namespace, &written.service),
             // That it is no more than 100 is checked with the document.
             share: u8::try_from(percent)
                 .ok()
                 .and_then(Weight::from_percent)
                 .unwrap_or(Weight::FULL),
-            max_concurrent: concurrent.unwrap_or(RequestMirror::DEFAULT_MAX_CONCURRENT),
-            max_body_bytes: body.unwrap_or(RequestMirror::DEFAULT_MAX_BODY_BYTES) as usize,
+            max_concurrent: concurrent.unwrap_or(all.max_concurrent),
+            max_body_bytes: body.map_or(all.max_body_bytes, |body| body as usize),
+            ..all
         }
     };
     let written = filters.iter().filter_map(|f| f.request_mirror.as_ref());

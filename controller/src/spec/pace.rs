@@ -22,9 +22,11 @@ pub(super) fn paced(steps: Vec<Step>, pace: &Pace, guard: &Config) -> Vec<Step> 
         Step::Pause(Some(pause)) if is_split(weight) && !pause.is_zero() => {
             Step::Evidence(evidence_step(&evidence(pace, pause), guard))
         }
-        Step::Pause(_) | Step::SetHeaderRoute(_) | Step::Evidence(_) | Step::NoEffect { .. } => {
-            step
-        }
+        Step::Pause(_)
+        | Step::SetHeaderRoute(_)
+        | Step::SetMirrorRoute(_)
+        | Step::Evidence(_)
+        | Step::NoEffect { .. } => step,
     };
     steps.into_iter().map(pace_one).collect()
 }

@@ -3,7 +3,7 @@
 use super::{Fault, RolloutSpec, conditions, filter, header_name, path};
 use crds::{
     Choice, FieldPath,
-    proxy::{self, ProxySpec, RateWord},
+    proxy::{self, ProxySpec, RateWord, RequestMirror},
 };
 use http::StatusCode;
 use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc, time::Duration};
@@ -56,6 +56,18 @@ pub struct MirrorSpec {
     pub max_concurrent: u32,
     /// The largest request body that is copied, in bytes.
     pub max_body_bytes: usize,
+}
+
+impl MirrorSpec {
+    /// Copies of all requests for `service`, within the default limits.
+    pub fn to(service: BackendId) -> Self {
+        Self {
+            service,
+            share: Weight::FULL,
+            max_concurrent: RequestMirror::DEFAULT_MAX_CONCURRENT,
+            max_body_bytes: RequestMirror::DEFAULT_MAX_BODY_BYTES as usize,
+        }
+    }
 }
 
 /// The routes as written, or one that sends everything to the only rollout.

@@ -2,13 +2,16 @@
 
 use super::{Fault, conditions, pace::paced, path};
 use crds::{
-    Canary, FieldPath,
+    Canary, FieldPath, StringMatch,
     sluice::{self, Evidence, Pace},
-    step::{SetHeaderRoute, StepAction},
+    step::{self, SetHeaderRoute, SetMirrorRoute, StepAction},
 };
 use rollout::{
     analysis::Config,
-    plan::{EvidenceStep, HeaderMatch, HeaderRoute, OnInconclusive, Step, Steps, TextMatch},
+    plan::{
+        EvidenceStep, HeaderMatch, HeaderRoute, MirrorMatch, MirrorRoute, OnInconclusive, Step,
+        Steps, TextMatch,
+    },
 };
 use std::time::Duration;
 use traffic::Weight;
@@ -99,10 +102,10 @@ fn step(
         StepAction::SetCanaryScale(_) => Some(Step::NoEffect {
             name: action.name().to_owned(),
         }),
-        StepAction::Experiment(_)
-        | StepAction::Analysis(_)
-        | StepAction::SetMirrorRoute(_)
-        | StepAction::Plugin(_) => {
+        StepAction::SetMirrorRoute(route) => {
+            mirror_route(route, at, faults).map(Step::SetMirrorRoute)
+        }
+        StepAction::Experiment(_) | StepAction::Analysis(_) | StepAction::Plugin(_) => {
             let why = format!(
                 "{} does not act yet; a rollout that counts on it is not begun",
                 action.name()
@@ -119,43 +122,97 @@ pub(crate) fn header_route(
     at: &FieldPath,
     faults: &mut Vec<Fault>,
 ) -> Option<HeaderRoute> {
-    let at = at.key("setHeaderRoute");
+    let at = at.key("setHeaderRoute").key("match");
     let before = faults.len();
     let mut matches = Vec::new();
     for (i, written) in written.matches.iter().enumerate() {
-        let value = written.header_value.as_ref();
-        let value = value.map(|value| {
-            (
-                value.exact.as_deref(),
-                value.prefix.as_deref(),
-                value.regex.as_deref(),
-            )
-        });
-        let value = match value {
-            Some((Some(exact), None, None)) => TextMatch::Exact(exact.to_owned()),
-            Some((None, Some(prefix), None)) => TextMatch::Prefix(prefix.to_owned()),
-            Some((None, None, Some(regex))) => TextMatch::Regex(regex.to_owned()),
-            _ => {
-                let needs = "needs exactly one of exact, prefix, regex";
-                faults.push((
-                    at.key("match").index(i).key("headerValue"),
-                    needs.to_owned(),
-                ));
-                continue;
-            }
-        };
-        matches.push(HeaderMatch {
-            name: written.header_name.clone(),
-            value,
-        });
+        let at = at.index(i).key("headerValue");
+        if let Some(value) = text(written.header_value.as_ref(), &at, faults) {
+            let name = written.header_name.clone();
+            matches.push(HeaderMatch { name, value });
+        }
     }
     let route = HeaderRoute {
         name: written.name.clone().unwrap_or_default(),
         matches,
     };
     // Compiled again for each table; here to find now what could not be compiled then.
-    conditions::of_header_route(&route, &at.key("match"), faults);
+    conditions::of_header_route(&route, &at, faults);
     (faults.len() == before).then_some(route)
+}
+
+/// As [`header_route`], by which requests are copied.
+pub(crate) fn mirror_route(
+    written: &SetMirrorRoute,
+    at: &FieldPath,
+    faults: &mut Vec<Fault>,
+) -> Option<MirrorRoute> {
+    let at = at.key("setMirrorRoute");
+    let before = faults.len();
+    let percent = written.percentage.unwrap_or(100);
+    let share = u8::try_from(percent).ok().and_then(Weight::from_percent);
+    if share.is_none() {
+        let wrong = format!("found {percent}, allowed 0 to 100");
+        faults.push((at.key("percentage"), wrong));
+    }
+    let at = at.key("match");
+    let matches = written.matches.iter().enumerate();
+    let matches = matches.map(|(i, written)| mirror_match(written, &at.index(i), faults));
+    let route = MirrorRoute {
+        name: written.name.clone(),
+        matches: matches.collect(),
+        share: share.unwrap_or_default(),
+    };
+    // As above.
+    conditions::of_mirror_route(&route, &at, faults);
+    (faults.len() == before).then_some(route)
+}
+
+fn mirror_match(
+    written: &step::MirrorMatch,
+    at: &FieldPath,
+    faults: &mut Vec<Fault>,
+) -> MirrorMatch {
+    let mut of = |field, written: &Option<StringMatch>| {
+        let written = written.as_ref()?;
+        text(Some(written), &at.key(field), faults)
+    };
+    let (method, path) = (of("method", &written.method), of("path", &written.path));
+    let at = at.key("headers");
+    let header = |(name, value): (&String, &StringMatch)| {
+        let value = text(Some(value), &at.key(name), faults)?;
+        let name = name.clone();
+        Some(HeaderMatch { name, value })
+    };
+    MirrorMatch {
+        method,
+        path,
+        headers: written.headers.iter().filter_map(header).collect(),
+    }
+}
+
+/// The condition that is `written` at `at`; nothing, and why in `faults`, where that is not exactly one.
+fn text(
+    written: Option<&StringMatch>,
+    at: &FieldPath,
+    faults: &mut Vec<Fault>,
+) -> Option<TextMatch> {
+    let absent = StringMatch::default();
+    let StringMatch {
+        exact,
+        prefix,
+        regex,
+    } = written.unwrap_or(&absent);
+    match (exact.clone(), prefix.clone(), regex.clone()) {
+        (Some(exact), None, None) => Some(TextMatch::Exact(exact)),
+        (None, Some(prefix), None) => Some(TextMatch::Prefix(prefix)),
+        (None, None, Some(regex)) => Some(TextMatch::Regex(regex)),
+        _ => {
+            let needs = "needs exactly one of exact, prefix, regex";
+            faults.push((at.clone(), needs.to_owned()));
+            None
+        }
+    }
 }
 
 fn evidence(

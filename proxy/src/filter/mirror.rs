@@ -29,7 +29,7 @@ impl Points {
 /// A copy that is to be sent.
 #[derive(Debug)]
 pub(crate) struct Copy<'a> {
-    /// The mirror's place in the route, by which [`RouteState::mirror_dropped`] counts.
+    /// The mirror's place among those of the request, by which [`RouteState::mirror_dropped`] counts.
     pub(crate) place: usize,
     /// Where it goes.
     pub(crate) mirror: &'a Mirror,
@@ -41,13 +41,13 @@ pub(crate) struct Copy<'a> {
 /// large, or for which too many are under way, is counted as dropped. A request that asks for another protocol is not to
 /// be copied.
 pub(crate) fn copies<'a>(
-    mirrors: &'a [Mirror],
+    mirrors: impl IntoIterator<Item = &'a Mirror>,
     state: &'a Arc<RouteState>,
     length: Option<u64>,
     points: &'a Points,
 ) -> impl Iterator<Item = Copy<'a>> {
     let drawn = mirrors
-        .iter()
+        .into_iter()
         .enumerate()
         .filter(|(_, mirror)| mirror.share.admits(points.next()));
     drawn.filter_map(move |(place, mirror)| {

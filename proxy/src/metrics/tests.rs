@@ -43,6 +43,7 @@ fn exporter(requests: &[(Role, Outcome)]) -> Exporter {
         canary: Some(backend(Role::Canary)),
         weight,
         rules: Vec::new(),
+        copies: Vec::new(),
         sticky: None,
         tickets: stats.tickets(&rollout),
         rescue: false,

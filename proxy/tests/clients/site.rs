@@ -76,6 +76,7 @@ fn publish(world: &World, stable: &Origin, canary: &Origin) {
         canary: Some(world.backend(Role::Canary, &[canary.address])),
         weight: Weight::from_basis_points(5_000).unwrap(),
         rules: Vec::new(),
+        copies: Vec::new(),
         sticky: Some(Sticky {
             keys: vec![StickyKey::Cookie {
                 name: "bucket".into(),

@@ -42,6 +42,7 @@ fn rescue(world: &world::World, stable: &origin::Origin, canary: &origin::Origin
         canary: Some(world.backend(Role::Canary, &[canary.address])),
         weight: Weight::FULL,
         rules: Vec::new(),
+        copies: Vec::new(),
         sticky: None,
         tickets: world.stats.tickets(&rollout),
         rollout,

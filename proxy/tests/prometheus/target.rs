@@ -76,6 +76,7 @@ impl Site {
             canary: Some(backend(Role::Canary)),
             weight: Weight::from_percent(25).unwrap(),
             rules: Vec::new(),
+            copies: Vec::new(),
             sticky: None,
             tickets: stats.tickets(&rollout),
             rescue: false,

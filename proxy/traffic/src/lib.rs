@@ -33,7 +33,7 @@ pub use policy::BackendPolicy;
 pub use request::{Head, Headers};
 pub use route::{Backend, Found, Route, RouteTable, Target};
 pub use snapshot::{Counts, EndpointCounts, SECTORS, SectorCounts, Snapshot, UserCounts};
-pub use split::{Choice, Split, SplitRule};
+pub use split::{Choice, CopyRule, Split, SplitRule};
 pub use state::{BackendState, MirrorCounts, Permit, RouteState};
 pub use stats::{
     Armed, Arming, Counted, Counting, Failure, FailureRule, GrpcCode, Outcome, Series, Stake,

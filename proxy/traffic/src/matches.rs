@@ -161,6 +161,31 @@ impl RequestMatch {
     }
 }
 
+/// Conditions by which requests are chosen to be copied; all must hold.
+#[derive(Clone, Debug, Default)]
+pub struct CopyMatch {
+    /// On the method.
+    pub method: Option<ValueMatch>,
+    /// On the path, without the query, as a plain text: a prefix may end within a path element.
+    pub path: Option<ValueMatch>,
+    /// On headers, cookies and query.
+    pub fields: FieldMatch,
+}
+
+impl CopyMatch {
+    /// Whether `head` meets all conditions.
+    pub(crate) fn admits(&self, head: &Head<'_>) -> bool {
+        let is_met = |condition: &Option<ValueMatch>, text: &str| {
+            condition
+                .as_ref()
+                .is_none_or(|condition| condition.admits(text))
+        };
+        is_met(&self.method, head.method.as_str())
+            && is_met(&self.path, head.path())
+            && self.fields.admits(head)
+    }
+}
+
 /// A condition on the host.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum HostMatch {

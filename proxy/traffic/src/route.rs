@@ -114,7 +114,7 @@ pub struct Found<'a> {
     pub target: &'a Target,
     /// What is done to it on the way.
     pub actions: &'a Actions,
-    /// Whether `actions` say anything at all.
+    /// Whether `actions` say anything at all, or the split that it leads to may have the request copied.
     pub has_actions: bool,
     /// What the process knows of the route at run time.
     pub state: &'a Arc<RouteState>,
@@ -179,11 +179,12 @@ impl RouteTable {
                     .or_default()
                     .extend(route.matches.iter().map(entry));
             }
+            let has_actions = !route.actions.is_empty() || has_copies(&route.target, &splits);
             targets.push(Leads {
                 name: route.name,
                 listeners: route.listeners,
                 target: route.target,
-                has_actions: !route.actions.is_empty(),
+                has_actions,
                 actions: route.actions,
                 state: route.state,
             });
@@ -239,8 +240,8 @@ impl RouteTable {
         &self.splits
     }
 
-    /// Whether requests may still be sent to the Service `id`: a split gives it weight, a rule leads there, it stands in
-    /// for what a canary fails, or a route leads there by itself.
+    /// Whether requests may still be sent to the Service `id`: a split gives it weight or copies, a rule leads there, it
+    /// stands in for what a canary fails, or a route leads there by itself.
     pub fn gives_traffic_to(&self, id: &BackendId) -> bool {
         let of_split = |split: &Split| {
             let ruled = |side| split.rules.iter().any(|rule| rule.to == side);
@@ -250,7 +251,10 @@ impl RouteTable {
                     || split.rescue
                     || ruled(Side::Stable));
             let canary = split.canary.as_ref().is_some_and(|canary| {
-                canary.id == *id && (split.weight > Weight::ZERO || ruled(Side::Canary))
+                canary.id == *id
+                    && (split.weight > Weight::ZERO
+                        || ruled(Side::Canary)
+                        || !split.copies.is_empty())
             });
             stable || canary
         };
@@ -283,6 +287,16 @@ impl RouteTable {
     pub fn split_of(&self, rollout: &RolloutId) -> Option<&Split> {
         self.splits.iter().find(|split| split.rollout == *rollout)
     }
+}
+
+/// Whether `target` is a split by whose rules requests are copied.
+fn has_copies(target: &Target, splits: &[Split]) -> bool {
+    let Target::Split(split) = target else {
+        return false;
+    };
+    splits
+        .get(*split)
+        .is_some_and(|split| !split.copies.is_empty())
 }
 
 /// A route leads to a split that the table does not have.

@@ -2,7 +2,8 @@
 
 use crate::{
     Backend, Head, RolloutId, Sticky, Weight,
-    matches::FieldMatch,
+    action::Mirror,
+    matches::{CopyMatch, FieldMatch},
     stats::{Armed, Counted, Stake, Tickets},
     sticky::NewBucket,
 };
@@ -28,6 +29,15 @@ pub struct SplitRule {
     pub to: Side,
 }
 
+/// A rule by which the canary gets copies of stable's requests (a mirror route of a step).
+#[derive(Clone, Debug)]
+pub struct CopyRule {
+    /// The conditions, of which one must hold.
+    pub matches: Vec<CopyMatch>,
+    /// Where the copies go, how many there are, and how large they may be.
+    pub mirror: Mirror,
+}
+
 /// How one rollout's requests are shared between its versions. Both weights sum to 10,000 by construction: only the
 /// canary's is kept.
 #[derive(Clone, Debug)]
@@ -42,6 +52,8 @@ pub struct Split {
     pub weight: Weight,
     /// The rules that come before the weight; the first that a request meets decides.
     pub rules: Vec<SplitRule>,
+    /// By what the canary gets copies of requests that go to stable; the first that a request meets decides.
+    pub copies: Vec<CopyRule>,
     /// How users are kept on one version; none splits every request by itself.
     pub sticky: Option<Sticky>,
     /// The workers' places in the sequence that splits requests without a key.
@@ -119,6 +131,13 @@ impl Split {
             new_bucket,
             stake,
         }
+    }
+
+    /// Where a copy of `head`, which goes to stable, is to be sent. A canary that was tripped gets none.
+    pub fn copy_of(&self, head: &Head<'_>) -> Option<&Mirror> {
+        let mut rules = self.copies.iter();
+        let rule = rules.find(|rule| rule.matches.iter().any(|m| m.admits(head)))?;
+        (!self.has_tripped()).then_some(&rule.mirror)
     }
 
     /// Stable, as there is nothing else. The user's point is asked for all the same where users are counted, in the same

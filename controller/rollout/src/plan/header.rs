@@ -68,10 +68,16 @@ impl fmt::Display for HeaderRoute {
 
 impl fmt::Display for HeaderMatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.value {
-            TextMatch::Exact(value) => write!(f, "{} = {value:?}", self.name),
-            TextMatch::Prefix(value) => write!(f, "{} begins with {value:?}", self.name),
-            TextMatch::Regex(value) => write!(f, "{} matches /{value}/", self.name),
+        write!(f, "{} {}", self.name, self.value)
+    }
+}
+
+impl fmt::Display for TextMatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(value) => write!(f, "= {value:?}"),
+            Self::Prefix(value) => write!(f, "begins with {value:?}"),
+            Self::Regex(value) => write!(f, "matches /{value}/"),
         }
     }
 }

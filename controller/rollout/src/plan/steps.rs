@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use jiff::SignedDuration;
 use traffic::Weight;
 
-use super::{EvidenceStep, HeaderRoute, Place, Share};
+use super::{EvidenceStep, HeaderRoute, MirrorRoute, Place, Share};
 
 /// One step of a canary.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,6 +16,8 @@ pub enum Step {
     Pause(Option<Duration>),
     /// Send requests with certain headers to the canary. Passes at once.
     SetHeaderRoute(HeaderRoute),
+    /// Send copies of certain requests to the canary. Passes at once.
+    SetMirrorRoute(MirrorRoute),
     /// Wait for evidence that the next weight does little harm.
     Evidence(EvidenceStep),
     /// A step that changes nothing where this rollout runs, such as `setCanaryScale` where no pods are run. Passes
@@ -36,6 +38,10 @@ impl fmt::Display for Step {
                 write!(f, "remove header route {route}")
             }
             Self::SetHeaderRoute(route) => write!(f, "set header route {route}"),
+            Self::SetMirrorRoute(route) if route.matches.is_empty() => {
+                write!(f, "remove mirror route {route}")
+            }
+            Self::SetMirrorRoute(route) => write!(f, "set mirror route {route}"),
             Self::Evidence(evidence) => write!(
                 f,
                 "evidence for a harm budget of {}%, {} at most",
@@ -155,7 +161,15 @@ impl Steps {
         for step in self.steps.iter().take(index.saturating_add(1)) {
             match step {
                 Step::SetWeight(weight) => share.weight = *weight,
-                Step::SetHeaderRoute(route) => set_route(&mut share.header_routes, route),
+                // One name is one route, of whichever kind.
+                Step::SetHeaderRoute(route) => {
+                    set_route(&mut share.header_routes, route);
+                    share.mirror_routes.retain(|known| known.name != route.name);
+                }
+                Step::SetMirrorRoute(route) => {
+                    set_route(&mut share.mirror_routes, route);
+                    share.header_routes.retain(|known| known.name != route.name);
+                }
                 Step::Pause(_) | Step::Evidence(_) | Step::NoEffect { .. } => {}
             }
         }
@@ -177,6 +191,7 @@ impl Steps {
                 Step::SetWeight(_)
                 | Step::Pause(_)
                 | Step::SetHeaderRoute(_)
+                | Step::SetMirrorRoute(_)
                 | Step::Evidence(_)
                 | Step::NoEffect { .. } => None,
             })
@@ -186,6 +201,7 @@ impl Steps {
     fn faults(&self, index: usize) -> Vec<Fault> {
         match self.get(index) {
             Some(Step::SetHeaderRoute(route)) => route.faults(index),
+            Some(Step::SetMirrorRoute(route)) => route.faults(index),
             Some(Step::Evidence(evidence)) => {
                 let mut faults = evidence.faults(index);
                 if self.share(Place::Step(index)).is_none() {
@@ -203,11 +219,39 @@ impl Steps {
     }
 }
 
+/// A route that steps set by its name.
+trait Named: Clone {
+    fn name(&self) -> &str;
+
+    /// Whether it removes the route of its name.
+    fn ends(&self) -> bool;
+}
+
+impl Named for HeaderRoute {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn ends(&self) -> bool {
+        self.matches.is_empty()
+    }
+}
+
+impl Named for MirrorRoute {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn ends(&self) -> bool {
+        self.matches.is_empty()
+    }
+}
+
 /// Replaces the route of the same name where it stands; one without conditions goes.
-fn set_route(routes: &mut Vec<HeaderRoute>, route: &HeaderRoute) {
-    if route.matches.is_empty() {
-        routes.retain(|known| known.name != route.name);
-    } else if let Some(known) = routes.iter_mut().find(|known| known.name == route.name) {
+fn set_route<R: Named>(routes: &mut Vec<R>, route: &R) {
+    if route.ends() {
+        routes.retain(|known| known.name() != route.name());
+    } else if let Some(known) = routes.iter_mut().find(|known| known.name() == route.name()) {
         *known = route.clone();
     } else {
         routes.push(route.clone());

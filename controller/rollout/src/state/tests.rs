@@ -58,6 +58,7 @@ fn the_stored_form_is_stable() {
                 share: Share {
                     weight: Weight::from_basis_points(2550).unwrap(),
                     header_routes: Vec::new(),
+                    mirror_routes: Vec::new(),
                 },
                 reachable: true,
                 steps_hash: "abc".to_owned(),

@@ -2,8 +2,8 @@
 
 use crds::schema::{self, Node};
 use crds::sluice::{EVIDENCE, Evidence};
-use crds::step::{PluginStep, SetHeaderRoute, StepAction};
-use crds::{Canary, CanaryStep};
+use crds::step::{PluginStep, SetHeaderRoute, SetMirrorRoute, StepAction};
+use crds::{Canary, CanaryStep, FieldPath};
 use serde_json::{Value, json};
 
 use super::rollout::{CANARY, ROUTING};
@@ -44,12 +44,20 @@ fn step(step: &CanaryStep, path: &str, most: i32, routes: &[&str], report: &mut 
         report.error(format!("{path}.pause.duration"), error.to_string());
     }
     if let Some(route) = &step.set_header_route {
-        header_route(route, &format!("{path}.setHeaderRoute"), routes, report);
+        let path = format!("{path}.setHeaderRoute");
+        managed(route.name.as_deref(), &path, routes, report);
+        header_route(route, &path, report);
+    }
+    if let Some(route) = &step.set_mirror_route {
+        let path = format!("{path}.setMirrorRoute");
+        managed(Some(&route.name), &path, routes, report);
+        mirror_route(route, &path, report);
     }
 }
 
-fn header_route(route: &SetHeaderRoute, path: &str, routes: &[&str], report: &mut Report<'_>) {
-    match route.name.as_deref() {
+/// Checks the name of a route that a step sets.
+fn managed(name: Option<&str>, path: &str, routes: &[&str], report: &mut Report<'_>) {
+    match name {
         None => report.error(format!("{path}.name"), "is missing"),
         Some(name) if !routes.contains(&name) => {
             let allowed = match routes {
@@ -63,11 +71,37 @@ fn header_route(route: &SetHeaderRoute, path: &str, routes: &[&str], report: &mu
         }
         Some(_) => {}
     }
+}
+
+fn header_route(route: &SetHeaderRoute, path: &str, report: &mut Report<'_>) {
     for (index, matched) in route.matches.iter().enumerate() {
         let path = format!("{path}.match[{index}]");
         name::token(&matched.header_name, format!("{path}.headerName"), report);
         let value = matched.header_value.as_ref();
         condition::string_match(value, &format!("{path}.headerValue"), report);
+    }
+}
+
+fn mirror_route(route: &SetMirrorRoute, path: &str, report: &mut Report<'_>) {
+    if let Some(percent) = route.percentage
+        && !(0..=100).contains(&percent)
+    {
+        let path = format!("{path}.percentage");
+        report.error(path, format!("found {percent}, allowed 0 to 100"));
+    }
+    for (index, matched) in route.matches.iter().enumerate() {
+        let path = format!("{path}.match[{index}]");
+        let texts = [("method", &matched.method), ("path", &matched.path)];
+        for (field, text) in texts {
+            if text.is_some() {
+                condition::string_match(text.as_ref(), &format!("{path}.{field}"), report);
+            }
+        }
+        for (name, value) in &matched.headers {
+            let path = FieldPath::parse(&path).key("headers").key(name).to_string();
+            name::token(name, path.clone(), report);
+            condition::string_match(Some(value), &path, report);
+        }
     }
 }
 

@@ -95,7 +95,6 @@ fn steps_that_do_not_act_are_refused_where_skipping_them_is_less_safe() {
 steps:
 - analysis: {templates: [{templateName: a}]}
 - experiment: {templates: [{name: a, specRef: stable}]}
-- setMirrorRoute: {name: a}
 - setCanaryScale: {weight: 5}
 - plugin: {name: other/plugin}
 ",
@@ -103,11 +102,39 @@ steps:
             &format!("8:7: error: spec.strategy.canary.analysis: {LESS_SAFE}"),
             &format!("10:9: error: {STEPS}[0].analysis: {LESS_SAFE}"),
             &format!("11:9: error: {STEPS}[1].experiment: {LESS_SAFE}"),
-            &format!("12:9: error: {STEPS}[2].setMirrorRoute: {LESS_SAFE}"),
-            &format!("13:9: warning: {STEPS}[3].setCanaryScale: {NO_PODS}"),
+            &format!("12:9: warning: {STEPS}[2].setCanaryScale: {NO_PODS}"),
             &format!(
-                "14:18: error: {STEPS}[4].plugin.name: found \"other/plugin\", allowed sluice/evidence: no other \
+                "13:18: error: {STEPS}[3].plugin.name: found \"other/plugin\", allowed sluice/evidence: no other \
                  plugin acts here"
+            ),
+        ],
+    );
+}
+
+#[test]
+fn mirror_routes_are_managed_routes() {
+    let none_of = "exactly one of exact, prefix, regex";
+    check_canary(
+        "trafficRouting: {managedRoutes: [{name: a}]}
+steps:
+- setMirrorRoute: {name: a, percentage: 101}
+- setMirrorRoute: {name: b, match: [{}, {method: {exact: GET}, path: {prefix: /x}, headers: {x: {regex: y}}}]}
+- setMirrorRoute: {name: a, match: [{path: {}, headers: {'x y': {exact: a}, x: {regex: '('}}}]}
+",
+        &[
+            &format!("10:35: error: {STEPS}[0].setMirrorRoute.percentage: found 101, allowed 0 to 100"),
+            &format!(
+                "11:26: error: {STEPS}[1].setMirrorRoute.name: found \"b\", allowed a name of \
+                 spec.strategy.canary.trafficRouting.managedRoutes: a"
+            ),
+            &format!("12:44: error: {STEPS}[2].setMirrorRoute.match[0].path: found 0 of them, allowed {none_of}"),
+            &format!(
+                "12:64: error: {STEPS}[2].setMirrorRoute.match[0].headers[\"x y\"]: found \"x y\", allowed a name of \
+                 letters, digits and !#$%&'*+-.^_`|~"
+            ),
+            &format!(
+                "12:87: error: {STEPS}[2].setMirrorRoute.match[0].headers.x.regex: found \"(\", allowed a regular \
+                 expression: unclosed group"
             ),
         ],
     );

@@ -3,10 +3,12 @@
 use super::trial::Tripping;
 use crate::{
     document,
-    spec::{Fault, Slots, SplitSpec, guard_of, header_route, options_path, trips},
+    spec::{Fault, Slots, SplitSpec, guard_of, header_route, mirror_route, options_path, trips},
 };
-use crds::{Canary, FieldPath, Rollout, sluice, sluice::ProxyOptions, step::StepAction};
-use rollout::plan::HeaderRoute;
+use crds::{
+    Canary, CanaryStep, FieldPath, Rollout, sluice, sluice::ProxyOptions, step::StepAction,
+};
+use rollout::plan::{HeaderRoute, MirrorRoute};
 use serde_json::Value;
 use traffic::{BackendId, FailureRule, RolloutId};
 
@@ -170,35 +172,61 @@ fn sound_hosts(written: &Value) -> Vec<String> {
         .collect()
 }
 
-/// The header routes that the steps up to and with the one at `index` have set, in the order in which they are managed.
-pub(super) fn header_routes(
+/// A route that steps have set.
+#[derive(Clone, Debug)]
+enum Managed {
+    Header(HeaderRoute),
+    Mirror(MirrorRoute),
+}
+
+/// The routes that the steps up to and with the one at `index` have set, in the order in which they are managed.
+pub(super) fn managed_routes(
     canary: &Canary,
     index: usize,
     faults: &mut Vec<Fault>,
-) -> Vec<HeaderRoute> {
+) -> (Vec<HeaderRoute>, Vec<MirrorRoute>) {
     let routing = canary.traffic_routing.as_ref();
     let managed = routing.map_or(&[][..], |routing| &routing.managed_routes);
-    let mut routes: Vec<Option<HeaderRoute>> = vec![None; managed.len()];
-    for (i, step) in canary
-        .steps
-        .iter()
-        .enumerate()
-        .take(index.saturating_add(1))
-    {
-        let Ok(StepAction::SetHeaderRoute(written)) = step.action() else {
-            continue;
-        };
+    let mut routes: Vec<Option<Managed>> = vec![None; managed.len()];
+    let steps = canary.steps.iter().enumerate();
+    for (i, step) in steps.take(index.saturating_add(1)) {
         let at = FieldPath::parse("spec.strategy.canary.steps").index(i);
-        let name = written.name.as_deref().unwrap_or_default();
+        let (name, field) = match step.action() {
+            Ok(StepAction::SetHeaderRoute(written)) => (
+                written.name.as_deref().unwrap_or_default(),
+                "setHeaderRoute",
+            ),
+            Ok(StepAction::SetMirrorRoute(written)) => (&*written.name, "setMirrorRoute"),
+            _ => continue,
+        };
         let place = managed.iter().position(|route| route.name == name);
         let Some(slot) = place.and_then(|place| routes.get_mut(place)) else {
             let allowed = "one of trafficRouting.managedRoutes";
-            let at = at.key("setHeaderRoute").key("name");
+            let at = at.key(field).key("name");
             faults.push((at, format!("found {name:?}, allowed {allowed}")));
             continue;
         };
-        // Without conditions it ends.
-        *slot = header_route(written, &at, faults).filter(|route| !route.matches.is_empty());
+        *slot = set_by(step, &at, faults);
     }
-    routes.into_iter().flatten().collect()
+    let (mut by_header, mut mirrored) = (Vec::new(), Vec::new());
+    for route in routes.into_iter().flatten() {
+        match route {
+            Managed::Header(route) => by_header.push(route),
+            Managed::Mirror(route) => mirrored.push(route),
+        }
+    }
+    (by_header, mirrored)
+}
+
+/// The route that `step` sets. Without conditions it ends.
+fn set_by(step: &CanaryStep, at: &FieldPath, faults: &mut Vec<Fault>) -> Option<Managed> {
+    match step.action() {
+        Ok(StepAction::SetHeaderRoute(written)) => header_route(written, at, faults)
+            .filter(|route| !route.matches.is_empty())
+            .map(Managed::Header),
+        Ok(StepAction::SetMirrorRoute(written)) => mirror_route(written, at, faults)
+            .filter(|route| !route.matches.is_empty())
+            .map(Managed::Mirror),
+        _ => None,
+    }
 }

@@ -1,7 +1,7 @@
 //! How a Rollout's requests are shared, by its status.
 
 use super::{
-    asked::{Splitting, header_routes},
+    asked::{Splitting, managed_routes},
     trial::Trial,
 };
 use crate::{compile::Shares, fleet::Split, spec::Fault};
@@ -10,7 +10,7 @@ use crds::{
     status::{RolloutStatus, TrafficWeights, WeightDestination},
 };
 use rollout::{
-    plan::{HeaderRoute, Revision},
+    plan::{HeaderRoute, MirrorRoute, Revision},
     state::Slot,
 };
 use serde::Deserialize as _;
@@ -54,7 +54,7 @@ pub(super) fn shared(
     // Weights of before a promotion are of slots that have changed sides since.
     let stated = stated(&status, faults)
         .filter(|split| !asked.takes_turns || status.stable_rs.as_ref() == Some(&split.stable));
-    let header_routes = header_routes_in_effect(rollout, &status, faults);
+    let routes = routes_in_effect(rollout, &status, faults);
     let may_reach_canary = asked.is_sound && has_endpoints && faults.len() == before;
     let tried = stated
         .clone()
@@ -63,12 +63,17 @@ pub(super) fn shared(
     let trial = tried.filter(|split| split.weight > Weight::ZERO);
     let split = canary.clone().or_else(|| all_to_stable(stated, status));
     let stable = split.as_ref().map_or("", |split| &split.stable);
+    let (header_routes, mirror_routes) = match canary {
+        Some(_) => routes,
+        None => Default::default(),
+    };
     Shared {
         shares: Shares {
             stable: stable_slot(rollout, asked),
             stable_revision: Revision::new(stable),
             weight: canary.as_ref().map_or(Weight::ZERO, |split| split.weight),
-            header_routes: canary.as_ref().map_or_else(Vec::new, |_| header_routes),
+            header_routes,
+            mirror_routes,
             canary: canary.map(|split| Revision::new(split.canary)),
             arming: None,
             rule: asked.rule,
@@ -140,12 +145,12 @@ fn weight(weights: &TrafficWeights) -> Option<Weight> {
     percent.filter(|_| is_whole).and_then(Weight::from_percent)
 }
 
-/// The header routes of the steps that are passed, as long as there are steps to come.
-fn header_routes_in_effect(
+/// The routes of the steps that are passed, as long as there are steps to come.
+fn routes_in_effect(
     rollout: &Rollout,
     status: &RolloutStatus,
     faults: &mut Vec<Fault>,
-) -> Vec<HeaderRoute> {
+) -> (Vec<HeaderRoute>, Vec<MirrorRoute>) {
     let canary = rollout
         .spec
         .strategy
@@ -156,9 +161,9 @@ fn header_routes_in_effect(
         .and_then(|index| usize::try_from(index).ok());
     match (canary, index) {
         (Some(canary), Some(index)) if index < canary.steps.len() => {
-            header_routes(canary, index, faults)
+            managed_routes(canary, index, faults)
         }
-        _ => Vec::new(),
+        _ => Default::default(),
     }
 }
 

@@ -4,7 +4,7 @@ use http::{HeaderMap, Method, Uri};
 use serde_json::{Value, json};
 use std::net::IpAddr;
 
-use traffic::{Head, Target, split::Side};
+use traffic::{Head, Target, Weight, split::Side};
 
 fn names() -> Names {
     Names {
@@ -343,6 +343,52 @@ fn a_canary_gets_what_the_status_says_and_nothing_else() {
                      trafficRouting.managedRoutes";
     let managed = "/spec/strategy/canary/trafficRouting/managedRoutes";
     check(managed, json!([]), &PAIR, STABLE, Some(unmanaged));
+}
+
+#[test]
+fn a_canary_gets_the_copies_of_the_steps_that_are_passed() {
+    let check = |index: u64, weight: u64, expected: &[u8], has_header_route: bool| {
+        let rollout = shop(&json!({}), 2025);
+        let mirror = |percent: u64, matches: Value| json!({"setMirrorRoute": {"name": "beta", "percentage": percent, "match": matches}});
+        let steps = json!([
+            {"setCanaryScale": {"replicas": 1}},
+            mirror(25, json!([{"method": {"exact": "GET"}}])),
+            {"setHeaderRoute": {"name": "beta", "match": [{"headerName": "x", "headerValue": {"exact": "1"}}]}},
+            mirror(50, json!([{}])),
+            {"setMirrorRoute": {"name": "beta"}},
+            {"pause": {}},
+        ]);
+        let rollout = with(rollout, "/spec/strategy/canary/steps", steps);
+        let rollout = with(rollout, "/status/currentStepIndex", json!(index));
+        let weights = "/status/canary/weights";
+        let side = |weight: u64, hash: &str| json!({"weight": weight, "podTemplateHash": hash});
+        let sides = json!({"canary": side(weight, "v2"), "stable": side(100 - weight, "v1")});
+        let rollout = with(rollout, weights, sides);
+        let all = Outline::of(&seen(&[rollout], &PAIR), &names());
+        assert_eq!(told(&all), [""; 0]);
+        let table = all.compile(&Stats::new(1), |_| 1).unwrap();
+        let split = &table.splits()[0];
+        let shares = split.copies.iter().map(|rule| {
+            let mirror = &rule.mirror;
+            assert_eq!(mirror.backend.id.to_string(), "prod/shop-canary");
+            assert_eq!(
+                mirror.backend.series.rollout().to_string(),
+                "prod/shop-canary"
+            );
+            mirror.share
+        });
+        let expected = expected
+            .iter()
+            .map(|share| Weight::from_percent(*share).unwrap());
+        assert!(shares.eq(expected), "{index}: {:?}", split.copies);
+        assert_eq!(!split.rules.is_empty(), has_header_route, "{index}");
+    };
+    check(0, 0, &[], false);
+    check(1, 0, &[25], false);
+    check(2, 0, &[], true);
+    check(3, 30, &[50], false);
+    check(4, 30, &[], false);
+    check(6, 100, &[], false);
 }
 
 #[test]

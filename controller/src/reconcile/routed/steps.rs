@@ -50,7 +50,7 @@ impl Work<'_> {
             return false;
         }
         match step {
-            Step::SetHeaderRoute(_) => true,
+            Step::SetHeaderRoute(_) | Step::SetMirrorRoute(_) => true,
             Step::SetCanaryScale(_) => self.has_routed_pods(canary, routing),
             Step::SetWeight(_) => self.has_weight(canary, routing),
             Step::Pause(None) => false,

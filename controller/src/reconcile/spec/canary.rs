@@ -72,6 +72,8 @@ pub(in crate::reconcile) enum Step<'w> {
     SetCanaryScale(Scale),
     /// The route's name.
     SetHeaderRoute(&'w str),
+    /// The route's name.
+    SetMirrorRoute(&'w str),
     /// The step plugin `sluice/evidence`.
     Evidence,
 }
@@ -259,6 +261,7 @@ fn step<'w>(at: &str, step: &'w crds::CanaryStep, is_routed: bool) -> Result<Ste
         StepAction::SetHeaderRoute(route) if is_routed => Ok(Step::SetHeaderRoute(
             route.name.as_deref().unwrap_or_default(),
         )),
+        StepAction::SetMirrorRoute(route) if is_routed => Ok(Step::SetMirrorRoute(&route.name)),
         StepAction::Plugin(plugin) if is_routed && plugin.name == sluice::EVIDENCE => {
             Ok(Step::Evidence)
         }
@@ -348,6 +351,7 @@ impl fmt::Display for Step<'_> {
                 write!(f, "setCanaryScale{{replicas: {pods}}}")
             }
             Self::SetHeaderRoute(name) => write!(f, "setHeaderRoute: {name}"),
+            Self::SetMirrorRoute(name) => write!(f, "setMirrorRoute: {name}"),
             Self::Evidence => write!(f, "plugin: {}", sluice::EVIDENCE),
         }
     }

@@ -33,6 +33,7 @@ impl Shop {
             canary: percent.map(|_| self.backend(Role::Canary)),
             weight: Weight::from_percent(percent.unwrap_or(100)).unwrap(),
             rules: Vec::new(),
+            copies: Vec::new(),
             sticky: None,
             tickets: self.stats.tickets(&self.rollout),
             rescue: false,

@@ -7,7 +7,12 @@ use crate::support::{
     world::{self, World},
 };
 use http::Version;
-use traffic::{Actions, Backend, BackendId, Role, RolloutId, Weight, action::Mirror};
+use traffic::{
+    Actions, Backend, BackendId, CopyRule, Role, RolloutId, SplitRule, Target, Weight,
+    action::Mirror,
+    matches::{CopyMatch, FieldMatch, ValueMatch},
+    split::Side,
+};
 
 /// A mirror to `origin` of everything, with bodies up to 1000 bytes.
 fn mirror(world: &World, address: std::net::SocketAddr) -> Mirror {
@@ -156,4 +161,57 @@ fn a_request_for_another_protocol_is_not_copied() {
         seen.iter().all(|seen| seen.start.contains("/plain")),
         "{seen:?}"
     );
+}
+
+#[test]
+fn a_canary_gets_copies_of_what_stable_gets() {
+    let (stable, canary) = (origin::http().run(), origin::http().status(500).run());
+    let world = world::start();
+    let side = |role, address| world.backend(role, &[address]);
+    let mut split = world.split_of(
+        side(Role::Stable, stable.address),
+        side(Role::Canary, canary.address),
+    );
+    split.rules.push(SplitRule {
+        name: "testers".into(),
+        matches: vec![FieldMatch {
+            headers: vec![("x-tester".parse().unwrap(), ValueMatch::Present)],
+            ..FieldMatch::default()
+        }],
+        to: Side::Canary,
+    });
+    split.copies.push(CopyRule {
+        matches: vec![CopyMatch {
+            method: Some(ValueMatch::Exact("POST".into())),
+            ..CopyMatch::default()
+        }],
+        mirror: mirror(&world, canary.address),
+    });
+    world.publish(&[("/", Target::Split(0))], vec![split]);
+    let mut client = world.connect();
+    let mut post = |path: &str, header: &str| {
+        client.send(format!(
+            "POST {path} HTTP/1.1\r\nhost: a\r\n{header}content-length: 2\r\n\r\nhi"
+        ));
+        client.response().status()
+    };
+    // The canary fails, and nobody but its own users sees it.
+    assert_eq!(post("/copied", ""), 200);
+    assert_eq!(post("/own", "x-tester: 1\r\n"), 500);
+    assert_eq!(client.get("/got", "").status(), 200);
+    eventually("the copy comes", || canary.seen().len() == 2);
+    let mut seen = canary.seen();
+    seen.sort_by(|a, b| a.start.cmp(&b.start));
+    let told: Vec<_> = seen
+        .iter()
+        .map(|seen| (&*seen.start, &*seen.body, seen.header("x-sluice-mirror")))
+        .collect();
+    let expected = [
+        ("POST /copied HTTP/1.1", &b"hi"[..], Some("true")),
+        ("POST /own HTTP/1.1", b"hi", None),
+    ];
+    assert_eq!(told, expected);
+    let (of_stable, of_canary) = (world.stable(), world.totals(Role::Canary));
+    assert_eq!((of_stable.dispatched, of_stable.failed), (2, 0));
+    assert_eq!((of_canary.dispatched, of_canary.failed), (1, 1));
 }

@@ -133,6 +133,7 @@ impl World {
             canary: Some(canary),
             weight: Weight::ZERO,
             rules: Vec::new(),
+            copies: Vec::new(),
             sticky: None,
             tickets: self.stats.tickets(&rollout()),
             rescue: false,

@@ -18,6 +18,7 @@ fn split(stats: &Stats, weight: Weight, sticky: Option<Sticky>) -> Split {
         canary: Some(backend(Role::Canary)),
         weight,
         rules: Vec::new(),
+        copies: Vec::new(),
         sticky,
         tickets: stats.tickets(&rollout),
         rescue: false,
@@ -174,4 +175,69 @@ proptest! {
         let after = choose(&high, &user(&name), 0).side;
         prop_assert!(before == Side::Stable || after == Side::Canary);
     }
+}
+
+#[test]
+fn copies_are_made_of_what_meets_a_condition_as_a_whole() {
+    let stats = Stats::new(1);
+    let mut split = split(&stats, Weight::ZERO, None);
+    let text = |text: &str| Some(ValueMatch::Prefix(text.into()));
+    let mirror = |percent| Mirror {
+        backend: split.canary.clone().unwrap(),
+        share: Weight::from_percent(percent).unwrap(),
+        max_concurrent: 1,
+        max_body_bytes: 1,
+    };
+    let reads = CopyRule {
+        matches: vec![
+            CopyMatch {
+                method: Some(ValueMatch::Exact("GET".into())),
+                path: text("/sh"),
+                ..CopyMatch::default()
+            },
+            CopyMatch {
+                fields: FieldMatch {
+                    headers: vec![(HeaderName::from_static("x-user"), ValueMatch::Present)],
+                    ..FieldMatch::default()
+                },
+                ..CopyMatch::default()
+            },
+        ],
+        mirror: mirror(10),
+    };
+    let shop = CopyRule {
+        matches: vec![CopyMatch {
+            path: text("/shop?"),
+            ..CopyMatch::default()
+        }],
+        mirror: mirror(20),
+    };
+    let rest = CopyRule {
+        matches: vec![CopyMatch {
+            path: text("/c"),
+            ..CopyMatch::default()
+        }],
+        mirror: mirror(30),
+    };
+    split.copies = vec![reads, shop, rest];
+    let check = |method: Method, uri: &'static str, headers: HeaderMap, expected: Option<u8>| {
+        let uri = Uri::from_static(uri);
+        let head = Head {
+            method: &method,
+            uri: &uri,
+            headers: (&headers).into(),
+            client: IpAddr::from([10, 0, 0, 1]),
+            listener: "",
+        };
+        let found = split.copy_of(&head).map(|mirror| mirror.share);
+        let expected = expected.and_then(Weight::from_percent);
+        assert_eq!(found, expected, "{method} {uri} {headers:?}");
+    };
+    let none = HeaderMap::new;
+    check(Method::GET, "/shop?a", none(), Some(10));
+    check(Method::GET, "/cart", none(), Some(30));
+    // The query is no part of the path.
+    check(Method::POST, "/shop?a", none(), None);
+    check(Method::POST, "/shop?a", user("eva"), Some(10));
+    check(Method::GET, "/", none(), None);
 }

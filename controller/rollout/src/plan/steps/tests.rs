@@ -1,5 +1,5 @@
 use super::*;
-use crate::plan::{HeaderMatch, OnInconclusive, TextMatch};
+use crate::plan::{HeaderMatch, MirrorMatch, OnInconclusive, TextMatch};
 
 fn weight(percent: u8) -> Step {
     Step::SetWeight(Weight::from_percent(percent).unwrap())
@@ -178,4 +178,55 @@ fn steps_read_as_people_write_them() {
     for (step, expected) in cases {
         assert_eq!(step.to_string(), expected);
     }
+}
+
+#[test]
+fn a_name_is_one_route_of_whichever_kind() {
+    let mirror = |name: &str, percent: u8, paths: &[&str]| {
+        Step::SetMirrorRoute(MirrorRoute {
+            name: name.to_owned(),
+            matches: paths
+                .iter()
+                .map(|path| MirrorMatch {
+                    path: Some(TextMatch::Prefix((*path).to_owned())),
+                    ..MirrorMatch::default()
+                })
+                .collect(),
+            share: Weight::from_percent(percent).unwrap(),
+        })
+    };
+    let all = vec![
+        mirror("a", 10, &["/"]),
+        route("b", &["1"]),
+        mirror("a", 20, &["/x", "/y"]),
+        route("a", &["2"]),
+        mirror("a", 30, &["/"]),
+        mirror("a", 30, &[]),
+        mirror("b", 5, &[]),
+    ];
+    let steps = Steps::new(all, "hash").unwrap();
+    let check = |index, expected: &[&str]| {
+        let share = steps.share(Place::Step(index));
+        let by_header = share.header_routes.iter().map(ToString::to_string);
+        let mirrored = share.mirror_routes.iter().map(ToString::to_string);
+        let found: Vec<_> = by_header.chain(mirrored).collect();
+        assert_eq!(found, expected, "{index}");
+    };
+    let b = "b: x-beta = \"1\"";
+    check(0, &["a: 10% of path begins with \"/\""]);
+    check(1, &[b, "a: 10% of path begins with \"/\""]);
+    let both = "a: 20% of path begins with \"/x\" or path begins with \"/y\"";
+    check(2, &[b, both]);
+    check(3, &[b, "a: x-beta = \"2\""]);
+    check(4, &[b, "a: 30% of path begins with \"/\""]);
+    check(5, &[b]);
+    check(6, &[]);
+    let nameless = vec![mirror("", 5, &["/"])];
+    check_faults(
+        nameless,
+        &["steps[0].setMirrorRoute.name: found no name, allowed the name of a managed route"],
+    );
+    // A canary with nothing but copies has no traffic to be judged by.
+    let copies = vec![mirror("a", 5, &["/"]), Step::Evidence(evidence())];
+    assert_eq!(Steps::new(copies, "hash").unwrap_err().len(), 1);
 }

@@ -49,6 +49,7 @@ fn title(step: &Step) -> String {
         Step::Pause(None) => "pause".to_owned(),
         Step::Pause(Some(time)) => format!("pause {}", seconds(time.as_secs_f64())),
         Step::SetHeaderRoute(route) => format!("header route {}", route.name),
+        Step::SetMirrorRoute(route) => format!("mirror route {}", route.name),
         Step::Evidence(_) => "evidence".to_owned(),
         Step::NoEffect { name } => format!("{name} (no effect)"),
     }

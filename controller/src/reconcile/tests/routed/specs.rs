@@ -83,13 +83,9 @@ fn what_cannot_act_is_refused_by_name() {
         none(),
         "steps[0].setHeaderRoute.name: found \"nobody\"",
     );
-    let steps = json!([{"setMirrorRoute": {"name": "testers", "percentage": 5}}]);
-    check(
-        steps,
-        none(),
-        none(),
-        &format!("steps[0].setMirrorRoute: {held}"),
-    );
+    let steps = json!([{"setMirrorRoute": {"name": "testers", "percentage": 500}}]);
+    let why = "steps[0].setMirrorRoute.percentage: found 500, allowed 0 to 100";
+    check(steps, none(), none(), why);
     let steps = json!([{"plugin": {"name": "other/plugin"}}]);
     check(steps, none(), none(), &format!("steps[0].plugin: {held}"));
     let steps = json!([{"plugin": {"name": "sluice/evidence"}}]);

@@ -57,6 +57,7 @@ impl Site {
             canary: Some(backend(Role::Canary)),
             weight: arming.weight,
             rules: Vec::new(),
+            copies: Vec::new(),
             sticky: arming.by_user.then(|| Sticky {
                 keys: vec![StickyKey::Header(USER)],
                 salt: 7,

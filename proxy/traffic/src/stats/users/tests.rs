@@ -39,6 +39,7 @@ impl Site {
             canary: None,
             weight: Weight::ZERO,
             rules: Vec::new(),
+            copies: Vec::new(),
             sticky: Some(Sticky { keys, salt: 7 }),
             tickets: stats.tickets(&rollout()),
             rescue: false,
