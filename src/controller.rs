@@ -1,6 +1,7 @@
 //! `sluice controller`: the controller of a cluster, with its metrics and its health.
 
 mod pages;
+mod traces;
 
 use crate::cli::duration;
 use clap::{ArgAction, Args};
@@ -19,6 +20,7 @@ use std::{
     time::Duration,
 };
 use tokio::signal::unix::{SignalKind, signal};
+use traces::{NoTraces, Traces};
 
 /// The Lease's name, before that of the instance.
 const LEASE: &str = "sluice-controller-lock";
@@ -66,6 +68,10 @@ pub(crate) struct ControllerArgs {
     /// Port of /healthz; 0 for any
     #[arg(long, value_name = "PORT", default_value_t = 8080)]
     healthz_port: u16,
+    /// Where traces are sent by OTLP over HTTP, such as http://collector:4318/v1/traces [default: what
+    /// OTEL_EXPORTER_OTLP_TRACES_ENDPOINT or OTEL_EXPORTER_OTLP_ENDPOINT says, or nowhere]
+    #[arg(long, value_name = "URL")]
+    traces: Option<String>,
 }
 
 fn instance(name: &str) -> Result<Instance, NoInstance> {
@@ -82,17 +88,21 @@ enum StartError {
     #[error("port {port}: {why}")]
     Port { port: u16, why: io::Error },
     #[error("{0}")]
+    Traces(#[from] NoTraces),
+    #[error("{0}")]
     System(#[from] io::Error),
 }
 
 /// Runs the controller until the process is asked to end.
-pub(crate) fn run(args: ControllerArgs) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let ended = runtime
-        .map_err(StartError::from)
-        .and_then(|runtime| runtime.block_on(control(args)));
+pub(crate) fn run(mut args: ControllerArgs) -> ExitCode {
+    let ended = log(traces::endpoint(args.traces.take())).and_then(|traces| {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let ended = runtime.block_on(control(args));
+        drop(traces);
+        ended
+    });
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -100,6 +110,17 @@ pub(crate) fn run(args: ControllerArgs) -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Logs, and sends traces to the collector at `endpoint`, if there is one.
+fn log(endpoint: Option<String>) -> Result<Option<Traces>, StartError> {
+    let Some(endpoint) = endpoint else {
+        crate::log::begin();
+        return Ok(None);
+    };
+    let (layer, traces) = traces::layer(&endpoint)?;
+    crate::log::begin_with(layer);
+    Ok(Some(traces))
 }
 
 async fn control(args: ControllerArgs) -> Result<(), StartError> {

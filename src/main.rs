@@ -7,6 +7,7 @@ mod cluster_cli;
 mod controller;
 mod demo;
 mod lint;
+mod log;
 mod metrics;
 mod proxy;
 mod run;
@@ -16,11 +17,7 @@ mod view;
 use clap::Parser as _;
 use cli::{Cli, Command};
 use cluster_cli::Plugin;
-use std::{
-    io::{self, IsTerminal as _},
-    process::ExitCode,
-};
-use tracing_subscriber::EnvFilter;
+use std::{io, process::ExitCode};
 
 /// Gives memory that was freed back to the system within moments, which that of the C library does not: `memoryBytes`
 /// would turn requests away long after there is room again.
@@ -33,15 +30,12 @@ fn main() -> ExitCode {
     }
     match Cli::parse().command {
         Command::Run(args) => {
-            log();
+            log::begin();
             run::run(&args)
         }
-        Command::Controller(args) => {
-            log();
-            controller::run(args)
-        }
+        Command::Controller(args) => controller::run(args),
         Command::Proxy(args) => {
-            log();
+            log::begin();
             proxy::run(&args)
         }
         Command::Cluster(args) => cluster_cli::run(&args, &mut io::stdout()),
@@ -53,23 +47,4 @@ fn main() -> ExitCode {
         Command::Simulate(args) => simulate::run(&args, &mut io::stdout().lock()),
         Command::Client(command) => cli::client::execute(command, &mut io::stdout().lock()),
     }
-}
-
-/// Logs to standard error, from `info` on unless `SLUICE_LOG` says otherwise.
-fn log() {
-    let filter = EnvFilter::builder()
-        .with_env_var("SLUICE_LOG")
-        .from_env_lossy();
-    let filter = if std::env::var_os("SLUICE_LOG").is_some() {
-        filter
-    } else {
-        EnvFilter::new("info")
-    };
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(io::stderr().is_terminal())
-        .with_writer(io::stderr)
-        // Told on standard error, too, that it takes nothing would end in a panic of whoever logs.
-        .log_internal_errors(false)
-        .init();
 }

@@ -76,4 +76,4 @@ pub use log::{LogCounters, LogError, LogRead};
 pub use request::fuzz_head;
 pub use start::{Drained, Proxy, StartError, WorkerPanicked, start, start_on};
 pub use tls::{Expiry, ListenerTlsError, Tls, TlsError};
-pub use trace::{TraceCounters, TraceError, TraceRead};
+pub use trace::{TraceCounters, TraceError, TraceRead, collector_agent};

@@ -11,6 +11,7 @@ mod protobuf;
 mod span;
 
 pub(crate) use context::{Context, SpanId, TraceId};
+pub use export::collector_agent;
 pub(crate) use span::Attempt;
 
 use crate::{

@@ -47,10 +47,8 @@ async fn create_run(
             let origin = format!("{} {name:?}", kind.name());
             (operator.read(kind, name).await?, origin)
         }
-        (None, file) => {
-            let file = file.as_deref().unwrap_or(Path::new(""));
-            (only(file, kind)?, file.display().to_string())
-        }
+        (None, Some(file)) => (only(file, kind)?, file.display().to_string()),
+        (None, None) => return Err(refused("needs --from or --from-file".to_owned())),
     };
     let name = match (&args.name, &args.generate_name) {
         (Some(name), _) => RunName::Is(name.clone()),

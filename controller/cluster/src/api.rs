@@ -5,6 +5,7 @@ use crate::{
     key::Key,
     metrics::Counts,
     objects::{self, Kind, Owned, Workload, WorkloadKind},
+    spans,
     view::State,
 };
 use k8s_openapi::api::core::v1::Pod;
@@ -19,6 +20,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::{future::Future, sync::Arc, time::Duration};
+use tracing::Instrument as _;
 
 /// Who is to be seen in `metadata.managedFields`.
 pub(crate) const MANAGER: &str = "sluice-controller";
@@ -292,10 +294,12 @@ impl Server {
         request: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
         // On the heap, as what a request goes through takes much room.
-        let result = Box::pin(request).await;
+        let span = spans::request_span(kind, verb);
+        let result = Box::pin(request).instrument(span.clone()).await;
         let code = result
             .as_ref()
             .map_or_else(Failure::code, |_| "ok".to_owned());
+        spans::answered(&span, &code, result.is_err());
         self.counts.requested(kind, verb, code);
         result
     }

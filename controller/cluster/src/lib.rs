@@ -24,6 +24,7 @@ mod proxy;
 mod queue;
 mod rounds;
 mod shared;
+mod spans;
 mod survey;
 mod term;
 mod view;
@@ -38,6 +39,7 @@ pub use instance::{Instance, NoInstance};
 /// A client of the API server.
 pub use kube::Client;
 pub use proxy::{Published, watch as watch_for_proxy};
+pub use spans::{SPANS, answered, request_span, turn_span};
 pub use survey::{Outlook, Surveyed, survey};
 pub use term::{Settings, run};
 pub use watch::Scope;

@@ -6,6 +6,7 @@ use crate::{
     queue::Left,
     random,
     rounds::{Rounds, Trouble},
+    spans,
 };
 use jiff::Timestamp;
 use std::{
@@ -14,6 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::task::{Id, JoinError, JoinSet};
+use tracing::{Instrument as _, Span};
 
 /// A turn that asks to be woken earlier waits for this long: no mistake in it becomes a busy loop.
 const SOONEST: Duration = Duration::from_millis(10);
@@ -31,7 +33,15 @@ pub(crate) async fn work(rounds: Rounds, concurrency: NonZeroUsize) {
         {
             shared.counts.waited(next.waited);
             let (rounds, key) = (rounds.clone(), next.key.clone());
-            let task = tasks.spawn(async move { rounds.take(&key).await });
+            let span = spans::turn_span(&key.namespace, &key.name);
+            let turns = async move {
+                let ended = rounds.take(&key).await;
+                if let Err(why) = &ended {
+                    spans::failed(&Span::current(), why);
+                }
+                ended
+            };
+            let task = tasks.spawn(turns.instrument(span));
             taken.insert(task.id(), (next.key, Instant::now()));
         }
         let is_full = tasks.len() >= concurrency.get();

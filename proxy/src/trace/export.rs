@@ -110,12 +110,8 @@ impl Exporter {
     ) -> Result<Self, TraceError> {
         let endpoint = endpoint(&config.endpoint)?;
         let (resource, scope) = span::resource(&config.service_name);
-        let tls = match endpoint.scheme_str() {
-            Some("https") => Some(tls(&roots()?)),
-            _ => None,
-        };
         Ok(Self {
-            agent: agent(pace, tls),
+            agent: agent_for(&endpoint, pace.request)?,
             endpoint,
             resource,
             scope,
@@ -276,9 +272,26 @@ fn endpoint(endpoint: &str) -> Result<Uri, TraceError> {
     }
 }
 
-fn agent(pace: Pace, tls: Option<TlsConfig>) -> Agent {
+/// The way to the collector at `endpoint`, with TLS where its URL says so. A request takes no longer than `patience`; what
+/// the collector answers is no error, whatever its status.
+///
+/// # Errors
+/// The endpoint is no URL of HTTP, or its TLS cannot be spoken.
+pub fn collector_agent(at: &str, patience: Duration) -> Result<Agent, TraceError> {
+    agent_for(&endpoint(at)?, patience)
+}
+
+fn agent_for(endpoint: &Uri, patience: Duration) -> Result<Agent, TraceError> {
+    let tls = match endpoint.scheme_str() {
+        Some("https") => Some(tls(&roots()?)),
+        _ => None,
+    };
+    Ok(agent(patience, tls))
+}
+
+fn agent(patience: Duration, tls: Option<TlsConfig>) -> Agent {
     let settings = Agent::config_builder()
-        .timeout_global(Some(pace.request))
+        .timeout_global(Some(patience))
         .http_status_as_error(false)
         .max_redirects(0)
         .max_redirects_will_error(false)

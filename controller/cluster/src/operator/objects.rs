@@ -96,7 +96,8 @@ impl Operator {
     /// It is there already, it is refused, or the API server does not answer.
     pub async fn create(&self, kind: ApiKind, object: &Value) -> Result<String, OperatorError> {
         let meta = &object["metadata"];
-        let name = meta["name"].as_str().or(meta["generateName"].as_str());
+        let name = meta["name"].as_str();
+        let name = name.or_else(|| meta["generateName"].as_str());
         let about = self.about(kind.name(), name.unwrap_or_default());
         let object: DynamicObject =
             serde_json::from_value(object.clone()).map_err(|why| about.unfit(&why))?;

@@ -79,7 +79,7 @@ fn a_collector_is_spoken_to_by_tls_when_its_authority_is_trusted() {
         };
         let counters = TraceCounters::new(Spool::new(1, capacity));
         let mut exporter = Exporter::new(&config, Pace::default(), counters).unwrap();
-        exporter.agent = agent(exporter.pace, Some(tls(&[trusted])));
+        exporter.agent = agent(exporter.pace.request, Some(tls(&[trusted])));
         let endpoint = format!("https://localhost:{}/v1/traces", collector.port());
         exporter.endpoint = endpoint.parse().unwrap();
         let answer = exporter.post(&exporter.body(&[]));
