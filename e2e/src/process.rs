@@ -245,10 +245,38 @@ pub fn rollouts() -> ApiResource {
 /// # Errors
 /// What `kubectl` said.
 pub async fn define_rollouts(client: &Client) -> Result<()> {
-    apply(include_str!("../../crds/rollout.yaml")).await?;
+    let manifest = include_str!("../../crds/rollout.yaml");
+    define(client, "rollouts.argoproj.io", manifest).await
+}
+
+/// Tells the API server what analyses and experiments are, unless it knows.
+///
+/// # Errors
+/// What `kubectl` said.
+pub async fn define_analyses(client: &Client) -> Result<()> {
+    for (name, manifest) in [
+        (
+            "analysistemplates.argoproj.io",
+            include_str!("../../crds/analysistemplate.yaml"),
+        ),
+        (
+            "analysisruns.argoproj.io",
+            include_str!("../../crds/analysisrun.yaml"),
+        ),
+        (
+            "experiments.argoproj.io",
+            include_str!("../../crds/experiment.yaml"),
+        ),
+    ] {
+        define(client, name, manifest).await?;
+    }
+    Ok(())
+}
+
+async fn define(client: &Client, name: &str, manifest: &str) -> Result<()> {
+    apply(manifest).await?;
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-    let is_known = conditions::is_crd_established();
-    await_condition(definitions, "rollouts.argoproj.io", is_known).await?;
+    await_condition(definitions, name, conditions::is_crd_established()).await?;
     Ok(())
 }
 

@@ -7,9 +7,13 @@ use super::{
 use anyhow::{Context as _, Result, ensure};
 use e2e::bed::harness;
 use k8s_openapi::api::core::v1::Pod;
-use kube::{Api, Client, api::ListParams};
+use kube::{
+    Api, Client,
+    api::{DynamicObject, ListParams},
+    core::{ApiResource, GroupVersionKind},
+};
 use libtest_mimic::Trial;
-use std::{collections::BTreeSet, env, os::unix::fs::symlink, path::PathBuf};
+use std::{collections::BTreeSet, env, fs, os::unix::fs::symlink, path::PathBuf};
 use tempfile::TempDir;
 use tokio::process::Command;
 
@@ -17,6 +21,7 @@ pub(crate) fn tests() -> Vec<Trial> {
     vec![
         harness::test("verbs_lead_through_an_update", lead_through),
         harness::test("verbs_lead_back", lead_back),
+        harness::test("verbs_create_and_end", create_and_end),
     ]
 }
 
@@ -195,4 +200,47 @@ async fn pods(client: &Client, namespace: &str) -> Result<BTreeSet<String>> {
     let all = api.list(&ListParams::default()).await?.items.into_iter();
     let staying = all.filter(|pod| pod.metadata.deletion_timestamp.is_none());
     Ok(staying.filter_map(|pod| pod.metadata.name).collect())
+}
+
+/// Objects beside Rollouts, for whichever controller acts on them.
+async fn create_and_end(client: Client, namespace: String) -> Result<()> {
+    process::define_analyses(&client).await?;
+    let person = Person::new(&namespace)?;
+    let file = person.path.path().join("rate.yaml");
+    let template = "apiVersion: argoproj.io/v1alpha1\nkind: AnalysisTemplate\nmetadata: {name: rate}\nspec:\n\
+                    \x20 args: [{name: host}]\n\
+                    \x20 metrics: [{name: rate, provider: {web: {url: 'http://{{args.host}}', jsonPath: '{$.rate}'}}}]\n";
+    fs::write(&file, template)?;
+    let file = file.display();
+    let created = person.kubectl(&format!("create -f {file}")).await?;
+    created.is(0, &["AnalysisTemplate \"rate\" created"])?;
+    let again = person.sluice(&format!("create -f {file}")).await?;
+    again.is(1, &["AnalysisTemplate \"rate\"", "it is there already"])?;
+
+    let lacks = person.kubectl("create analysisrun --from rate").await?;
+    lacks.is(1, &["argument \"host\" has no value"])?;
+    let run = "create analysisrun --from rate -a host=shop --name one";
+    person
+        .kubectl(run)
+        .await?
+        .is(0, &["AnalysisRun \"one\" created"])?;
+    let of_file = format!("create ar --from-file {file} -a host=shop");
+    let named = person.kubectl(&of_file).await?;
+    named.is(0, &["AnalysisRun \"rate-"])?;
+    let end = person.kubectl("terminate analysisrun one").await?;
+    end.is(0, &["AnalysisRun \"one\": told to end"])?;
+    let missing = person.kubectl("terminate experiment two").await?;
+    missing.is(2, &["Experiment \"two\"", "is not there"])?;
+
+    let runs = ApiResource::from_gvk(&GroupVersionKind::gvk(
+        "argoproj.io",
+        "v1alpha1",
+        "AnalysisRun",
+    ));
+    let runs: Api<DynamicObject> = Api::namespaced_with(client, &namespace, &runs);
+    let one = runs.get("one").await?;
+    let spec = &one.data["spec"];
+    ensure!(spec["terminate"] == true, "{spec}");
+    ensure!(spec["args"][0]["value"] == "shop", "{spec}");
+    Ok(())
 }
