@@ -23,7 +23,7 @@ use serde_json::Value;
 use crate::rollout::PodTemplate;
 use crate::step::CanaryStep;
 use field::Kind;
-pub use readable::{Readable, readable};
+pub use readable::{Malformed, Readable, readable};
 use typed::{Reader, Typed};
 
 /// The hash of a pod template: the value of the label `rollouts-pod-template-hash`, and the end of a ReplicaSet's name.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crds::{LabelSelector, PodTemplate, Rollout};
+use crds::{LabelSelector, PodTemplate, Rollout, hash::Malformed};
 use serde_json::json;
 
 use super::{Service, Traffic, Workload, World, services, spec, workload};
@@ -11,7 +11,7 @@ use super::{Service, Traffic, Workload, World, services, spec, workload};
 ///
 /// # Errors
 /// The first fault, as the controller puts it into the condition `InvalidSpec`: the field, what was found and what is
-/// allowed.
+/// allowed. Or what the controller would take out of the pod template.
 pub fn lint(rollout: &Rollout) -> Result<(), String> {
     let named = services(rollout).into_iter();
     let services = named.map(|name| (name.to_owned(), Arc::new(Service::default())));
@@ -31,7 +31,15 @@ pub fn lint(rollout: &Rollout) -> Result<(), String> {
         likeness: None,
         traffic: Traffic::default(),
     };
-    spec::read(&world).map(|_| ())
+    spec::read(&world)?;
+    let own = rollout.spec.template.as_ref();
+    let malformed = own.and_then(crds::hash::readable);
+    match malformed.and_then(|readable| readable.left_out.into_iter().next()) {
+        None => Ok(()),
+        Some(Malformed { path, found }) => Err(format!(
+            "spec.template.{path}: found {found}, allowed a quantity such as 500m or 1Gi"
+        )),
+    }
 }
 
 /// Why the Rollout of `world` is held, if it is: the condition `InvalidSpec`, in words.
@@ -97,6 +105,15 @@ mod tests {
             (
                 json!({"selector": selector, "strategy": canary}),
                 Some("spec.template: required"),
+            ),
+            (
+                json!({"selector": selector, "strategy": canary, "template": {
+                    "metadata": template["metadata"],
+                    "spec": {"containers": [], "overhead": {"memory": "much"}},
+                }}),
+                Some(
+                    "spec.template.spec.overhead.memory: found \"much\", allowed a quantity such as 500m or 1Gi",
+                ),
             ),
             (
                 json!({"selector": selector, "template": template, "strategy": {"canary": {

@@ -76,8 +76,11 @@ impl Work<'_> {
         let template = status::difference(&own.0, &readable.template.0);
         let patch = json!({"spec": {"template": template}});
         self.write(Write::PatchRollout { patch });
-        let left_out = readable.left_out.join(", ");
-        let message = format!("What is no quantity was taken out of spec.template: {left_out}");
+        let left_out: Vec<_> = readable.left_out.iter().map(ToString::to_string).collect();
+        let message = format!(
+            "What is no quantity was taken out of spec.template: {}",
+            left_out.join(", ")
+        );
         self.warn("MalformedTemplate", message);
         true
     }

@@ -1,5 +1,7 @@
 //! Pod templates without the quantities that nobody can read.
 
+use std::fmt;
+
 use serde_json::Value;
 
 use super::field::{Fields, Kind};
@@ -15,8 +17,24 @@ const EPHEMERAL: &str = "ephemeralContainers";
 pub struct Readable {
     /// What is left.
     pub template: PodTemplate,
-    /// What was left out, in words: `spec.containers[0].resources.limits.memory (found "much")`.
-    pub left_out: Vec<String>,
+    /// What was left out.
+    pub left_out: Vec<Malformed>,
+}
+
+/// What is no quantity, and is where one is to be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Malformed {
+    /// Where in the template it is: `spec.containers[0].resources.limits.memory`.
+    pub path: String,
+    /// What is there.
+    pub found: Value,
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, found } = self;
+        write!(f, "{path} (found {found})")
+    }
 }
 
 /// `template` without its malformed quantities; `None` where it has none.
@@ -38,7 +56,7 @@ pub fn readable(template: &PodTemplate) -> Option<Readable> {
 #[derive(Debug, Default)]
 struct Search {
     path: String,
-    left_out: Vec<String>,
+    left_out: Vec<Malformed>,
 }
 
 impl Search {
@@ -49,7 +67,10 @@ impl Search {
             (Kind::Quantity, value) => {
                 let is_malformed = quantity_of(value).is_none();
                 if is_malformed {
-                    self.left_out.push(format!("{} (found {value})", self.path));
+                    self.left_out.push(Malformed {
+                        path: self.path.clone(),
+                        found: value.take(),
+                    });
                 }
                 return is_malformed;
             }

@@ -138,11 +138,10 @@ fn only_malformed_quantities_are_left_out() {
             vec![r#"spec.ephemeralContainers[1].resources.requests.memory (found "invalid")"#],
         ),
     ] {
-        let expected = Readable {
-            template: PodTemplate(left),
-            left_out: left_out.into_iter().map(str::to_owned).collect(),
-        };
-        assert_eq!(readable(&PodTemplate(written)), Some(expected));
+        let found = readable(&PodTemplate(written)).unwrap();
+        assert_eq!(found.template, PodTemplate(left));
+        let told: Vec<_> = found.left_out.iter().map(ToString::to_string).collect();
+        assert_eq!(told, left_out);
     }
 }
 
