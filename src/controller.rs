@@ -6,7 +6,7 @@ mod traces;
 use crate::cli::duration;
 use clap::{ArgAction, Args};
 use cluster::{
-    ConnectError, Election, Instance, NoInstance, Proxies, Scope, Settings,
+    ConnectError, Election, Instance, NoInstance, Proxies, Scope, Settings, Shards,
     lease::{NoTiming, Timing},
     metrics::Metrics,
 };
@@ -43,6 +43,9 @@ pub(crate) struct ControllerArgs {
     /// Lead only while holding a Lease, as there may be other processes
     #[arg(long, action = ArgAction::Set, default_value_t = true, value_name = "BOOL")]
     leader_elect: bool,
+    /// Divide the Rollouts into N shards, which the processes lead each in part; N is the same for all of them
+    #[arg(long, value_name = "N", default_value = "1")]
+    shards: Shards,
     /// Namespace of the Lease [default: the one that this process runs in]
     #[arg(long, value_name = "NAMESPACE", env = "POD_NAMESPACE")]
     lease_namespace: Option<String>,
@@ -59,7 +62,7 @@ pub(crate) struct ControllerArgs {
     /// the namespace of the Lease]
     #[arg(long, value_name = "NAMESPACE/SERVICE")]
     proxies: Option<Proxies>,
-    /// How many Rollouts are worked on at a time
+    /// How many Rollouts are worked on at a time, of each shard
     #[arg(long, value_name = "N", default_value = "10")]
     concurrency: NonZeroUsize,
     /// Port of /metrics; 0 for any
@@ -83,6 +86,10 @@ fn instance(name: &str) -> Result<Instance, NoInstance> {
 enum StartError {
     #[error("{0}")]
     Timing(#[from] NoTiming),
+    #[error(
+        "--shards: found {0} beside --leader-elect=false, allowed is 1: shards are divided by the Lease"
+    )]
+    Unelected(Shards),
     #[error("the API server cannot be reached: {0}")]
     Connect(#[from] ConnectError),
     #[error("port {port}: {why}")]
@@ -131,8 +138,9 @@ async fn control(args: ControllerArgs) -> Result<(), StartError> {
         retry_period: args.retry_period,
     };
     let timing = timing.check()?;
+    check_shards(args.shards, args.leader_elect)?;
     let (client, own_namespace) = cluster::connect(args.kubeconfig.as_deref()).await?;
-    let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
+    let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), args.shards));
     let address = pages::serve_metrics(args.metrics_port, Arc::clone(&metrics)).await?;
     tracing::info!("metrics at http://{address}/metrics");
     let address = pages::serve_health(args.healthz_port).await?;
@@ -149,11 +157,13 @@ async fn control(args: ControllerArgs) -> Result<(), StartError> {
         name: lease_name(&instance),
         me: me.clone(),
         timing,
+        shards: args.shards,
     });
     let settings = Settings {
         scope: Scope {
             namespace: args.namespace,
             instance,
+            ..Scope::default()
         },
         election,
         me,
@@ -164,6 +174,14 @@ async fn control(args: ControllerArgs) -> Result<(), StartError> {
     cluster::run(&settings, client, turn, &metrics, stop).await;
     tracing::info!("ends, as it was asked to");
     Ok(())
+}
+
+/// Whether the Rollouts can be divided so.
+fn check_shards(shards: Shards, is_elected: bool) -> Result<(), StartError> {
+    match is_elected || shards == Shards::ONE {
+        true => Ok(()),
+        false => Err(StartError::Unelected(shards)),
+    }
 }
 
 fn lease_name(instance: &Instance) -> String {
@@ -197,8 +215,19 @@ pub(crate) fn name_of_this_process() -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::lease_name;
-    use cluster::Instance;
+    use super::{check_shards, lease_name};
+    use cluster::{Instance, Shards};
+
+    #[test]
+    fn shards_are_divided_by_the_lease() {
+        let four: Shards = "4".parse().unwrap();
+        check_shards(four, true).unwrap();
+        check_shards(Shards::ONE, false).unwrap();
+        assert_eq!(
+            check_shards(four, false).unwrap_err().to_string(),
+            "--shards: found 4 beside --leader-elect=false, allowed is 1: shards are divided by the Lease"
+        );
+    }
 
     #[test]
     fn each_instance_has_a_lease_of_its_own() {

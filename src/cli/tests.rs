@@ -58,7 +58,13 @@ fn wrong_usage_is_refused() {
         "sluice status -w --timeout soon",
         ErrorKind::ValueValidation,
     );
-    for wrong in ["--instance-id a,b", "--concurrency 0", "--retry-period 2"] {
+    for wrong in [
+        "--instance-id a,b",
+        "--concurrency 0",
+        "--retry-period 2",
+        "--shards 0",
+        "--shards 33",
+    ] {
         check(
             &format!("sluice controller {wrong}"),
             ErrorKind::ValueValidation,

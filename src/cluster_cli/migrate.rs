@@ -31,6 +31,7 @@ pub(crate) fn migrate(args: &MigrateArgs, out: &mut impl Write) -> ExitCode {
         let scope = Scope {
             namespace: (!args.all_namespaces).then_some(namespace),
             instance: args.instance_id.clone().unwrap_or_default(),
+            ..Scope::default()
         };
         let turn = controller::reconcile::turn;
         let surveyed = survey(&client, &scope, turn, Timestamp::now()).await;

@@ -1,21 +1,25 @@
-//! Getting, keeping and giving back the lease by which one of several processes leads.
+//! Getting, keeping and giving back the lease by which processes lead: one of them, or each its shards ([`Seat`]).
+
+mod lock;
+mod seat;
+
+pub(crate) use lock::{Failed, free, hold, record};
+pub(crate) use seat::Seat;
 
 use crate::{
-    api::MANAGER,
     fence::{self, Fence},
-    lease::{Decision, Observed, Record, Timing, decide},
+    lease::{Decision, Observed, Timing, decide},
     metrics::Counts,
-    random,
+    roll::Roll,
+    shard::Shards,
 };
 use k8s_openapi::{
     api::coordination::v1::Lease, apimachinery::pkg::apis::meta::v1::MicroTime, jiff::Timestamp,
 };
-use kube::{
-    Api, Client,
-    api::{ObjectMeta, PostParams},
-};
+use kube::Client;
+use lock::{Lock, Waiting};
 use std::{sync::Arc, time::Duration};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 /// Where the lease is, who wants it, and how.
 #[derive(Clone, Debug)]
@@ -28,14 +32,15 @@ pub struct Election {
     pub me: String,
     /// How long it is held, and how it is renewed.
     pub timing: Timing,
+    /// Into how many shards Rollouts are divided. Where there is one, one process leads, and the others stand by.
+    pub shards: Shards,
 }
 
 /// Somebody who wants to lead, or does.
 pub(crate) struct Candidate {
-    api: Api<Lease>,
-    election: Election,
-    counts: Arc<Counts>,
+    lock: Lock,
     observed: Option<Observed>,
+    waiting: Waiting,
 }
 
 /// A lease that is held.
@@ -48,10 +53,9 @@ pub(crate) struct Term {
 impl Candidate {
     pub(crate) fn new(client: Client, election: Election, counts: Arc<Counts>) -> Self {
         Self {
-            api: Api::namespaced(client, &election.namespace),
-            election,
-            counts,
+            lock: Lock::new(client, election, counts),
             observed: None,
+            waiting: Waiting::default(),
         }
     }
 
@@ -65,7 +69,7 @@ impl Candidate {
                 // Once, not every two seconds.
                 Err(why) if !was_refused => {
                     was_refused = true;
-                    let lease = &self.election.name;
+                    let lease = &self.lock.election.name;
                     tracing::warn!(lease, "cannot be had for now: {why}");
                 }
                 Err(_) => {}
@@ -76,27 +80,32 @@ impl Candidate {
 
     /// The retry period, and up to a fifth of it more, so that candidates do not come all at once.
     fn pause(&self) -> Duration {
-        let period = self.election.timing.retry_period;
-        period + period.mul_f64(0.2 * f64::from(random()) / f64::from(u32::MAX))
+        let period = self.lock.election.timing.retry_period;
+        period + lock::part_of(period / 5)
     }
 
     async fn attempt(&mut self) -> Result<Option<Term>, Failed> {
-        let found = self
-            .request("get", self.api.get_opt(&self.election.name))
-            .await?;
+        let (lock, election) = (&self.lock, &self.lock.election);
+        let found = lock.get().await?;
         let now = fence::now();
         self.observed = found
             .as_ref()
             .map(|lease| Observed::after(self.observed.take(), record(lease), now));
-        let mut lease = match decide(self.observed.as_ref(), now, &self.election.me) {
-            Decision::Wait(_) => return Ok(None),
-            Decision::Create => self.unheld(),
-            Decision::Acquire | Decision::Renew => found.unwrap_or_else(|| self.unheld()),
+        let mut lease = match decide(self.observed.as_ref(), now, &election.me) {
+            Decision::Wait(_) => {
+                match found.as_ref().and_then(Roll::read) {
+                    Some(roll) => self.waiting.tell(election, &roll.holder()),
+                    None => self.waiting.end(),
+                }
+                return Ok(None);
+            }
+            Decision::Create => lock.unheld(),
+            Decision::Acquire | Decision::Renew => found.unwrap_or_else(|| lock.unheld()),
         };
-        self.take(&mut lease);
-        let (lease, until) = self
-            .put(&lease, self.election.timing.renew_deadline)
-            .await?;
+        hold(&mut lease, &election.me, election.timing.duration);
+        // Of those who held it before.
+        Roll::erase(&mut lease);
+        let (lease, until) = lock.put(&lease, election.timing.renew_deadline).await?;
         let fence = Fence::until(until);
         Ok(Some(Term { fence, lease }))
     }
@@ -104,13 +113,13 @@ impl Candidate {
     /// Keeps the lease for as long as it can be kept; returns when the term is over.
     pub(crate) async fn keep(&self, term: &mut Term) {
         while let Some(left) = term.fence.left(fence::now()) {
-            sleep(self.election.timing.retry_period.min(left)).await;
+            sleep(self.lock.election.timing.retry_period.min(left)).await;
             let Some(left) = term.fence.left(fence::now()) else {
                 break;
             };
             let mut lease = term.lease.clone();
             lease.spec.get_or_insert_default().renew_time = Some(MicroTime(Timestamp::now()));
-            match self.put(&lease, left).await {
+            match self.lock.put(&lease, left).await {
                 Ok((lease, until)) => {
                     term.fence.extend(until);
                     term.lease = lease;
@@ -134,121 +143,21 @@ impl Candidate {
         term.fence.close();
         let Some(left) = left else { return };
         let mut lease = term.lease;
-        let spec = lease.spec.get_or_insert_default();
-        spec.holder_identity = Some(String::new());
-        spec.lease_duration_seconds = Some(1);
-        spec.renew_time = Some(MicroTime(Timestamp::now()));
-        if let Err(why) = self.put(&lease, left).await {
-            let lease = &self.election.name;
+        free(&mut lease);
+        if let Err(why) = self.lock.put(&lease, left).await {
+            let lease = &self.lock.election.name;
             tracing::warn!(lease, "is not given back, and runs out by itself: {why}");
         }
     }
 
     fn complain(&self, why: &Failed) {
-        tracing::warn!(lease = self.election.name, "is not renewed: {why}");
+        let lease = &self.lock.election.name;
+        tracing::warn!(lease, "is not renewed: {why}");
     }
 
     /// The lease as it is now, if this process still holds it.
     async fn found_held(&self) -> Result<Option<Lease>, Failed> {
-        let found = self
-            .request("get", self.api.get_opt(&self.election.name))
-            .await?;
-        Ok(found.filter(|lease| record(lease).holder == self.election.me))
-    }
-
-    /// A lease that is not there yet.
-    fn unheld(&self) -> Lease {
-        Lease {
-            metadata: ObjectMeta {
-                name: Some(self.election.name.clone()),
-                ..ObjectMeta::default()
-            },
-            spec: None,
-        }
-    }
-
-    /// Makes it a lease that this process holds.
-    fn take(&self, lease: &mut Lease) {
-        let now = MicroTime(Timestamp::now());
-        let spec = lease.spec.get_or_insert_default();
-        if spec.holder_identity.as_deref() != Some(&self.election.me) {
-            spec.acquire_time = Some(now.clone());
-            spec.lease_transitions =
-                Some(spec.lease_transitions.map_or(0, |n| n.saturating_add(1)));
-        }
-        spec.holder_identity = Some(self.election.me.clone());
-        spec.lease_duration_seconds = i32::try_from(self.election.timing.duration.as_secs()).ok();
-        spec.renew_time = Some(now);
-    }
-
-    /// Writes a lease, if it is still as it was seen. Returns it, and until when its holder may write.
-    async fn put(&self, lease: &Lease, patience: Duration) -> Result<(Lease, Duration), Failed> {
-        let as_us = PostParams {
-            field_manager: Some(MANAGER.to_owned()),
-            ..PostParams::default()
-        };
-        let until = fence::now().saturating_add(self.election.timing.renew_deadline);
-        let write = async {
-            match lease.metadata.resource_version {
-                None => self.request("create", self.api.create(&as_us, lease)).await,
-                Some(_) => {
-                    let write = self.api.replace(&self.election.name, &as_us, lease);
-                    self.request("update", write).await
-                }
-            }
-        };
-        let lease = timeout(patience, write)
-            .await
-            .map_err(|_| Failed::Silent)??;
-        Ok((lease, until))
-    }
-
-    async fn request<T>(
-        &self,
-        verb: &'static str,
-        request: impl Future<Output = kube::Result<T>>,
-    ) -> Result<T, Failed> {
-        let answer = timeout(self.election.timing.renew_deadline, request).await;
-        let result = answer.map_or(Err(Failed::Silent), |answer| answer.map_err(Failed::from));
-        let code = result
-            .as_ref()
-            .map_or_else(Failed::code, |_| "ok".to_owned());
-        self.counts.requested("Lease", verb, code);
-        result
-    }
-}
-
-/// Why a lease was not got or renewed.
-#[derive(Debug, thiserror::Error)]
-enum Failed {
-    #[error("no answer in time")]
-    Silent,
-    #[error("{0}")]
-    Refused(#[from] kube::Error),
-}
-
-impl Failed {
-    fn is_conflict(&self) -> bool {
-        matches!(self, Self::Refused(kube::Error::Api(status)) if status.is_conflict())
-    }
-
-    fn code(&self) -> String {
-        match self {
-            Self::Silent => "timeout".to_owned(),
-            Self::Refused(kube::Error::Api(status)) => status.code.to_string(),
-            Self::Refused(_) => "error".to_owned(),
-        }
-    }
-}
-
-fn record(lease: &Lease) -> Record {
-    let spec = lease.spec.as_ref();
-    let seconds = spec.and_then(|spec| spec.lease_duration_seconds);
-    Record {
-        holder: spec
-            .and_then(|spec| spec.holder_identity.clone())
-            .unwrap_or_default(),
-        duration: Duration::from_secs(seconds.and_then(|s| s.try_into().ok()).unwrap_or(0)),
-        version: lease.metadata.resource_version.clone().unwrap_or_default(),
+        let found = self.lock.get().await?;
+        Ok(found.filter(|lease| record(lease).holder == self.lock.election.me))
     }
 }

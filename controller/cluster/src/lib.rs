@@ -5,7 +5,8 @@
 //! if their object is still as it was seen, and only while this process leads.
 //!
 //! Only the leader watches, and each term begins with lists that the API server answers from all that was written
-//! before. So no leader acts on less than what the one before it left, and those that wait cost nearly nothing.
+//! before. So no leader acts on less than what the one before it left, and those that wait cost nearly nothing. Several
+//! processes lead at once where Rollouts are divided into shards: each shard has one leader, which knows no others.
 
 mod announce;
 mod api;
@@ -15,14 +16,18 @@ mod fence;
 mod fleet;
 mod instance;
 mod key;
+mod leader;
 pub mod lease;
 pub mod metrics;
 mod mirror;
 mod objects;
 pub mod operator;
+mod part;
 mod proxy;
 mod queue;
+mod roll;
 mod rounds;
+mod shard;
 mod shared;
 mod spans;
 mod survey;
@@ -39,6 +44,7 @@ pub use instance::{Instance, NoInstance};
 /// A client of the API server.
 pub use kube::Client;
 pub use proxy::{Published, watch as watch_for_proxy};
+pub use shard::{NoShards, Shard, Shards};
 pub use spans::{SPANS, answered, request_span, turn_span};
 pub use survey::{Outlook, Surveyed, survey};
 pub use term::{Settings, run};

@@ -7,12 +7,18 @@ mod tests;
 
 pub(crate) use counts::Counts;
 
-use crate::{fleet::Verdict, key::Key, shared::Shared};
+use crate::{
+    fleet::Verdict,
+    key::Key,
+    shard::{Shard, Shards},
+    shared::Shared,
+};
 use prometheus_client::{encoding::text, metrics::info::Info, registry::Registry};
 use rollouts::Rollouts;
 use std::{
+    collections::BTreeMap,
     fmt,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 /// All metrics of a controller.
@@ -23,42 +29,48 @@ pub struct Metrics {
     led: Arc<Led>,
 }
 
-/// What is known in the term of now, if this process leads.
+/// What is known of each shard that this process leads.
 #[derive(Debug, Default)]
-struct Led(Mutex<Weak<Shared>>);
+struct Led(Mutex<BTreeMap<u16, Weak<Shared>>>);
 
 impl Led {
-    fn set(&self, shared: Weak<Shared>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = shared;
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u16, Weak<Shared>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn get(&self) -> Option<Arc<Shared>> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .upgrade()
+    fn get(&self) -> BTreeMap<u16, Arc<Shared>> {
+        let led = self.lock();
+        let led = led.iter();
+        led.filter_map(|(shard, shared)| Some((*shard, shared.upgrade()?)))
+            .collect()
     }
 }
 
-/// As long as it is held, this process leads.
-pub(crate) struct Leading<'a>(&'a Led);
+/// As long as it is held, this process leads a shard.
+pub(crate) struct Leading<'a> {
+    led: &'a Led,
+    shard: Shard,
+}
 
 impl Drop for Leading<'_> {
     fn drop(&mut self) {
-        self.0.set(Weak::new());
+        self.led.lock().remove(&self.shard.index());
     }
 }
 
 impl Metrics {
-    /// Metrics of the build `version`.
-    pub fn new(version: &'static str) -> Self {
+    /// Metrics of the build `version`, where Rollouts are divided into `shards`.
+    pub fn new(version: &'static str, shards: Shards) -> Self {
         let counts = Arc::<Counts>::default();
         let led = Arc::<Led>::default();
         let mut registry = Registry::default();
         let build = Info::new([("version", version)]);
         registry.register("build", "The running build; always 1", build);
         counts.register(&mut registry);
-        registry.register_collector(Box::new(Rollouts(Arc::clone(&led))));
+        registry.register_collector(Box::new(Rollouts {
+            led: Arc::clone(&led),
+            shards,
+        }));
         Self {
             registry,
             counts,
@@ -72,7 +84,8 @@ impl Metrics {
             namespace: namespace.into(),
             name: name.into(),
         };
-        self.led.get()?.fleet.verdict(&key)
+        let led = self.led.get();
+        led.values().find_map(|shared| shared.fleet.verdict(&key))
     }
 
     /// All of them in the format OpenMetrics 1.0.0, whose content type is [`Metrics::CONTENT_TYPE`].
@@ -92,9 +105,10 @@ impl Metrics {
         Arc::clone(&self.counts)
     }
 
-    /// This process leads, and knows what is in `shared`.
-    pub(crate) fn lead(&self, shared: &Arc<Shared>) -> Leading<'_> {
-        self.led.set(Arc::downgrade(shared));
-        Leading(&self.led)
+    /// This process leads a shard, and knows what is in `shared`.
+    pub(crate) fn lead(&self, shard: Shard, shared: &Arc<Shared>) -> Leading<'_> {
+        let led = &self.led;
+        led.lock().insert(shard.index(), Arc::downgrade(shared));
+        Leading { led, shard }
     }
 }

@@ -11,7 +11,7 @@ pub(crate) use replica_set::{Owned, POD_HASH, likeness};
 pub(crate) use rollout::{Facts, Packed, Read, read};
 pub(crate) use workload::{Source as WorkloadKind, Workload};
 
-use crate::{instance::Instance, key::Key};
+use crate::{instance::Instance, key::Key, watch::Scope};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::{Resource, core::ApiResource};
 use serde::de::DeserializeOwned;
@@ -59,6 +59,11 @@ pub(crate) trait Kind: Clone + Debug + PartialEq + Send + Sync + Sized + 'static
 
     /// Where the API server has objects of this kind.
     fn resource() -> ApiResource;
+
+    /// The namespace and the name of the Rollout that `object` belongs to, where only the leader of that looks at it.
+    fn rollout(_: &Self::Wire) -> Option<(&str, &str)> {
+        None
+    }
 
     /// Selects those that `instance` looks at, by their labels; none when it looks at all.
     fn selector(_: &Instance) -> Option<String> {
@@ -108,13 +113,22 @@ pub(crate) fn identify<K: Kind>(object: &K::Wire) -> Result<Seen<()>, Nameless> 
     })
 }
 
-/// What is kept of `object`, if it is one of those that `instance` looks at.
+/// What is kept of `object`, if it is one of those that are looked at in `scope`.
 pub(crate) fn see<K: Kind>(
     object: K::Wire,
-    instance: &Instance,
+    scope: &Scope,
 ) -> Result<(Seen<()>, Option<K>), Nameless> {
     let identity = identify::<K>(&object)?;
-    Ok((identity, K::keep(object, instance)))
+    Ok((identity, keep(object, scope)))
+}
+
+/// What is kept of `object`, if it is one of those that are looked at in `scope`.
+pub(crate) fn keep<K: Kind>(object: K::Wire, scope: &Scope) -> Option<K> {
+    let of = K::rollout(&object);
+    match of.is_none_or(|(namespace, name)| scope.shard.has(namespace, name)) {
+        true => K::keep(object, &scope.instance),
+        false => None,
+    }
 }
 
 /// The annotations, without what nobody reads.

@@ -3,10 +3,7 @@
 mod known;
 mod objects;
 
-use crate::{
-    instance::Instance,
-    watch::{Scope, changes, follow},
-};
+use crate::watch::{Scope, changes, follow};
 use controller::fleet::{Finding, Names, Outline, Service};
 use known::{Known, Noted};
 use kube::Client;
@@ -38,7 +35,7 @@ pub async fn watch(client: Client, names: Names, published: Published) {
         let news = Arc::new(News::default());
         let scope = Scope {
             namespace: names.namespace.as_deref().map(str::to_owned),
-            instance: Instance::default(),
+            ..Scope::default()
         };
         let mut parts = JoinSet::new();
         parts.spawn(note::<Asking>(
@@ -78,7 +75,7 @@ async fn note<K: Noted>(client: Client, scope: Scope, news: Arc<News>) {
     let told = |event| {
         let mut known = news.known();
         let was_complete = known.is_complete();
-        let changes = changes::<K>(K::mirror(&mut known), event, &scope.instance);
+        let changes = changes::<K>(K::mirror(&mut known), event, &scope);
         let is_news = known.follow(changes);
         if known.is_complete() && (is_news || !was_complete) {
             news.bell.notify_one();

@@ -4,11 +4,11 @@ use crate::{
     TurnFn,
     announce::Announcer,
     api::{Failure, Server},
-    instance::Instance,
     key::Key,
     objects::{self, POD_HASH, Read, WorkloadKind},
     shared::Shared,
     view::Scene,
+    watch::Scope,
     writes::{self, Next, Writer},
 };
 use controller::reconcile::{Pod, Turn, World, Write};
@@ -28,7 +28,7 @@ pub(crate) struct Rounds {
     pub(crate) server: Server,
     pub(crate) shared: Arc<Shared>,
     pub(crate) announcer: Announcer,
-    pub(crate) instance: Instance,
+    pub(crate) scope: Scope,
 }
 
 /// Why a Rollout has to be tried again.

@@ -6,6 +6,7 @@ use crate::{
     metrics::Counts,
     objects::WorkloadKind,
     queue::{Left, Queue, Taken},
+    shard::Shard,
     view::View,
 };
 use std::{
@@ -18,6 +19,7 @@ use tokio::sync::{Notify, watch};
 /// What is known and what is due in one term of a leader.
 #[derive(Debug)]
 pub(crate) struct Shared {
+    shard: Shard,
     view: Mutex<View>,
     queue: Mutex<Queue<Key>>,
     /// Rung when something is due that was not before, or all is known.
@@ -30,8 +32,9 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(counts: Arc<Counts>) -> Self {
+    pub(crate) fn new(counts: Arc<Counts>, shard: Shard) -> Self {
         Self {
+            shard,
             view: Mutex::default(),
             queue: Mutex::default(),
             bell: Notify::new(),
@@ -51,12 +54,14 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes Rollouts due.
+    /// Makes Rollouts due. Those of other shards, which a Service may name, are left to others.
     pub(crate) fn wake(&self, rollouts: &[Key]) {
         let now = Instant::now();
+        let ours = rollouts
+            .iter()
+            .filter(|key| self.shard.has(&key.namespace, &key.name));
         let mut queue = self.queue();
-        let added = rollouts.iter().filter(|key| queue.wake(key, now)).count();
-        self.counts.queue_depth(queue.len());
+        let added = ours.filter(|key| queue.wake(key, now)).count();
         drop(queue);
         if added > 0 {
             self.counts.queued(added);
@@ -97,17 +102,17 @@ impl Shared {
         if !self.view().is_complete() {
             return None;
         }
-        let mut queue = self.queue();
-        let taken = queue.take(Instant::now());
-        self.counts.queue_depth(queue.len());
-        taken
+        self.queue().take(Instant::now())
     }
 
     /// Gives a Rollout back.
     pub(crate) fn leave(&self, key: &Key, left: Left, random: u32) {
-        let mut queue = self.queue();
-        queue.leave(key, left, Instant::now(), random);
-        self.counts.queue_depth(queue.len());
+        self.queue().leave(key, left, Instant::now(), random);
+    }
+
+    /// How many Rollouts are due.
+    pub(crate) fn depth(&self) -> usize {
+        self.queue().len()
     }
 
     /// When the next Rollout becomes due by itself.

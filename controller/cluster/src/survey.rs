@@ -99,7 +99,7 @@ async fn list<K: Viewed>(
     let mut kept = Vec::new();
     for object in listed.items {
         let (identity, value) =
-            objects::see::<K>(object, &scope.instance).map_err(|why| about.unfit(&why))?;
+            objects::see::<K>(object, scope).map_err(|why| about.unfit(&why))?;
         if let Some(value) = value {
             kept.push((identity.key.clone(), value.clone()));
             view.see(identity.with(value), Source::List);

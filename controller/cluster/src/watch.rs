@@ -5,6 +5,7 @@ use crate::{
     key::Key,
     mirror::{Change, Mirror, Source},
     objects::{self, Kind, WorkloadKind},
+    shard::Shard,
     shared::Shared,
     view::Viewed,
 };
@@ -26,12 +27,14 @@ pub struct Scope {
     pub namespace: Option<String>,
     /// Of the Rollouts, those of this controller.
     pub instance: Instance,
+    /// Of these, those of this shard.
+    pub shard: Shard,
 }
 
 /// Watches for ever, for the view of a leader.
 pub(crate) async fn watch<K: Viewed>(client: Client, scope: Scope, shared: Arc<Shared>) {
     let failed = || shared.counts.watch_failed(K::NAME);
-    let told = |event| note::<K>(&shared, event, &scope.instance);
+    let told = |event| note::<K>(&shared, event, &scope);
     follow::<K>(client, &scope, told, failed).await;
 }
 
@@ -110,9 +113,9 @@ pub(crate) async fn watch_workloads(
     }
 }
 
-fn note<K: Viewed>(shared: &Shared, event: Event<K::Wire>, instance: &Instance) {
+fn note<K: Viewed>(shared: &Shared, event: Event<K::Wire>, scope: &Scope) {
     let mut view = shared.view();
-    let changes = changes::<K>(K::mirror(&mut view), event, instance);
+    let changes = changes::<K>(K::mirror(&mut view), event, scope);
     let due = view.follow(changes);
     let is_complete = view.is_complete();
     shared.tell_sources(view.source_kinds());
@@ -127,7 +130,7 @@ fn note<K: Viewed>(shared: &Shared, event: Event<K::Wire>, instance: &Instance) 
 pub(crate) fn changes<K: Kind>(
     mirror: &mut Mirror<K>,
     event: Event<K::Wire>,
-    instance: &Instance,
+    scope: &Scope,
 ) -> Vec<Change<K>> {
     let (object, source) = match event {
         Event::Init => {
@@ -142,7 +145,7 @@ pub(crate) fn changes<K: Kind>(
     let seen = objects::identify::<K>(&object).map(|seen| match source {
         None => mirror.gone(&seen),
         Some(source) if mirror.knows(&seen, source) => None,
-        Some(source) => match K::keep(object, instance) {
+        Some(source) => match objects::keep(object, scope) {
             Some(value) => mirror.see(seen.with(value), source),
             None => mirror.gone(&seen),
         },

@@ -140,7 +140,7 @@ impl<'a> Writer<'a> {
         let Some(object) = self.rounds.server.get::<Owned>(key).await? else {
             return Ok(Next::TurnAgain);
         };
-        let owned = objects::see::<Owned>(object.clone(), &self.rounds.instance);
+        let owned = objects::see::<Owned>(object.clone(), &self.rounds.scope);
         let is_ours =
             matches!(owned, Ok((_, Some(owned))) if owned.owner_uid == self.scene.rollout.uid);
         if is_ours {
@@ -251,8 +251,7 @@ impl<'a> Writer<'a> {
 
     /// Notes the state that an answer tells.
     fn note<K: Viewed + InScene>(&mut self, object: K::Wire) {
-        let instance = &self.rounds.instance;
-        match objects::see::<K>(object, instance) {
+        match objects::see::<K>(object, &self.rounds.scope) {
             Ok((seen, kept)) => {
                 let state = State {
                     uid: Arc::clone(&seen.uid),

@@ -22,7 +22,6 @@ pub(crate) struct Counts {
     events_lost: Counter,
     requests: Family<RequestLabels, Counter>,
     watch_failed: Family<KindLabels, Counter>,
-    depth: Gauge,
     adds: Counter,
     retries: Counter,
     waits: Histogram,
@@ -62,7 +61,6 @@ impl Default for Counts {
             events_lost: Counter::default(),
             requests: Family::default(),
             watch_failed: Family::default(),
-            depth: Gauge::default(),
             adds: Counter::default(),
             retries: Counter::default(),
             waits: Histogram::new(WAITS),
@@ -101,11 +99,6 @@ impl Counts {
             "sluice_controller_watch_errors",
             help,
             self.watch_failed.clone(),
-        );
-        to.register(
-            "workqueue_depth",
-            "Rollouts that are due",
-            self.depth.clone(),
         );
         let help = "Rollouts that became due by a change";
         to.register("workqueue_adds", help, self.adds.clone());
@@ -172,10 +165,6 @@ impl Counts {
 
     pub(crate) fn watch_failed(&self, kind: &'static str) {
         self.watch_failed.get_or_create(&KindLabels { kind }).inc();
-    }
-
-    pub(crate) fn queue_depth(&self, depth: usize) {
-        self.depth.set(i64::try_from(depth).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn queued(&self, rollouts: usize) {

@@ -1,9 +1,11 @@
 use super::Metrics;
 use crate::{
-    instance::Instance,
+    key::Key,
     mirror::Source,
     objects::{self, Read},
+    shard::{Shard, Shards},
     shared::Shared,
+    watch::Scope,
 };
 use controller::reconcile::Event;
 use serde_json::json;
@@ -11,9 +13,9 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 /// Metrics of a leader that knows one Rollout, and for which everything has happened once.
 fn busy() -> (Metrics, Arc<Shared>) {
-    let metrics = Metrics::new("1.2.3");
+    let metrics = Metrics::new("1.2.3", Shards::try_from(4).unwrap());
     let counts = metrics.counts();
-    let shared = Arc::new(Shared::new(Arc::clone(&counts)));
+    let shared = Arc::new(Shared::new(Arc::clone(&counts), Shard::default()));
     let rollout = json!({
         "apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout",
         "metadata": {"namespace": "prod", "name": "shop", "uid": "u", "resourceVersion": "1"},
@@ -21,7 +23,7 @@ fn busy() -> (Metrics, Arc<Shared>) {
         "status": {"phase": "Paused", "replicas": 5, "availableReplicas": 3, "updatedReplicas": 1},
     });
     let wire = serde_json::from_value(rollout).unwrap();
-    let (seen, kept) = objects::see::<Read>(wire, &Instance::default()).unwrap();
+    let (seen, kept) = objects::see::<Read>(wire, &Scope::default()).unwrap();
     shared.view().see(seen.with(kept.unwrap()), Source::Watch);
     counts.reconciled(Duration::from_millis(2));
     counts.waited(Duration::from_millis(2));
@@ -35,14 +37,14 @@ fn busy() -> (Metrics, Arc<Shared>) {
     counts.requested("ReplicaSet", "patch", "ok".to_owned());
     counts.watch_failed("Service");
     counts.asked_proxy(true);
-    counts.queued(1);
+    shared.wake(&[Key::new("prod", "shop")]);
     (metrics, shared)
 }
 
 #[test]
 fn a_rollout_is_shown_as_it_is_known() {
     let (metrics, shared) = busy();
-    let _leading = metrics.lead(&shared);
+    let _leading = metrics.lead(Shard::default(), &shared);
     let text = metrics.render().unwrap();
     let of = r#"{namespace="prod",name="shop""#;
     for line in [
@@ -52,6 +54,9 @@ fn a_rollout_is_shown_as_it_is_known() {
         format!("rollout_info_replicas_available{of}}} 3"),
         format!("rollout_info_replicas_unavailable{of}}} 2"),
         "sluice_controller_leader 1".to_owned(),
+        r#"sluice_controller_shard_leader{shard="0"} 1"#.to_owned(),
+        r#"sluice_controller_shard_leader{shard="3"} 0"#.to_owned(),
+        "workqueue_depth 1".to_owned(),
         r#"build_info{version="1.2.3"} 1"#.to_owned(),
         r#"rollout_events_total{type="Normal",reason="RolloutPaused"} 1"#.to_owned(),
         "rollout_reconcile_count 1".to_owned(),
@@ -63,10 +68,37 @@ fn a_rollout_is_shown_as_it_is_known() {
     }
 }
 
+/// What several shards know is shown together, and what is due there is added up.
+#[test]
+fn who_leads_several_shards_shows_all_of_them() {
+    let (metrics, shared) = busy();
+    let shards = Shards::try_from(4).unwrap();
+    let other = shards.all().last().unwrap();
+    let empty = Arc::new(Shared::new(metrics.counts(), other));
+    let keys = (0..16).map(|number| Key::new("prod", &format!("shop-{number}")));
+    let keys: Vec<Key> = keys.collect();
+    empty.wake(&keys);
+    let ours = keys.iter();
+    let ours = ours.filter(|key| other.has(&key.namespace, &key.name));
+    let due = format!("workqueue_depth {}\n", 1 + ours.count());
+    let leading = metrics.lead(Shard::default(), &shared);
+    let also = metrics.lead(other, &empty);
+    let text = metrics.render().unwrap();
+    assert!(text.contains(&due), "{due} is not in\n{text}");
+    assert!(text.contains("shop"), "{text}");
+    drop(leading);
+    let text = metrics.render().unwrap();
+    assert!(text.contains("sluice_controller_leader 1\n"), "{text}");
+    assert!(!text.contains("shop"), "{text}");
+    drop(also);
+    let text = metrics.render().unwrap();
+    assert!(text.contains("sluice_controller_leader 0\n"), "{text}");
+}
+
 #[test]
 fn who_does_not_lead_shows_no_rollouts() {
     let (metrics, shared) = busy();
-    drop(metrics.lead(&shared));
+    drop(metrics.lead(Shard::default(), &shared));
     let text = metrics.render().unwrap();
     assert!(text.contains("sluice_controller_leader 0\n"), "{text}");
     assert!(!text.contains("shop"), "{text}");
@@ -75,7 +107,7 @@ fn who_does_not_lead_shows_no_rollouts() {
 #[test]
 fn all_are_documented() {
     let (metrics, shared) = busy();
-    let _leading = metrics.lead(&shared);
+    let _leading = metrics.lead(Shard::default(), &shared);
     let text = metrics.render().unwrap();
     let shown = text
         .lines()

@@ -89,6 +89,11 @@ impl Kind for Owned {
         ApiResource::erase::<k8s_openapi::api::apps::v1::ReplicaSet>(&())
     }
 
+    fn rollout(object: &Self::Wire) -> Option<(&str, &str)> {
+        let meta = &object.metadata;
+        Some((meta.namespace.as_deref()?, &controller(meta)?.name))
+    }
+
     /// Those of Rollouts, which all bear it, so that the others of a cluster are not told of: Deployments have many.
     fn selector(_: &Instance) -> Option<String> {
         Some(POD_HASH.to_owned())

@@ -28,6 +28,11 @@ impl Kind for Read {
         }
     }
 
+    fn rollout(object: &DynamicObject) -> Option<(&str, &str)> {
+        let meta = &object.metadata;
+        Some((meta.namespace.as_deref()?, meta.name.as_deref()?))
+    }
+
     fn selector(instance: &Instance) -> Option<String> {
         Some(instance.selector())
     }

@@ -1,9 +1,9 @@
 use super::{View, Viewed};
 use crate::{
-    instance::Instance,
     key::Key,
     mirror::Source,
     objects::{self, Owned, Read, WorkloadKind},
+    watch::Scope,
 };
 use controller::reconcile::Service;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// Shows an object to the view as the watch would; says which Rollouts it wakes.
 fn see<K: Viewed>(view: &mut View, object: Value) -> Vec<String> {
     let wire = serde_json::from_value(object).unwrap();
-    let (seen, kept) = objects::see::<K>(wire, &Instance::default()).unwrap();
+    let (seen, kept) = objects::see::<K>(wire, &Scope::default()).unwrap();
     let due = match kept {
         Some(value) => view.see(seen.with(value), Source::Watch),
         None => view.gone::<K>(&seen),

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{instance::Instance, watch::changes};
+use crate::watch::{Scope, changes};
 use controller::fleet::{Endpoint, EndpointSlice, Family, ServicePort};
 use kube::runtime::watcher::Event;
 use serde_json::{Value, json};
@@ -49,7 +49,7 @@ fn see<K: Noted>(known: &mut Known, object: Value) -> bool {
 }
 
 fn tell<K: Noted>(known: &mut Known, event: Event<K::Wire>) -> bool {
-    let changes = changes::<K>(K::mirror(known), event, &Instance::default());
+    let changes = changes::<K>(K::mirror(known), event, &Scope::default());
     known.follow(changes)
 }
 
