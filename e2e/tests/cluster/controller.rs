@@ -6,11 +6,13 @@ pub(crate) mod late_bytes;
 mod requests;
 #[path = "controller/rollouts.rs"]
 pub(crate) mod rollouts;
+#[path = "controller/shards.rs"]
+mod shards;
 #[path = "controller/verbs.rs"]
 mod verbs;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use cluster::{Instance, Proxies, Scope, Settings, metrics::Metrics};
+use cluster::{Instance, Proxies, Scope, Settings, Shards, metrics::Metrics};
 use controller::reconcile::{Turn, World};
 use e2e::bed::harness;
 pub(crate) use e2e::process;
@@ -23,6 +25,7 @@ use process::Controller;
 use rollouts::{Rollouts, canary};
 use rustix::process::Signal;
 use std::{future::pending, num::NonZeroUsize};
+use tempfile::NamedTempFile;
 
 pub(crate) fn tests() -> Vec<Trial> {
     let own = vec![
@@ -36,6 +39,7 @@ pub(crate) fn tests() -> Vec<Trial> {
     ];
     own.into_iter()
         .chain(requests::tests())
+        .chain(shards::tests())
         .chain(verbs::tests())
         .collect()
 }
@@ -68,21 +72,7 @@ async fn has_its_rights(client: Client, namespace: String) -> Result<()> {
 /// The same with rights in one namespace only.
 async fn is_of_a_namespace(client: Client, namespace: String) -> Result<()> {
     let rollouts = Rollouts::of(&client, &namespace).await?;
-    let manifest = include_str!("../../../deploy/kubernetes/controller-namespaced.yaml");
-    let mine = "sluice-controller-lock-namespaced";
-    let manifest = manifest
-        .replace("NAMESPACE", &namespace)
-        .replace("[sluice-controller-lock]", &format!("[{mine}]"));
-    process::apply(&manifest).await?;
-    process::kubectl(&[
-        "delete",
-        "deployment",
-        "-n",
-        &namespace,
-        "sluice-controller",
-    ])
-    .await?;
-    let kubeconfig = process::account(&client, &namespace, "sluice-controller").await?;
+    let kubeconfig = account_of(&client, &namespace, "namespaced").await?;
     let own = [
         &format!("--namespace={namespace}"),
         &format!("--lease-namespace={namespace}"),
@@ -94,6 +84,19 @@ async fn is_of_a_namespace(client: Client, namespace: String) -> Result<()> {
     controller.ends(Signal::TERM).await?;
     ensure!(controller.has_no_trouble(), "{}", controller.log());
     Ok(())
+}
+
+/// A kubeconfig with the rights that a controller with an instance id has for one namespace, by its manifest.
+async fn account_of(client: &Client, namespace: &str, instance: &str) -> Result<NamedTempFile> {
+    let manifest = include_str!("../../../deploy/kubernetes/controller-namespaced.yaml");
+    let mine = format!("[sluice-controller-lock-{instance}]");
+    let manifest = manifest
+        .replace("NAMESPACE", namespace)
+        .replace("[sluice-controller-lock]", &mine);
+    process::apply(&manifest).await?;
+    let name = "sluice-controller";
+    process::kubectl(&["delete", "deployment", "-n", namespace, name]).await?;
+    process::account(client, namespace, name).await
 }
 
 /// A first version, then a second one with a pause.
@@ -138,6 +141,7 @@ async fn survives_poison(client: Client, namespace: String) -> Result<()> {
         scope: Scope {
             namespace: Some(namespace.clone()),
             instance: Instance::named("poison")?,
+            ..Scope::default()
         },
         proxies: Proxies {
             namespace,
@@ -147,7 +151,7 @@ async fn survives_poison(client: Client, namespace: String) -> Result<()> {
         me: "test".to_owned(),
         concurrency: NonZeroUsize::MIN,
     };
-    let metrics = Metrics::new("test");
+    let metrics = Metrics::new("test", Shards::ONE);
     let running = cluster::run(&settings, client, poisoned, &metrics, pending());
     tokio::select! {
         () = running => bail!("it ended"),
