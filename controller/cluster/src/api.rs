@@ -273,6 +273,17 @@ impl Server {
         Api::namespaced(self.client.clone(), namespace)
     }
 
+    /// Asks for what is of no Rollout.
+    pub(crate) async fn ask<T>(
+        &self,
+        kind: &'static str,
+        verb: &'static str,
+        request: impl Future<Output = kube::Result<T>>,
+    ) -> Result<T, Failure> {
+        let request = within(PATIENCE, async { Ok(request.await?) });
+        self.counted(kind, verb, request).await
+    }
+
     /// Makes a write, if there is time for it.
     async fn write<T>(
         &self,

@@ -34,6 +34,7 @@ mod survey;
 mod term;
 mod view;
 mod watch;
+pub mod webhook;
 mod work;
 mod writes;
 

@@ -5,7 +5,7 @@ mod rollouts;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use counts::Counts;
+pub(crate) use counts::{Counts, Reviewed};
 
 use crate::{
     fleet::Verdict,

@@ -13,6 +13,8 @@ const TURNS: [f64; 10] = [0.000_1, 0.001, 0.01, 0.05, 0.15, 0.25, 0.5, 1.0, 2.5,
 /// From nobody before it to a flood, in seconds.
 const WAITS: [f64; 8] = [0.000_01, 0.000_1, 0.001, 0.01, 0.1, 1.0, 10.0, 60.0];
 
+type NoLabels = [(&'static str, &'static str); 0];
+
 /// All counters.
 #[derive(Debug)]
 pub(crate) struct Counts {
@@ -26,7 +28,18 @@ pub(crate) struct Counts {
     retries: Counter,
     waits: Histogram,
     proxies: Gauge,
-    asked: Family<AskedLabels, Counter>,
+    asked: Family<ResultLabels, Counter>,
+    reviewed: Family<ResultLabels, Counter>,
+    /// Empty where no certificate is served.
+    webhook_certificate: Family<NoLabels, Gauge>,
+}
+
+/// What came of a request to the webhook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reviewed {
+    Allowed,
+    Denied,
+    Unreadable,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -48,7 +61,7 @@ struct KindLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct AskedLabels {
+struct ResultLabels {
     result: &'static str,
 }
 
@@ -66,6 +79,8 @@ impl Default for Counts {
             waits: Histogram::new(WAITS),
             proxies: Gauge::default(),
             asked: Family::default(),
+            reviewed: Family::default(),
+            webhook_certificate: Family::default(),
         }
     }
 }
@@ -115,6 +130,19 @@ impl Counts {
         to.register("sluice_controller_proxies", help, self.proxies.clone());
         let help = "Times that a proxy was asked what it counts, by whether it told";
         to.register("sluice_controller_proxy_reports", help, self.asked.clone());
+        let help = "Requests to the webhook, by what came of them";
+        to.register(
+            "sluice_controller_webhook_requests",
+            help,
+            self.reviewed.clone(),
+        );
+        let help = "When the certificate that the webhook serves expires, in seconds since 1970";
+        to.register_with_unit(
+            "sluice_controller_webhook_certificate_expiry",
+            help,
+            Unit::Seconds,
+            self.webhook_certificate.clone(),
+        );
     }
 
     /// So many proxies are live.
@@ -125,7 +153,23 @@ impl Counts {
     /// A proxy was asked what it counts.
     pub(crate) fn asked_proxy(&self, told: bool) {
         let result = if told { "told" } else { "silent" };
-        self.asked.get_or_create(&AskedLabels { result }).inc();
+        self.asked.get_or_create(&ResultLabels { result }).inc();
+    }
+
+    /// The webhook was asked.
+    pub(crate) fn reviewed(&self, what: Reviewed) {
+        let result = match what {
+            Reviewed::Allowed => "allowed",
+            Reviewed::Denied => "denied",
+            Reviewed::Unreadable => "unreadable",
+        };
+        self.reviewed.get_or_create(&ResultLabels { result }).inc();
+    }
+
+    /// The webhook serves a certificate until then, since 1970.
+    pub(crate) fn webhook_certificate(&self, until: Duration) {
+        let until = i64::try_from(until.as_secs()).unwrap_or(i64::MAX);
+        self.webhook_certificate.get_or_create(&[]).set(until);
     }
 
     pub(crate) fn reconciled(&self, took: Duration) {

@@ -1,4 +1,4 @@
-use super::Metrics;
+use super::{Metrics, Reviewed};
 use crate::{
     key::Key,
     mirror::Source,
@@ -37,6 +37,8 @@ fn busy() -> (Metrics, Arc<Shared>) {
     counts.requested("ReplicaSet", "patch", "ok".to_owned());
     counts.watch_failed("Service");
     counts.asked_proxy(true);
+    counts.reviewed(Reviewed::Denied);
+    counts.webhook_certificate(Duration::from_secs(7));
     shared.wake(&[Key::new("prod", "shop")]);
     (metrics, shared)
 }
