@@ -76,7 +76,7 @@ async fn serve(port: u16, pages: Router) -> Result<SocketAddr, StartError> {
 }
 
 /// Listens on all addresses, of both families where there are both.
-async fn listen(port: u16) -> io::Result<TcpListener> {
+pub(super) async fn listen(port: u16) -> io::Result<TcpListener> {
     match TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).await {
         Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
             TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await
