@@ -13,6 +13,8 @@ mod fleet;
 mod pods;
 #[path = "cluster/proxy.rs"]
 mod proxy;
+#[path = "cluster/webhook.rs"]
+mod webhook;
 
 use e2e::bed::harness;
 use std::{path::Path, process::ExitCode};
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
         .chain(fleet::tests())
         .chain(pods::tests())
         .chain(proxy::tests())
+        .chain(webhook::tests())
         .collect();
     harness::run(
         Path::new(env!("CARGO_BIN_EXE_e2e")),

@@ -53,6 +53,8 @@ pub fn api_server(directory: &Path) -> Member {
             flag("enable-admission-plugins", "NodeRestriction"),
             flag("allow-privileged", "true"),
             flag("service-cluster-ip-range", SERVICE_RANGE),
+            // Webhooks are asked at the Pods behind their Service, as its own address leads nowhere.
+            "--enable-aggregator-routing".to_owned(),
             flag(
                 "service-account-issuer",
                 "https://kubernetes.default.svc.cluster.local",

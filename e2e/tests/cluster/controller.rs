@@ -72,7 +72,7 @@ async fn has_its_rights(client: Client, namespace: String) -> Result<()> {
 /// The same with rights in one namespace only.
 async fn is_of_a_namespace(client: Client, namespace: String) -> Result<()> {
     let rollouts = Rollouts::of(&client, &namespace).await?;
-    let kubeconfig = account_of(&client, &namespace, "namespaced").await?;
+    let kubeconfig = namespaced_account(&client, &namespace, "namespaced").await?;
     let own = [
         &format!("--namespace={namespace}"),
         &format!("--lease-namespace={namespace}"),
@@ -86,21 +86,26 @@ async fn is_of_a_namespace(client: Client, namespace: String) -> Result<()> {
     Ok(())
 }
 
-/// A kubeconfig with the rights that a controller with an instance id has for one namespace, by its manifest.
-async fn account_of(client: &Client, namespace: &str, instance: &str) -> Result<NamedTempFile> {
+/// A kubeconfig of an account with the rights that the manifest for one namespace gives, applied as it is but for its Deployment
+/// and the name of the Lease, which is that of an instance.
+pub(crate) async fn namespaced_account(
+    client: &Client,
+    namespace: &str,
+    instance: &str,
+) -> Result<NamedTempFile> {
     let manifest = include_str!("../../../deploy/kubernetes/controller-namespaced.yaml");
-    let mine = format!("[sluice-controller-lock-{instance}]");
+    let lease = format!("[sluice-controller-lock-{instance}]");
     let manifest = manifest
         .replace("NAMESPACE", namespace)
-        .replace("[sluice-controller-lock]", &mine);
+        .replace("[sluice-controller-lock]", &lease);
     process::apply(&manifest).await?;
-    let name = "sluice-controller";
-    process::kubectl(&["delete", "deployment", "-n", namespace, name]).await?;
-    process::account(client, namespace, name).await
+    let deployment = ["delete", "deployment", "-n", namespace, "sluice-controller"];
+    process::kubectl(&deployment).await?;
+    process::account(client, namespace, "sluice-controller").await
 }
 
 /// A first version, then a second one with a pause.
-async fn rolls_through(rollouts: &Rollouts, instance: Option<&str>) -> Result<()> {
+pub(crate) async fn rolls_through(rollouts: &Rollouts, instance: Option<&str>) -> Result<()> {
     rollouts.apply(&canary("shop", "blue", instance)).await?;
     rollouts.wait("shop", "Healthy", 1).await?;
     let applied = rollouts.apply(&canary("shop", "green", instance)).await?;

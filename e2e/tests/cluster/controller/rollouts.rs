@@ -68,6 +68,15 @@ impl Rollouts {
         self.reach(name, is_there).await
     }
 
+    /// Waits until a Rollout is held, as what it asks for cannot be followed.
+    pub(crate) async fn wait_until_held(&self, name: &str) -> Result<()> {
+        let is_there = |state: &DynamicObject| {
+            let message = state.data["status"]["message"].as_str();
+            message.is_some_and(|message| message.starts_with("InvalidSpec: "))
+        };
+        self.reach(name, is_there).await
+    }
+
     /// Waits until a Rollout is paused at the step with this index.
     pub(crate) async fn wait_for_pause(&self, name: &str, step: u32) -> Result<()> {
         let is_there = |state: &DynamicObject| {

@@ -1,7 +1,7 @@
 //! Several processes that lead at once, each its shards: by the rights of the manifest, which are those of one that leads alone.
 
 use super::{
-    account_of,
+    namespaced_account,
     process::Controller,
     rollouts::{Rollouts, canary},
 };
@@ -44,7 +44,7 @@ struct Controllers {
 impl Controllers {
     async fn of(client: &Client, namespace: &str, instance: &'static str) -> Result<Self> {
         Ok(Self {
-            kubeconfig: account_of(client, namespace, instance).await?,
+            kubeconfig: namespaced_account(client, namespace, instance).await?,
             namespace: namespace.to_owned(),
             instance,
             leases: Api::namespaced(client.clone(), namespace),
