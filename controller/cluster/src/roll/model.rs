@@ -325,8 +325,6 @@ fn run(shards: &[u16], acts: Vec<(Act, usize)>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
-
     #[test]
     fn two_of_different_numbers_of_shards(
         first in prop::sample::select(vec![1u16, 2]), acts in prop::collection::vec((act(), 0usize..2), 0..120),
