@@ -178,12 +178,15 @@ async fn refuses(client: Client, namespace: String) -> Result<()> {
     says_no_only_where_it_should(&asked, &rollouts, &replicas).await?;
     renews(&asked, &client).await?;
     for controller in &replicas.controllers {
-        ensure!(controller.has_no_trouble(), "{}", controller.log());
+        // Who does not lead may say so.
+        let is_trouble = |line: &str| line.contains("WARN cluster::webhook");
+        let log = controller.log();
+        ensure!(!log.lines().any(is_trouble), "{log}");
     }
     for controller in &mut replicas.controllers {
         controller.kill().await?;
     }
-    let refused = asked.refused(&bad("shop", INSTANCE)).await?;
+    let refused = asked.refused(&bad("shop-2", INSTANCE)).await?;
     ensure!(refused.is_none(), "nobody is there: {refused:?}");
     for index in 0..2 {
         let name = format!("stands-for-{index}");
@@ -229,7 +232,8 @@ async fn says_no_only_where_it_should(
         let refused = asked.change("mended", patch).await?;
         ensure!(refused.is_none(), "{refused:?}");
     }
-    ensure!(replicas.counted("allowed").await? == counted + 2);
+    // It asks once more where a write of the controller's came in between.
+    ensure!(replicas.counted("allowed").await? >= counted + 2);
     let refused = asked.change("mended", steps(101)).await?;
     ensure!(refused.as_deref() == Some(REFUSED), "{refused:?}");
     rollouts.delete("deleted").await?;
