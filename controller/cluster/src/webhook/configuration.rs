@@ -57,15 +57,14 @@ impl Configuration {
 
     /// The first webhook that leads elsewhere, and where to.
     pub(super) fn leads_elsewhere(&self, service: &Service) -> Option<(String, String)> {
-        let elsewhere = self.webhooks.iter().find_map(|webhook| {
+        self.webhooks.iter().find_map(|webhook| {
             let named = webhook.client_config.service.as_ref()?;
             let is_it = named.name == service.name && named.namespace == service.namespace;
             (!is_it).then(|| {
                 let field = format!("webhooks[{:?}].clientConfig.service", webhook.name);
                 (field, format!("{}/{}", named.namespace, named.name))
             })
-        });
-        elsewhere
+        })
     }
 }
 

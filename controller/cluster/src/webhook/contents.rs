@@ -12,7 +12,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject as _},
     sign::CertifiedKey,
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, slice, sync::Arc};
 
 const ISSUER: [&str; 2] = ["ca.crt", "ca.key"];
 const NEXT: [&str; 2] = ["next-ca.crt", "next-ca.key"];
@@ -93,15 +93,9 @@ impl Contents {
             found: why.to_string(),
         };
         let Certificate { der, not_after, .. } = &self.serving.certificate;
-        let issuer = self.issuer.certificate.der.clone();
+        let issuer = slice::from_ref(&self.issuer.certificate.der);
         for host in hosts {
-            verify(
-                &[issuer.clone()],
-                der,
-                host,
-                UnixTime::since_unix_epoch(*not_after),
-            )
-            .map_err(fault)?;
+            verify(issuer, der, host, UnixTime::since_unix_epoch(*not_after)).map_err(fault)?;
         }
         Ok(())
     }

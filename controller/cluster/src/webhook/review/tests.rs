@@ -25,7 +25,7 @@ fn with(mut rollout: Value, pointer: &str, value: Value) -> Value {
     rollout
 }
 
-fn review(operation: &str, old: Option<Value>, new: Option<Value>) -> Value {
+fn review(operation: &str, old: Option<&Value>, new: Option<&Value>) -> Value {
     json!({
         "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
         "request": {
@@ -84,10 +84,10 @@ fn what_would_be_held_is_denied_where_that_is_news() {
         ("DELETE", Some(&bad), None, Verdict::Allowed),
         ("CONNECT", None, Some(&bad), Verdict::Allowed),
     ] {
-        let review = review(operation, old.cloned(), new.cloned());
+        let review = review(operation, old, new);
         check(&review, &Scope::default(), &expected);
     }
-    let review = review("CREATE", None, Some(unreadable)).to_string();
+    let review = review("CREATE", None, Some(&unreadable)).to_string();
     match answer(review.as_bytes(), &Scope::default())
         .unwrap()
         .verdict
@@ -119,11 +119,7 @@ fn others_rollouts_pass_untouched() {
             namespace,
             instance: instance.clone(),
         };
-        check(
-            &review("CREATE", None, Some(new.clone())),
-            &scope,
-            &expected,
-        );
+        check(&review("CREATE", None, Some(new)), &scope, &expected);
     }
     // Whoever gets it judges it.
     let scope = Scope {
@@ -132,7 +128,7 @@ fn others_rollouts_pass_untouched() {
     };
     let moved = with(rollout(20), "/metadata/labels", labels);
     check(
-        &review("UPDATE", Some(moved), Some(labelled)),
+        &review("UPDATE", Some(&moved), Some(&labelled)),
         &scope,
         &denied(),
     );
@@ -146,7 +142,7 @@ fn only_rollouts_themselves_are_judged() {
         ("/request/resource/group", "example.com"),
     ] {
         let review = with(
-            review("CREATE", None, Some(rollout(101))),
+            review("CREATE", None, Some(&rollout(101))),
             pointer,
             json!(value),
         );
@@ -156,7 +152,7 @@ fn only_rollouts_themselves_are_judged() {
 
 #[test]
 fn answers_are_reviews_of_the_same_request() {
-    let respond = |old: Option<Value>, new: Value| {
+    let respond = |old: Option<&Value>, new: &Value| {
         let operation = if old.is_none() { "CREATE" } else { "UPDATE" };
         let review = review(operation, old, Some(new)).to_string();
         answer(review.as_bytes(), &Scope::default())
@@ -166,24 +162,24 @@ fn answers_are_reviews_of_the_same_request() {
     let of = |response: Value| json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response});
     let bad = rollout(101);
     assert_eq!(
-        respond(None, rollout(1)),
+        respond(None, &rollout(1)),
         of(json!({"uid": "u1", "allowed": true}))
     );
     assert_eq!(
-        respond(None, bad.clone()),
+        respond(None, &bad),
         of(json!({"uid": "u1", "allowed": false, "status": {
             "status": "Failure", "reason": "Invalid", "code": 422, "message": WHY,
         }}))
     );
     assert_eq!(
-        respond(Some(bad.clone()), with(bad, "/spec/replicas", json!(2))),
+        respond(Some(&bad), &with(bad.clone(), "/spec/replicas", json!(2))),
         of(json!({"uid": "u1", "allowed": true, "warnings": [format!("still invalid: {WHY}")]}))
     );
 }
 
 #[test]
 fn what_is_no_review_is_told_why() {
-    let good = review("CREATE", None, Some(rollout(1)));
+    let good = review("CREATE", None, Some(&rollout(1)));
     for (body, said) in [
         (String::new(), "EOF"),
         ("[]".to_owned(), "no AdmissionReview of admission.k8s.io/v1"),
@@ -272,7 +268,7 @@ proptest! {
             true => (Some(rollout(20)), "UPDATE"),
             false => (None, "CREATE"),
         };
-        let mut review = review(operation, old, Some(rollout(30)));
+        let mut review = review(operation, old.as_ref(), Some(&rollout(30)));
         for (place, value) in places {
             let mut all = Vec::new();
             pointers(&review, "", &mut all);
@@ -291,6 +287,6 @@ proptest! {
     fn what_is_not_touched_passes(spec in any_json(), status in any_json()) {
         let before = with(rollout(1), "/spec", spec);
         let after = with(before.clone(), "/status", status);
-        check(&review("UPDATE", Some(before), Some(after)), &Scope::default(), &Verdict::Allowed);
+        check(&review("UPDATE", Some(&before), Some(&after)), &Scope::default(), &Verdict::Allowed);
     }
 }
