@@ -118,6 +118,7 @@ fn others_rollouts_pass_untouched() {
         let scope = Scope {
             namespace,
             instance: instance.clone(),
+            ..Scope::default()
         };
         check(&review("CREATE", None, Some(new)), &scope, &expected);
     }
@@ -125,6 +126,7 @@ fn others_rollouts_pass_untouched() {
     let scope = Scope {
         namespace: here,
         instance: blue,
+        ..Scope::default()
     };
     let moved = with(rollout(20), "/metadata/labels", labels);
     check(

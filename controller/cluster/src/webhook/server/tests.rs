@@ -3,6 +3,7 @@
 use super::{CONNECTIONS, Judge, LARGEST, PATH, PATIENCE, Shown, serve, tls};
 use crate::{
     metrics::Metrics,
+    shard::Shards,
     watch::Scope,
     webhook::{
         contents::{Contents, certified},
@@ -43,7 +44,7 @@ async fn start() -> Running {
 async fn start_with(patience: Duration) -> Running {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
-    let metrics = Metrics::new("1");
+    let metrics = Metrics::new("1", Shards::ONE);
     let shown = Arc::<Shown>::default();
     let judge = Judge::new(Scope::default(), metrics.counts(), patience);
     let tls = tls(Arc::clone(&shown)).unwrap();
