@@ -2,14 +2,14 @@
 
 mod pages;
 mod traces;
+mod webhook;
 
 use crate::cli::duration;
 use clap::{ArgAction, Args};
 use cluster::{
-    Client, ConnectError, Election, Instance, NoInstance, Proxies, Scope, Settings, Shards,
+    ConnectError, Election, Instance, NoInstance, Proxies, Scope, Settings, Shards,
     lease::{NoTiming, Timing},
     metrics::Metrics,
-    webhook::{self, Lives, ServiceName},
 };
 use std::{
     hash::{BuildHasher as _, RandomState},
@@ -22,6 +22,7 @@ use std::{
 };
 use tokio::signal::unix::{SignalKind, signal};
 use traces::{NoTraces, Traces};
+use webhook::WebhookArgs;
 
 /// The Lease's name, before that of the instance.
 const LEASE: &str = "sluice-controller-lock";
@@ -78,28 +79,6 @@ pub(crate) struct ControllerArgs {
     traces: Option<String>,
     #[command(flatten)]
     webhook: WebhookArgs,
-}
-
-/// What is said of the webhook.
-#[derive(Debug, Args)]
-struct WebhookArgs {
-    /// Serve a webhook that refuses Rollouts which would be held as invalid. This Service leads to it; NAME is one in the
-    /// namespace of the Lease
-    #[arg(long = "webhook-service", value_name = "NAMESPACE/NAME")]
-    service: Option<ServiceName>,
-    /// Port of the webhook; 0 for any
-    #[arg(long = "webhook-port", value_name = "PORT", default_value_t = 8443)]
-    port: u16,
-    /// The ValidatingWebhookConfiguration that names the webhook
-    #[arg(
-        long = "webhook-configuration",
-        value_name = "NAME",
-        default_value = "sluice-controller"
-    )]
-    configuration: String,
-    /// How long a certificate of the webhook lives, for tests [default: 90 days]
-    #[arg(long = "webhook-certificate-life", value_name = "DURATION", value_parser = duration, hide = true)]
-    certificate_life: Option<Duration>,
 }
 
 fn instance(name: &str) -> Result<Instance, NoInstance> {
@@ -178,7 +157,7 @@ async fn control(args: ControllerArgs) -> Result<(), StartError> {
         instance,
         ..Scope::default()
     };
-    serve_webhook(args.webhook, &own_namespace, &scope, &client, &metrics).await?;
+    webhook::serve(args.webhook, &own_namespace, &scope, &client, &metrics).await?;
     let proxies = args.proxies.unwrap_or_else(|| Proxies {
         namespace: own_namespace.clone(),
         service: PROXIES.to_owned(),
@@ -209,40 +188,6 @@ fn check_shards(shards: Shards, is_elected: bool) -> Result<(), StartError> {
         true => Ok(()),
         false => Err(StartError::Unelected(shards)),
     }
-}
-
-/// Serves the webhook, if it is asked for, beside everything else: whatever becomes of it, the controller goes on.
-async fn serve_webhook(
-    args: WebhookArgs,
-    own_namespace: &str,
-    scope: &Scope,
-    client: &Client,
-    metrics: &Arc<Metrics>,
-) -> Result<(), StartError> {
-    let Some(service) = args.service else {
-        return Ok(());
-    };
-    let listener = pages::listen(args.port)
-        .await
-        .map_err(|why| StartError::Port {
-            port: args.port,
-            why,
-        })?;
-    let address = listener.local_addr()?;
-    tracing::info!("webhook at https://{address}/validate");
-    let settings = webhook::Settings {
-        scope: scope.clone(),
-        service: service.within(own_namespace),
-        configuration: args.configuration,
-        lives: args.certificate_life.map_or_else(Lives::default, Lives::of),
-    };
-    let (client, metrics) = (client.clone(), Arc::clone(metrics));
-    tokio::spawn(async move {
-        if let Err(error) = webhook::serve(listener, settings, client, &metrics).await {
-            tracing::error!("the webhook cannot be served: {error}");
-        }
-    });
-    Ok(())
 }
 
 fn lease_name(instance: &Instance) -> String {
