@@ -19,7 +19,7 @@ use k8s_openapi::{
 use kube::Client;
 use lock::{Lock, Waiting};
 use std::{sync::Arc, time::Duration};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 /// Where the lease is, who wants it, and how.
 #[derive(Clone, Debug)]
@@ -142,11 +142,24 @@ impl Candidate {
         let left = term.fence.left(fence::now());
         term.fence.close();
         let Some(left) = left else { return };
-        let mut lease = term.lease;
-        free(&mut lease);
-        if let Err(why) = self.lock.put(&lease, left).await {
+        let given = timeout(left, self.try_to_give_back(term.lease, left)).await;
+        if let Some(why) = given.map_or(Some(Failed::Silent), Result::err) {
             let lease = &self.lock.election.name;
             tracing::warn!(lease, "is not given back, and runs out by itself: {why}");
+        }
+    }
+
+    async fn try_to_give_back(&self, mut lease: Lease, patience: Duration) -> Result<(), Failed> {
+        loop {
+            free(&mut lease);
+            match self.lock.put(&lease, patience).await {
+                // By a renewal that was on its way when this process was asked to end, and whose answer nobody waited for.
+                Err(why) if why.is_conflict() => match self.found_held().await? {
+                    Some(held) => lease = held,
+                    None => return Ok(()),
+                },
+                given => return given.map(|_| ()),
+            }
         }
     }
 

@@ -18,12 +18,16 @@ use e2e::bed::harness;
 pub(crate) use e2e::process;
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::{Api, Client};
+use kube::{
+    Api, Client,
+    api::{Patch, PatchParams},
+};
 use late_bytes::Way;
 use libtest_mimic::Trial;
 use process::Controller;
 use rollouts::{Rollouts, canary};
 use rustix::process::Signal;
+use serde_json::json;
 use std::{future::pending, num::NonZeroUsize};
 use tempfile::NamedTempFile;
 
@@ -57,10 +61,16 @@ async fn has_its_rights(client: Client, namespace: String) -> Result<()> {
     ensure!(metrics.contains("sluice_controller_leader 1"), "{metrics}");
     // The API server knows of the last write before the controller hears of it.
     while !controller.metrics().await?.contains(&info) {}
-    controller.ends(Signal::TERM).await?;
-    ensure!(controller.has_no_trouble(), "{}", controller.log());
     let leases: Api<Lease> = Api::namespaced(client, "sluice");
-    let lease = leases.get("sluice-controller-lock").await?;
+    let name = "sluice-controller-lock";
+    // As by a renewal that is on its way when it is asked to end, and whose answer it does not wait for.
+    controller.signal(Signal::STOP)?;
+    let late = Patch::Merge(json!({"metadata": {"annotations": {"renewed": "late"}}}));
+    leases.patch(name, &PatchParams::default(), &late).await?;
+    controller.signal(Signal::TERM)?;
+    controller.ends(Signal::CONT).await?;
+    ensure!(controller.has_no_trouble(), "{}", controller.log());
+    let lease = leases.get(name).await?;
     let holder = lease.spec.and_then(|spec| spec.holder_identity);
     ensure!(
         holder.as_deref() == Some(""),
