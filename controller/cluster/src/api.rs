@@ -78,6 +78,11 @@ impl Failure {
         self.status().is_some_and(|status| status.code == 404)
     }
 
+    /// The right to it is missing.
+    pub(crate) fn is_forbidden(&self) -> bool {
+        self.status().is_some_and(|status| status.code == 403)
+    }
+
     /// For a metric: the status of the answer, or why there is none.
     fn code(&self) -> String {
         match self {

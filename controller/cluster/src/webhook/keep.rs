@@ -120,7 +120,7 @@ impl Keeping {
     ) -> Result<(), Ended> {
         self.check_service(troubles).await;
         // First the configuration, then the Secret: see `Keeper::decide`.
-        let configuration = self.read_configuration(troubles).await;
+        let configuration = self.read_configuration(troubles).await?;
         let secret = self.read_secret().await?;
         let contents = secret
             .as_ref()
@@ -164,7 +164,12 @@ impl Keeping {
         }
     }
 
-    async fn read_configuration(&self, troubles: &mut Vec<Trouble>) -> Option<Configuration> {
+    /// None where there is none, or it is not for us to read. When it is not known, nothing can be decided: whom API servers
+    /// trust must not be forgotten.
+    async fn read_configuration(
+        &self,
+        troubles: &mut Vec<Trouble>,
+    ) -> Result<Option<Configuration>, Ended> {
         let name = || self.configuration.clone();
         let found = self.configurations.get_opt(&self.configuration);
         match self.server.ask(CONFIGURATION, "get", found).await {
@@ -178,15 +183,20 @@ impl Keeping {
                         allowed: self.service.to_string(),
                     });
                 }
-                Some(found)
+                Ok(Some(found))
             }
             Ok(None) => {
                 troubles.push(Trouble::NoConfiguration(name()));
-                None
+                Ok(None)
             }
             Err(why) => {
-                troubles.push(request(CONFIGURATION, name(), "read", why));
-                None
+                let is_forbidden = why.is_forbidden();
+                let trouble = request(CONFIGURATION, name(), "read", why);
+                if !is_forbidden {
+                    return Err(Ended::For(trouble));
+                }
+                troubles.push(trouble);
+                Ok(None)
             }
         }
     }
