@@ -44,6 +44,9 @@ pub struct Arguments {
     /// What chance begins with. When what happens is a matter of other processes, too, the same is only likely to come again
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Into how many shards the controllers have them divided
+    #[arg(long, default_value_t = 1)]
+    shards: u16,
 }
 
 /// Does `arguments` in a test bed of its own, and tells on standard output what failed meanwhile.
@@ -73,7 +76,7 @@ async fn endure(arguments: &Arguments) -> Result<()> {
     let faults = serve_controllers(&admin, arguments.seed).await?;
     objects::namespace(&admin, NAMESPACE).await?;
     let observer = Observer::begin(&admin);
-    let trouble = Trouble::begin(&faults, &observer, arguments.seed)?;
+    let trouble = Trouble::begin(&faults, &observer, arguments)?;
     let shops = (0..arguments.rollouts)
         .map(|index| Shop::new(&admin, &observer, index, arguments.seed))
         .map(|shop| shop.ship_all(arguments.updates));

@@ -1,6 +1,6 @@
 //! What fails beside requests: controllers are killed, the API server is killed and comes back, its store is slow.
 
-use super::{Faults, observer::Observer, through};
+use super::{Arguments, Faults, observer::Observer, through};
 use crate::process::Controller;
 use anyhow::{Context as _, Result};
 use procfs::process::{Process, Stat};
@@ -18,7 +18,7 @@ use std::{
 use tempfile::NamedTempFile;
 use tokio::{task::JoinSet, time::sleep};
 
-/// Two controllers, one of which leads.
+/// Two controllers, one of which leads; or each its part, where there are shards.
 const CONTROLLERS: usize = 2;
 /// Leaders follow each other soon, as they are killed all the time.
 const ARGUMENTS: [&str; 4] = [
@@ -51,14 +51,19 @@ struct Counts {
 impl Trouble {
     /// Starts the controllers, which reach the API server through `faults`, and begins. What it finds to be broken it tells
     /// `observer`.
-    pub(super) fn begin(faults: &Faults, observer: &Observer, seed: u64) -> Result<Self> {
+    pub(super) fn begin(
+        faults: &Faults,
+        observer: &Observer,
+        arguments: &Arguments,
+    ) -> Result<Self> {
         let counts = Arc::<Counts>::default();
         let controllers = Controllers {
             kubeconfig: through(faults)?,
+            shards: format!("--shards={}", arguments.shards),
             running: Vec::new(),
             ended: 0,
         };
-        let mut random = fastrand::Rng::with_seed(!seed);
+        let mut random = fastrand::Rng::with_seed(!arguments.seed);
         let mut tasks = JoinSet::new();
         tasks.spawn(outages(random.fork(), Arc::clone(&counts)));
         tasks.spawn(stalls(random.fork(), Arc::clone(&counts)));
@@ -88,13 +93,15 @@ impl Trouble {
 /// The controllers that run, the last one started last.
 struct Controllers {
     kubeconfig: NamedTempFile,
+    shards: String,
     running: Vec<Controller>,
     ended: u32,
 }
 
 impl Controllers {
     fn start(&mut self) -> Result<()> {
-        let controller = Controller::start(self.kubeconfig.path(), &ARGUMENTS)?;
+        let arguments = [&ARGUMENTS[..], &[&self.shards]].concat();
+        let controller = Controller::start(self.kubeconfig.path(), &arguments)?;
         self.running.push(controller);
         Ok(())
     }
