@@ -53,13 +53,14 @@ impl Controllers {
     }
 
     fn start(&self, shards: u16) -> Result<Controller> {
+        // Long enough for a busy machine: one that is late by that much is as good as gone, and its shards move.
         let arguments = [
             &*format!("--namespace={}", self.namespace),
             &format!("--lease-namespace={}", self.namespace),
             &format!("--instance-id={}", self.instance),
             &format!("--shards={shards}"),
-            "--lease-duration=4s",
-            "--renew-deadline=3s",
+            "--lease-duration=6s",
+            "--renew-deadline=5s",
             "--retry-period=300ms",
         ];
         Controller::start(Path::new(self.kubeconfig.path()), &arguments)
