@@ -164,8 +164,11 @@ impl Keeper {
         self.trusted = self.trusted.after(bundle, now);
         let (mut contents, mut is_news) = match secret {
             Some(contents) => (contents, false),
-            None => (self.begin(bundle, now)?, true),
+            None => (self.begin(now)?, true),
         };
+        let missed = self.missed(&contents, bundle, now);
+        is_news |= !missed.is_empty();
+        contents.old.extend(missed);
         for _ in 0..CHANGES {
             let Some(change) = due(&contents, &self.trusted, now, &self.lives) else {
                 break;
@@ -176,13 +179,13 @@ impl Keeper {
         Ok(Wanted { contents, is_news })
     }
 
-    fn begin(&self, bundle: &[Certificate], now: Duration) -> Result<Contents, rcgen::Error> {
+    fn begin(&self, now: Duration) -> Result<Contents, rcgen::Error> {
         let issuer = self.authority(now)?;
         Ok(Contents {
             serving: self.sign(&issuer, now)?,
             issuer,
             next: None,
-            old: self.taken_over(bundle, now),
+            old: Vec::new(),
         })
     }
 
@@ -215,15 +218,22 @@ impl Keeper {
         by.sign(&self.hosts, now, now.saturating_add(self.lives.serving))
     }
 
-    /// Authorities of a Secret that is lost, as the configuration names them: others still serve what they signed.
-    fn taken_over(&self, bundle: &[Certificate], now: Duration) -> Vec<Certificate> {
+    /// Authorities of a Secret that was lost, as the configuration names them: others still serve what they signed.
+    fn missed(
+        &self,
+        contents: &Contents,
+        bundle: &[Certificate],
+        now: Duration,
+    ) -> Vec<Certificate> {
         let longest = now.saturating_add(self.lives.authority);
-        let is_one =
-            |old: &&Certificate| old.is_ours() && !old.is_over(now) && old.not_after <= longest;
-        let mut old: Vec<_> = bundle.iter().filter(is_one).cloned().collect();
-        old.sort_by_key(|old| Reverse(old.not_after));
-        old.truncate(MOST);
-        old
+        let is_one = |each: &&Certificate| {
+            let is_alive = !each.is_over(now) && each.not_after <= longest;
+            each.is_ours() && is_alive && !contents.bundle().any(|known| known == *each)
+        };
+        let mut missed: Vec<_> = bundle.iter().filter(is_one).cloned().collect();
+        missed.sort_by_key(|each| Reverse(each.not_after));
+        missed.truncate(MOST.saturating_sub(contents.old.len()));
+        missed
     }
 
     /// Takes up what the Secret holds, and returns it, if it is to be served from now on. It is not as long as something is

@@ -161,7 +161,13 @@ impl World {
             }
             Weather::Lost if self.chance.below(1500) == 0 => {
                 self.secret = (self.secret.0 + 1, None);
-                self.lost = [now, now + SOON];
+                // Lost again before what was made anew is trusted, it is the same loss.
+                let first = if now < self.lost[1] {
+                    self.lost[0]
+                } else {
+                    now
+                };
+                self.lost = [first, now + SOON];
             }
             _ => {}
         }
