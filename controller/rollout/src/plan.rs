@@ -93,7 +93,7 @@ pub struct Share {
     /// The routes by header, in the order in which they were first set.
     pub header_routes: Vec<HeaderRoute>,
     /// The routes by which it gets copies of stable's requests, in the order in which they were first set.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mirror_routes: Vec<MirrorRoute>,
 }
 
