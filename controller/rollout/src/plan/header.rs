@@ -18,21 +18,34 @@ pub struct HeaderRoute {
 impl HeaderRoute {
     /// What is wrong with it as the step with the index `step`.
     pub(super) fn faults(&self, step: usize) -> Vec<Fault> {
-        let fault = |field, allowed: &str| Fault {
-            step,
-            field,
-            found: "no name".to_owned(),
-            allowed: allowed.to_owned(),
-        };
-        let mut faults = Vec::new();
-        if self.name.is_empty() {
-            faults.push(fault("setHeaderRoute.name", "the name of a managed route"));
-        }
-        if self.matches.iter().any(|one| one.name.is_empty()) {
-            faults.push(fault("setHeaderRoute.match", "the name of a header"));
-        }
-        faults
+        let fields = ["setHeaderRoute.name", "setHeaderRoute.match"];
+        nameless(step, fields, &self.name, self.matches.iter())
     }
+}
+
+/// What lacks a name of a route that the step with the index `step` sets: itself, or one of its headers. `fields` are where
+/// these are written.
+pub(super) fn nameless<'h>(
+    step: usize,
+    fields: [&'static str; 2],
+    name: &str,
+    mut headers: impl Iterator<Item = &'h HeaderMatch>,
+) -> Vec<Fault> {
+    let fault = |field, allowed: &str| Fault {
+        step,
+        field,
+        found: "no name".to_owned(),
+        allowed: allowed.to_owned(),
+    };
+    let [of_route, of_headers] = fields;
+    let mut faults = Vec::new();
+    if name.is_empty() {
+        faults.push(fault(of_route, "the name of a managed route"));
+    }
+    if headers.any(|header| header.name.is_empty()) {
+        faults.push(fault(of_headers, "the name of a header"));
+    }
+    faults
 }
 
 /// A condition on one header.

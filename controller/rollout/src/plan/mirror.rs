@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use traffic::Weight;
 
-use super::{Fault, HeaderMatch, TextMatch};
+use super::{Fault, HeaderMatch, TextMatch, header::nameless};
 
 /// A named route by method, path and header. Of the requests that meet one of its conditions and go to stable, the canary
 /// gets copies.
@@ -34,21 +34,9 @@ pub struct MirrorMatch {
 impl MirrorRoute {
     /// What is wrong with it as the step with the index `step`.
     pub(super) fn faults(&self, step: usize) -> Vec<Fault> {
-        let fault = |field, allowed: &str| Fault {
-            step,
-            field,
-            found: "no name".to_owned(),
-            allowed: allowed.to_owned(),
-        };
-        let mut faults = Vec::new();
-        if self.name.is_empty() {
-            faults.push(fault("setMirrorRoute.name", "the name of a managed route"));
-        }
-        let mut headers = self.matches.iter().flat_map(|one| &one.headers);
-        if headers.any(|header| header.name.is_empty()) {
-            faults.push(fault("setMirrorRoute.match", "the name of a header"));
-        }
-        faults
+        let fields = ["setMirrorRoute.name", "setMirrorRoute.match"];
+        let headers = self.matches.iter().flat_map(|one| &one.headers);
+        nameless(step, fields, &self.name, headers)
     }
 }
 
