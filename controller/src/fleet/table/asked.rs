@@ -5,9 +5,7 @@ use crate::{
     document,
     spec::{Fault, Slots, SplitSpec, guard_of, header_route, mirror_route, options_path, trips},
 };
-use crds::{
-    Canary, CanaryStep, FieldPath, Rollout, sluice, sluice::ProxyOptions, step::StepAction,
-};
+use crds::{Canary, FieldPath, Rollout, sluice, sluice::ProxyOptions, step::StepAction};
 use rollout::plan::{HeaderRoute, MirrorRoute};
 use serde_json::Value;
 use traffic::{BackendId, FailureRule, RolloutId};
@@ -191,22 +189,22 @@ pub(super) fn managed_routes(
     let steps = canary.steps.iter().enumerate();
     for (i, step) in steps.take(index.saturating_add(1)) {
         let at = FieldPath::parse("spec.strategy.canary.steps").index(i);
-        let (name, field) = match step.action() {
-            Ok(StepAction::SetHeaderRoute(written)) => (
-                written.name.as_deref().unwrap_or_default(),
-                "setHeaderRoute",
-            ),
-            Ok(StepAction::SetMirrorRoute(written)) => (&*written.name, "setMirrorRoute"),
+        let Ok(action) = step.action() else {
+            continue;
+        };
+        let name = match action {
+            StepAction::SetHeaderRoute(written) => written.name.as_deref().unwrap_or_default(),
+            StepAction::SetMirrorRoute(written) => &*written.name,
             _ => continue,
         };
         let place = managed.iter().position(|route| route.name == name);
         let Some(slot) = place.and_then(|place| routes.get_mut(place)) else {
             let allowed = "one of trafficRouting.managedRoutes";
-            let at = at.key(field).key("name");
+            let at = at.key(action.name()).key("name");
             faults.push((at, format!("found {name:?}, allowed {allowed}")));
             continue;
         };
-        *slot = set_by(step, &at, faults);
+        *slot = set_by(action, &at, faults);
     }
     let (mut by_header, mut mirrored) = (Vec::new(), Vec::new());
     for route in routes.into_iter().flatten() {
@@ -218,13 +216,13 @@ pub(super) fn managed_routes(
     (by_header, mirrored)
 }
 
-/// The route that `step` sets. Without conditions it ends.
-fn set_by(step: &CanaryStep, at: &FieldPath, faults: &mut Vec<Fault>) -> Option<Managed> {
-    match step.action() {
-        Ok(StepAction::SetHeaderRoute(written)) => header_route(written, at, faults)
+/// The route that the step at `at` sets by `action`. Without conditions it ends.
+fn set_by(action: StepAction<'_>, at: &FieldPath, faults: &mut Vec<Fault>) -> Option<Managed> {
+    match action {
+        StepAction::SetHeaderRoute(written) => header_route(written, at, faults)
             .filter(|route| !route.matches.is_empty())
             .map(Managed::Header),
-        Ok(StepAction::SetMirrorRoute(written)) => mirror_route(written, at, faults)
+        StepAction::SetMirrorRoute(written) => mirror_route(written, at, faults)
             .filter(|route| !route.matches.is_empty())
             .map(Managed::Mirror),
         _ => None,
