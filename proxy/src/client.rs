@@ -176,7 +176,8 @@ pub(crate) async fn serve(open: Open, gate: Rc<Gate>, stream: TcpStream, peer: S
         None => client.gate.http2 && speaks_http2(&client, &mut stream, &mut input).await,
     };
     if is_http2 {
-        http2::serve(client, stream, input).await;
+        // In a box, as what HTTP/2 takes would be a part of every connection's task otherwise.
+        Box::pin(http2::serve(client, stream, input)).await;
     } else {
         http1::serve(client, stream, input).await;
     }
@@ -214,7 +215,7 @@ async fn begin(
         return Ok(None);
     };
     let stream = match worker.tls.server(gate.index) {
-        Some(server) => tls::accept(server.config(), tcp).await?,
+        Some(server) => Box::pin(tls::accept(server.config(), tcp)).await?,
         None => Stream::Plain(tcp),
     };
     Ok(Some(Begun {

@@ -126,6 +126,8 @@ pub(crate) struct Worker {
     all_closed: Notify,
     /// Memory to be used again.
     pub(crate) spares: Rc<Spares>,
+    /// Where requests by HTTP/1 are answered.
+    pub(crate) desks: client::http1::Desks,
     reader: RefCell<Reader>,
     random: Cell<u64>,
     counters: Arc<Counters>,
@@ -187,6 +189,7 @@ impl Worker {
             limits,
             head_limits,
             spares: Rc::default(),
+            desks: client::http1::Desks::default(),
             drain: Notify::new(),
             draining: Cell::new(None),
             open: Cell::new(0),

@@ -1,8 +1,10 @@
 //! A client's connection that speaks HTTP/1.
 
+mod desk;
 mod hangup;
 mod io;
 
+pub(crate) use desk::Desks;
 pub(crate) use io::Io;
 
 use super::{Ask, Client, Early, linger, poll_watched, say_goodbye};
@@ -24,12 +26,13 @@ use crate::{
     watch::{Phase, Watch},
 };
 use bytes::BytesMut;
+use desk::Job;
 use http::{Method, Response, StatusCode, Version};
 use std::{
     future::{Future, poll_fn},
     pin::pin,
     rc::Rc,
-    task::{Poll, ready},
+    task::{Context, Poll, ready},
 };
 use tokio::time::sleep_until;
 
@@ -85,9 +88,9 @@ pub(crate) async fn serve(client: Rc<Client>, stream: Stream, input: BytesMut) {
         }
         Ended::Tunnel(tunnel) => {
             let _begun = worker.tunnel();
-            tunnel
-                .run(stream, io.input.into_inner().freeze(), &watch)
-                .await;
+            let ahead = io.input.into_inner().freeze();
+            // In a box, as few connections become one.
+            Box::pin(tunnel.run(stream, ahead, &watch)).await;
         }
         // RFC 9112 section 8: an orderly end would make the part that was sent a whole answer.
         Ended::Broken if is_cut => stream.reset(),
@@ -95,28 +98,38 @@ pub(crate) async fn serve(client: Rc<Client>, stream: Stream, input: BytesMut) {
     }
 }
 
-/// Serves one request after the other.
+/// Serves one request after the other, each at a desk of the worker's.
 async fn session(client: &Rc<Client>, io: &Rc<Io>, watch: &Rc<Watch>) -> Ended {
+    let worker = &client.worker;
     let mut served = 0;
-    loop {
-        let mut head = None;
-        if let Err(fault) = read_head(client, io, &mut head).await {
-            return reject(client, io, fault).await;
-        }
-        let Some(head) = &mut head else {
-            return Ended::Done;
-        };
+    while is_asked(client, io).await {
         served += 1;
-        let is_last = client
-            .worker
-            .limits
-            .requests_per_connection
-            .is_some_and(|most| served >= most);
-        match answer(client, io, watch, head, is_last).await {
-            Next::Request => {}
-            Next::End(ended) => return ended,
+        let most = worker.limits.requests_per_connection;
+        let mut desk = worker.desks.take(Job {
+            client: Rc::clone(client),
+            io: Rc::clone(io),
+            watch: Rc::clone(watch),
+            is_last: most.is_some_and(|most| served >= most),
+        });
+        let next = desk.done().await;
+        worker.desks.put(desk);
+        if let Next::End(ended) = next {
+            return ended;
         }
     }
+    Ended::Done
+}
+
+/// Waits for the first of a request. None comes when the client has ended, or the connection is to end before it.
+async fn is_asked(client: &Client, io: &Io) -> bool {
+    poll_fn(|context| {
+        let mut input = io.input.borrow_mut();
+        match input.is_empty() {
+            true => poll_input(client, io, &mut input, context),
+            false => Poll::Ready(true),
+        }
+    })
+    .await
 }
 
 /// What follows a request.
@@ -125,7 +138,37 @@ enum Next {
     End(Ended),
 }
 
-/// Reads the next request's head into `head`, where it stays, as it is large to be moved. There is none when the client has
+/// Reads more of what the client sends, if it sends more.
+fn poll_input(
+    client: &Client,
+    io: &Io,
+    input: &mut BytesMut,
+    context: &mut Context<'_>,
+) -> Poll<bool> {
+    let stream = &mut io.stream.borrow_mut();
+    match poll_read(stream, input, HEAD_ROOM, &io.spares, context) {
+        Poll::Ready(Ok(read)) if read > 0 => {
+            io.watch.received();
+            Poll::Ready(true)
+        }
+        Poll::Ready(_) => Poll::Ready(false),
+        Poll::Pending => {
+            // Closed at once, it would lose a request that is on its way.
+            if let Some(until) = client.worker.idle_until() {
+                io.watch.idle_until(until);
+            }
+            if input.is_empty() {
+                // An idle connection keeps no memory, and one descriptor.
+                io.forget_hangup();
+                io.spares.reclaim(input);
+                io.outbox.borrow_mut().release(&io.spares);
+            }
+            Poll::Pending
+        }
+    }
+}
+
+/// Reads the head of a request into `head`, where it stays, as it is large to be moved. There is none when the client has
 /// ended, or the connection is to end before it.
 async fn read_head(
     client: &Client,
@@ -146,29 +189,8 @@ async fn read_head(
                     return Poll::Ready(Ok(()));
                 }
             }
-            let read = poll_read(
-                &mut io.stream.borrow_mut(),
-                &mut input,
-                HEAD_ROOM,
-                &io.spares,
-                context,
-            );
-            match read {
-                Poll::Ready(Ok(read)) if read > 0 => io.watch.received(),
-                Poll::Ready(_) => return Poll::Ready(Ok(())),
-                Poll::Pending => {
-                    // Closed at once, it would lose a request that is on its way.
-                    if let Some(until) = worker.idle_until() {
-                        io.watch.idle_until(until);
-                    }
-                    if input.is_empty() {
-                        // An idle connection keeps no memory, and one descriptor.
-                        io.forget_hangup();
-                        io.spares.reclaim(&mut input);
-                        io.outbox.borrow_mut().release(&io.spares);
-                    }
-                    return Poll::Pending;
-                }
+            if !ready!(poll_input(client, io, &mut input, context)) {
+                return Poll::Ready(Ok(()));
             }
         }
     })
@@ -188,6 +210,24 @@ async fn reject(client: &Client, io: &Io, fault: RequestFault) -> Ended {
     match written {
         Ok(()) => Ended::Unread,
         Err(_) => Ended::Broken,
+    }
+}
+
+/// Reads a request, the first of which has come, and answers it.
+async fn serve_one(job: &Job) -> Next {
+    let Job {
+        client,
+        io,
+        watch,
+        is_last,
+    } = job;
+    let mut head = None;
+    if let Err(fault) = read_head(client, io, &mut head).await {
+        return Next::End(reject(client, io, fault).await);
+    }
+    match &mut head {
+        Some(head) => pin!(answer(client, io, watch, head, *is_last)).await,
+        None => Next::End(Ended::Done),
     }
 }
 

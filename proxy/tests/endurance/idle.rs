@@ -68,7 +68,7 @@ fn thousands_of_idle_connections_cost_little() {
     if !asked_for() {
         return;
     }
-    check("HTTP/1.1", 24, &Plan::default(), plain);
+    check("HTTP/1.1", 5, &Plan::default(), plain);
     check("HTTP/2", 64, &Plan::default(), |address| {
         let mut peer = Peer::connect(address);
         peer.get(1, "/");
@@ -92,7 +92,7 @@ fn thousands_of_idle_connections_over_tls_cost_little() {
     let http1: &[u8] = b"GET / HTTP/1.1\r\nhost: shop.example\r\n\r\n";
     let http2 = frames::opening("/");
     for (what, most_kib, alpn, request) in [
-        ("HTTP/1.1 over TLS", 64, "http/1.1", http1),
+        ("HTTP/1.1 over TLS", 16, "http/1.1", http1),
         ("HTTP/2 over TLS", 96, "h2", &http2),
     ] {
         let config = Arc::new(authority.client(&[alpn], None));
