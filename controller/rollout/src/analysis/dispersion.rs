@@ -32,7 +32,10 @@
 //! with its latency.
 //!
 //! The window is that of the burst cap, [`burst_window`](super::Parameters::burst_window): both say what counts as a
-//! hiccup. What lasts longer is no hiccup but a failure, and counts again in each window.
+//! hiccup. What lasts longer is no hiccup but a failure, and counts again in each window. Where an interval is as long as
+//! several windows, two requests of one endpoint are in the same window that many times less often, and `r` appears that
+//! many times smaller than it is: so the excess is taken for as many times larger. Of what lasts longer than a window that
+//! makes too much, which errs on the safe side.
 
 use super::{
     block::Dispersion,
@@ -112,8 +115,9 @@ impl Agreement {
             }
         }
         self.seconds += seconds;
-        if self.seconds + SLACK >= parameters.burst_window.as_secs_f64() {
-            self.close();
+        let windows = (self.seconds + SLACK) / parameters.burst_window.as_secs_f64();
+        if windows >= 1.0 {
+            self.close(windows.floor());
         }
     }
 
@@ -122,21 +126,21 @@ impl Agreement {
         self.seconds == 0.0
     }
 
-    /// Ends the window under way.
-    fn close(&mut self) {
+    /// Ends the window under way, which is as long as so many.
+    fn close(&mut self, windows: f64) {
         self.sums
             .fade((-std::mem::take(&mut self.seconds) / HALF_LIFE).exp2());
         let all = std::mem::take(&mut self.all);
         let endpoints = std::mem::take(&mut self.endpoints);
         if endpoints.len() > 1 {
             self.alone.clear();
-            self.sums.add(endpoints.values().copied());
+            self.sums.add(endpoints.values().copied(), windows);
             return;
         }
         // There is no other endpoint to compare with, but there are other moments.
         self.alone.push(all);
         if self.alone.len() >= WINDOWS {
-            self.sums.add(self.alone.iter().copied());
+            self.sums.add(self.alone.iter().copied(), windows);
             self.alone.clear();
         }
     }
@@ -166,8 +170,8 @@ impl Sums {
         self.noise *= kept * kept;
     }
 
-    /// Adds one window of several endpoints.
-    fn add(&mut self, endpoints: impl Iterator<Item = Tally> + Clone) {
+    /// Adds what several endpoints had in a time as long as so many windows.
+    fn add(&mut self, endpoints: impl Iterator<Item = Tally> + Clone, windows: f64) {
         let counts = endpoints.filter_map(|Tally { requests, bad }| {
             // Failures come later than requests, so that there may be more of them.
             (requests > 0).then_some((requests as f64, bad.min(requests) as f64))
@@ -190,13 +194,13 @@ impl Sums {
         }
         let good = all - bad;
         let u = bad * good;
-        self.excess += q - u * a / b;
+        self.excess += windows * (q - u * a / b);
         self.most += (q * c + u * k) / b;
         self.weight += (a * c + b * k) / b;
         // Twice the square of p (1-p), and of what one endpoint has, for each degree of freedom; a failure that is alone
         // lies nowhere by chance.
         let ratio_squared = u * (bad - 1.0).max(0.0) * (good - 1.0).max(0.0) / all.powi(4);
-        self.noise += 2.0 * ratio_squared * a * squares / all;
+        self.noise += windows * windows * 2.0 * ratio_squared * a * squares / all;
     }
 }
 

@@ -32,6 +32,8 @@ use traffic::{Bucket, Counts, Weight};
 const AGE_ERROR: f64 = 0.128;
 /// An earlier canary's requests are forgiven for no longer than this: ages above a minute are not told apart.
 const LONGEST_FORGIVEN: f64 = 60.0;
+/// Clocks of different resolutions meet here: the warm-up may be so much shorter, in seconds.
+const SLACK: f64 = 1e-3;
 
 /// One canary's evidence and counts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,7 +63,7 @@ pub(super) struct Trial {
     last_step: Option<usize>,
     canary: Account,
     stable: Account,
-    /// When the canary got its first request, in seconds since it began.
+    /// By when the canary had got its first request, in seconds since it began.
     first_request: Option<f64>,
     /// Requests of an earlier canary that are still under way. Their failures are not this canary's.
     leftover: u64,
@@ -299,11 +301,12 @@ impl Trial {
     /// Whether latency is judged: the canary's caches are warm, and no earlier canary's requests are in the counts.
     fn is_warm(&mut self, interval: &Interval<'_>, start: f64, warm_up: Duration) -> bool {
         if self.first_request.is_none() && interval.canary().requests() > 0 {
-            self.first_request = Some(start);
+            // It came at the end at the latest, which is long after the start where proxies told what they remember.
+            self.first_request = Some(start + interval.seconds());
         }
         let warm = self
             .first_request
-            .is_some_and(|first| start >= first + warm_up.as_secs_f64());
+            .is_some_and(|first| start + SLACK >= first + warm_up.as_secs_f64());
         warm && self.leftover == 0
     }
 

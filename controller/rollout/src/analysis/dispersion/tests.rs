@@ -13,7 +13,7 @@ fn tally(requests: u64, bad: u64) -> Tally {
 fn raw(windows: &[&[(u64, u64)]]) -> f64 {
     let mut sums = Sums::default();
     for window in windows {
-        sums.add(window.iter().map(|(n, e)| tally(*n, *e)));
+        sums.add(window.iter().map(|(n, e)| tally(*n, *e)), 1.0);
     }
     sums.excess / sums.most.max(f64::MIN_POSITIVE)
 }
@@ -230,6 +230,33 @@ fn windows_are_as_long_as_a_burst_may_be_however_often_one_looks() {
     });
     assert!(found[0] > 0.0);
     assert_eq!(found, [found[0]; 3]);
+}
+
+#[test]
+fn hiccups_are_found_where_one_looks_less_often_than_they_last() {
+    // Endpoints that agree in each second, and are looked at every so many.
+    let check = |agreement: f64, every: usize, allowed: std::ops::RangeInclusive<f64>| {
+        let degree = |seed: u64| {
+            let random = &mut Random::new(seed);
+            let mut scene = Scene::new(4);
+            for _ in 0..3600 / every {
+                scene.pass(every as f64, |_| {
+                    let seconds = (0..every).map(|_| {
+                        let requests = random.poisson(20.0);
+                        (requests, outcomes(requests, 0.05, agreement, random))
+                    });
+                    seconds.fold((0, 0), |(n, e), (more, bad)| (n + more, e + bad))
+                });
+            }
+            scene.agreement.degree()
+        };
+        let found = (0..20).map(degree).sum::<f64>() / 20.0;
+        assert!(allowed.contains(&found), "{agreement}, {every} s: {found}");
+    };
+    for every in [1, 2, 8] {
+        check(0.3, every, 0.24..=0.33);
+        check(0.0, every, 0.0..=0.01);
+    }
 }
 
 #[test]
