@@ -6,10 +6,14 @@
 //!
 //! What a proxy serves is an [`Outline`] of what it has [`Seen`], which a [`Publisher`] makes a table of.
 
+mod growth;
 mod guard;
+mod history;
 mod publisher;
+mod recall;
 mod report;
 mod seen;
+mod side;
 mod sum;
 mod table;
 
@@ -20,12 +24,13 @@ pub use seen::{Endpoint, EndpointSlice, Family, Seen, Service, ServicePort};
 pub use sum::{Answers, Sum, Told, Unread};
 pub use table::{Finding, Names, Outline};
 
+use jiff::Timestamp;
 use rollout::analysis::{Config, Target};
 use serde::{Deserialize, Serialize};
 use traffic::Weight;
 
 /// Where a proxy gives its [`Report`], on its admin port. The query `rollout=NAMESPACE/NAME`, as often as wanted, says of
-/// which Rollouts; without it, of all.
+/// which Rollouts; without it, of all. `history=NAMESPACE/NAME` says of which Rollouts it is to tell what it remembers, too.
 pub const PATH: &str = "/fleet/v1/report";
 
 /// How a Rollout's requests are shared. Versions are told by their pod template hash.
@@ -52,6 +57,8 @@ pub struct Judging {
     pub on_trial: bool,
     /// What the present step asks of the evidence, if it asks for some.
     pub target: Option<Target>,
+    /// Since when it does, by the Rollout's status.
+    pub step_since: Option<Timestamp>,
     /// How many times a step begins to send more traffic: see [`Judge::begin`](rollout::analysis::Judge::begin).
     pub step_starts: usize,
 }

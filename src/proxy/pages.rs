@@ -83,10 +83,13 @@ async fn metrics(State(pages): State<Pages>, headers: HeaderMap) -> Response {
 }
 
 async fn report(State(pages): State<Pages>, RawQuery(query): RawQuery) -> Response {
-    let wanted = wanted(query.as_deref().unwrap_or_default());
+    let query = query.unwrap_or_default();
+    let (wanted, recalled) = (named(&query, "rollout"), named(&query, "history"));
     let report = move || {
         let is_wanted = |id: &RolloutId| wanted.is_empty() || wanted.contains(&id.to_string());
-        let report = pages.publisher.report(is_wanted, pages.clock.elapsed());
+        let is_recalled = |id: &RolloutId| recalled.contains(&id.to_string());
+        let now = pages.clock.elapsed();
+        let report = pages.publisher.report(is_wanted, is_recalled, now);
         Json(report).into_response()
     };
     // One of many Rollouts takes long, and health must be told meanwhile.
@@ -96,10 +99,10 @@ async fn report(State(pages): State<Pages>, RawQuery(query): RawQuery) -> Respon
     }
 }
 
-/// The Rollouts that a query asks for. Their names need no escapes but for the slash.
-fn wanted(query: &str) -> BTreeSet<String> {
+/// The Rollouts that a query has as values of `key`. Their names need no escapes but for the slash.
+fn named(query: &str, key: &str) -> BTreeSet<String> {
     let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    let names = pairs.filter(|(name, _)| *name == "rollout");
+    let names = pairs.filter(|(name, _)| *name == key);
     names
         .map(|(_, rollout)| rollout.replace("%2F", "/").replace("%2f", "/"))
         .collect()
@@ -107,16 +110,30 @@ fn wanted(query: &str) -> BTreeSet<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::wanted;
+    use super::named;
 
     #[test]
     fn a_query_names_rollouts() {
-        for (query, expected) in [
-            ("", &[][..]),
-            ("rollout=prod/shop", &["prod/shop"]),
-            ("rollout=prod%2Fshop&x=y&rollout=a/b", &["a/b", "prod/shop"]),
+        for (query, rollouts, histories) in [
+            ("", &[][..], &[][..]),
+            ("rollout=prod/shop", &["prod/shop"], &[]),
+            (
+                "rollout=prod%2Fshop&x=y&rollout=a/b",
+                &["a/b", "prod/shop"],
+                &[],
+            ),
+            (
+                "rollout=prod/shop&history=prod/shop",
+                &["prod/shop"],
+                &["prod/shop"],
+            ),
         ] {
-            assert_eq!(Vec::from_iter(wanted(query)), expected, "{query}");
+            assert_eq!(Vec::from_iter(named(query, "rollout")), rollouts, "{query}");
+            assert_eq!(
+                Vec::from_iter(named(query, "history")),
+                histories,
+                "{query}"
+            );
         }
     }
 }

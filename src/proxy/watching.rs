@@ -47,6 +47,7 @@ pub(super) fn start(
     let pulse = Pulse::default();
     let own = Arc::clone(&pulse);
     let (connected, is_connected) = mpsc::channel();
+    let remembering = Arc::clone(&publisher);
     let published = Arc::new(move |outline: Outline| publisher.publish(outline));
     let work = move || {
         runtime.block_on(async {
@@ -54,7 +55,7 @@ pub(super) fn start(
                 None => {}
                 Some(client) => {
                     let watch = cluster::watch_for_proxy(client, names, published);
-                    tokio::join!(watch, observing.turn(&own));
+                    tokio::join!(watch, observing.turn(&own, &remembering));
                 }
             }
         });
@@ -80,8 +81,8 @@ async fn connect(
 }
 
 impl Observing {
-    /// Measures shares for the metrics, and shows that this thread goes on.
-    async fn turn(&self, pulse: &AtomicU64) {
+    /// Measures shares for the metrics, remembers what is counted, and shows that this thread goes on.
+    async fn turn(&self, pulse: &AtomicU64, publisher: &Publisher) {
         let mut turns = interval(TICK);
         turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -89,6 +90,7 @@ impl Observing {
             let now = self.clock.elapsed();
             pulse.store(millis(now), Ordering::Relaxed);
             self.routes.look(|table| self.exporter.observe(table, now));
+            publisher.remember(now);
         }
     }
 }

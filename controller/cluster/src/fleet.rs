@@ -7,11 +7,11 @@ mod tests;
 
 pub use proxies::{NoProxies, Proxies};
 
-use crate::{key::Key, shared::Shared};
+use crate::{key::Key, metrics::Counts, shared::Shared};
 use ask::Asker;
 use controller::{
     engine::{By, What},
-    fleet::{Guard, Judging, Told},
+    fleet::{Answers, Guard, Judging},
     reconcile::{self, Traffic},
 };
 use crds::Rollout;
@@ -23,7 +23,7 @@ use rollout::{
 };
 use serde::Serialize;
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     mem,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -36,6 +36,9 @@ const TICK: Duration = Duration::from_millis(250);
 /// Every how many times they are asked about the others, to know what stable is like. Together less than what an interval
 /// of the judge may be.
 const SELDOM: u64 = 8;
+
+/// Of so many Rollouts histories are asked for at a time: some megabytes from each proxy.
+const RECALLED: usize = 4;
 
 /// The longest that Rollouts wait for the list of proxies.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -72,6 +75,15 @@ pub struct Verdict {
     record: Record,
 }
 
+/// The Rollouts that proxies are to be asked about.
+#[derive(Debug, Default)]
+struct Due {
+    /// Those that something is known of, or where nothing has to be.
+    known: Vec<Key>,
+    /// Those with a canary on trial of which nothing is known yet.
+    unknown: Vec<Key>,
+}
+
 impl Fleet {
     fn watched(&self) -> MutexGuard<'_, HashMap<Key, Watched>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -94,14 +106,14 @@ impl Fleet {
 
     /// Notes which Rollouts there are now, and what is to be judged of them. Returns those that proxies are to be asked
     /// about at this `turn`.
-    fn plan(&self, shared: &Shared, turn: u64) -> Vec<Key> {
+    fn plan(&self, shared: &Shared, turn: u64) -> Due {
         let mut watched = self.watched();
         let view = shared.view();
         watched.retain(|key, known| {
             let seen = view.split(key);
             seen.is_some_and(|(uid, _, _)| *uid == known.uid)
         });
-        let mut due = Vec::new();
+        let mut due = Due::default();
         for (place, key) in view.splits().enumerate() {
             let Some((uid, version, rollout)) = view.split(key) else {
                 continue;
@@ -117,16 +129,22 @@ impl Fleet {
                 };
                 note(&mut watched, key, Arc::clone(uid), version, judging);
             }
+            if watched.get(key).is_some_and(Watched::is_unknown) {
+                due.unknown.push(key.clone());
+                continue;
+            }
             let is_urgent = watched.get(key).is_some_and(Watched::is_urgent);
             if is_urgent || (place as u64 + turn).is_multiple_of(SELDOM) {
-                due.push(key.clone());
+                due.known.push(key.clone());
             }
         }
+        // The others have their turn after these.
+        due.unknown.truncate(RECALLED);
         due
     }
 
     /// Judges one Rollout by what was told of it. Whether its turn may differ now.
-    fn look(&self, key: &Key, answers: BTreeMap<SocketAddr, Option<Told>>, at: Duration) -> bool {
+    fn look(&self, key: &Key, answers: Answers, at: Duration) -> bool {
         let mut watched = self.watched();
         let Some(known) = watched.get_mut(key) else {
             return false;
@@ -153,6 +171,11 @@ impl Fleet {
 }
 
 impl Watched {
+    /// Whether a canary is on trial and nothing was told of it yet: another process may have led so far.
+    fn is_unknown(&self) -> bool {
+        self.judging.on_trial && self.traffic.is_none()
+    }
+
     /// Whether somebody waits for what proxies tell: a canary is on trial, or they do not serve yet what they are to, as far
     /// as is known.
     fn is_urgent(&self) -> bool {
@@ -244,24 +267,45 @@ async fn judge(live: &Live, shared: &Shared) {
         let due = shared.fleet.plan(shared, turn);
         let proxies = live.addresses();
         shared.counts.proxies(proxies.len());
-        let told = match due.is_empty() {
-            true => BTreeMap::new(),
-            false => asker.ask(&proxies, &due, &shared.counts).await,
-        };
+        let (told, recalled) = ask(&asker, &proxies, &due, &shared.counts).await;
         let at = began.elapsed();
-        let news: Vec<Key> = due
-            .into_iter()
-            .filter(|key| shared.fleet.look(key, told_of(key, &told), at))
+        let known = due.known.iter().map(|key| (key, &told));
+        let unknown = due.unknown.iter().map(|key| (key, &recalled));
+        let news: Vec<Key> = known
+            .chain(unknown)
+            .filter(|(key, told)| shared.fleet.look(key, told_of(key, told), at))
+            .map(|(key, _)| key.clone())
             .collect();
         shared.wake(&news);
     }
 }
 
+type AllHeard = BTreeMap<SocketAddr, Option<ask::Heard>>;
+
+/// What each proxy tells of those that are known, and of those that are not, with what it remembers.
+async fn ask(
+    asker: &Asker,
+    proxies: &BTreeSet<SocketAddr>,
+    due: &Due,
+    counts: &Counts,
+) -> (AllHeard, AllHeard) {
+    let known = async {
+        match due.known.is_empty() {
+            true => AllHeard::new(),
+            false => asker.ask(proxies, &due.known, counts).await,
+        }
+    };
+    let unknown = async {
+        match due.unknown.is_empty() {
+            true => AllHeard::new(),
+            false => asker.ask_for_histories(proxies, &due.unknown, counts).await,
+        }
+    };
+    tokio::join!(known, unknown)
+}
+
 /// What each proxy told of one Rollout.
-fn told_of(
-    key: &Key,
-    told: &BTreeMap<SocketAddr, Option<ask::Heard>>,
-) -> BTreeMap<SocketAddr, Option<Told>> {
+fn told_of(key: &Key, told: &AllHeard) -> Answers {
     let name = key.to_string();
     let of = |heard: &Option<ask::Heard>| heard.as_ref()?.told_of(&name);
     told.iter()

@@ -1,6 +1,10 @@
 //! What a proxy serves, and what it tells of that.
 
-use super::{Outline, Report, RolloutReport, Split, TripReport, table::Sharing};
+use super::{
+    Outline, Report, RolloutReport, Split, TripReport,
+    history::{History, Tried},
+    table::Sharing,
+};
 use crate::compile::Shares;
 use rollout::analysis::Tripped;
 use std::{
@@ -74,6 +78,14 @@ impl Trials {
         self.under_way.get(id).map_or(0, |trial| trial.number)
     }
 
+    /// The canary that `id` tries out.
+    fn tried(&self, id: &RolloutId) -> Option<Tried> {
+        self.under_way.get(id).map(|trial| Tried {
+            canary: trial.canary.clone(),
+            number: trial.number,
+        })
+    }
+
     /// That the canary which `id` tries out was tripped, if `trip` is of this trial.
     fn tripped(&self, id: &RolloutId, trip: &Trip) -> Option<TripReport> {
         let trial = self.under_way.get(id)?;
@@ -84,9 +96,29 @@ impl Trials {
     }
 }
 
-/// How one Rollout's requests are shared, and since when.
-#[derive(Clone, Debug)]
+/// What becomes of a Rollout's history when its counters are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Memory {
+    /// Nothing.
+    Left,
+    /// What is read is added.
+    Noted,
+    /// And all of it is told.
+    Told,
+}
+
+/// How one Rollout's requests are shared, and what was counted of them.
+#[derive(Debug)]
 struct Entry {
+    sharing: Shared,
+    /// The canary that it tries out.
+    tried: Option<Tried>,
+    history: History,
+}
+
+/// How one Rollout's requests are shared, and since when.
+#[derive(Debug)]
+struct Shared {
     shares: Shares,
     split: Option<Split>,
     /// The table with which that began.
@@ -94,7 +126,7 @@ struct Entry {
     change: u64,
 }
 
-impl Entry {
+impl Shared {
     fn is(&self, sharing: &Sharing<'_>) -> bool {
         self.shares == *sharing.shares && self.split.as_ref() == sharing.split
     }
@@ -138,31 +170,67 @@ impl Publisher {
         tracing::debug!(%generation, "published a table");
     }
 
-    /// What is told at `at`, from the process's epoch, of the Rollouts that are `wanted`.
-    pub fn report(&self, wanted: impl Fn(&RolloutId) -> bool, at: Duration) -> Report {
+    /// What is told at `at`, from the process's epoch, of the Rollouts that are `wanted`; with what is remembered of those
+    /// that are to be `recalled`.
+    pub fn report(
+        &self,
+        wanted: impl Fn(&RolloutId) -> bool,
+        recalled: impl Fn(&RolloutId) -> bool,
+        at: Duration,
+    ) -> Report {
         let ids: Vec<RolloutId> = self.lock().rollouts.keys().cloned().collect();
-        let ids = ids.into_iter().filter(wanted);
-        let rollouts = ids.filter_map(|id| Some((Report::name(&id), self.report_of(&id, at)?)));
+        let told = |id: RolloutId| {
+            let memory = match recalled(&id) {
+                true => Memory::Told,
+                false => Memory::Left,
+            };
+            Some((Report::name(&id), self.tell(&id, memory, at)?))
+        };
         Report {
             process: self.process.clone(),
             at: at.as_secs_f64(),
-            rollouts: rollouts.collect(),
+            rollouts: ids.into_iter().filter(wanted).filter_map(told).collect(),
         }
     }
 
+    /// Notes what is counted, for whoever asks later how that came. To be called about ten times a second, with the time
+    /// from the process's epoch; each Rollout's counters are read when it is time for that.
+    pub fn remember(&self, at: Duration) {
+        let published = self.lock();
+        let rollouts = published.rollouts.iter();
+        let due = rollouts.filter(|(_, entry)| entry.history.is_due(at, entry.tried.is_some()));
+        let due: Vec<RolloutId> = due.map(|(id, _)| id.clone()).collect();
+        drop(published);
+        for id in due {
+            self.tell(&id, Memory::Noted, at);
+        }
+    }
+
+    /// What is told of `id`.
+    ///
     /// No table is published meanwhile, and what workers serve is looked at before what they have counted: so what was
     /// counted after a report that says what is served was sent by that.
-    fn report_of(&self, id: &RolloutId, at: Duration) -> Option<RolloutReport> {
-        let published = self.lock();
-        let entry = published.rollouts.get(id)?;
+    fn tell(&self, id: &RolloutId, memory: Memory, at: Duration) -> Option<RolloutReport> {
+        let mut published = self.lock();
+        let Published {
+            rollouts, trials, ..
+        } = &mut *published;
+        let entry = rollouts.get_mut(id)?;
+        let Shared { since, change, .. } = entry.sharing;
         let acknowledged = self.routes.acknowledged();
-        let is_served = acknowledged.is_some_and(|served| served >= entry.since);
-        let rule = entry.shares.rule;
+        let is_served = acknowledged.is_some_and(|served| served >= since);
+        let rule = entry.sharing.shares.rule;
         let snapshot = self.stats.snapshot(id, None, at, &rule);
-        let serving = entry.split.clone().filter(|_| is_served);
+        let serving = entry.sharing.split.clone().filter(|_| is_served);
         let trip = snapshot.trip.as_ref();
-        let mut report = RolloutReport::new(serving, entry.change, rule, &snapshot);
-        report.tripped = trip.and_then(|trip| published.trials.tripped(id, trip));
+        let mut report = RolloutReport::new(serving, change, rule, &snapshot);
+        report.tripped = trip.and_then(|trip| trials.tripped(id, trip));
+        if memory != Memory::Left {
+            entry.history.push(at, entry.tried.clone(), &report);
+        }
+        if memory == Memory::Told {
+            report.history = entry.history.told();
+        }
         Some(report)
     }
 
@@ -206,25 +274,35 @@ impl Published {
     fn follow(&mut self, outline: &Outline, generation: Generation) {
         let mut before = std::mem::take(&mut self.rollouts);
         for (id, sharing) in outline.sharing() {
-            let known = before.remove(id).filter(|entry| entry.is(&sharing));
-            let entry = known.unwrap_or_else(|| {
-                self.changes += 1;
-                if let Some(Split {
-                    stable,
-                    canary,
-                    weight,
-                }) = sharing.split
-                {
-                    tracing::info!(rollout = %id, stable, canary, "the canary gets {weight}");
-                }
-                Entry {
-                    shares: sharing.shares.clone(),
-                    split: sharing.split.cloned(),
-                    since: generation,
-                    change: self.changes,
-                }
-            });
+            let (known, history) = match before.remove(id) {
+                Some(entry) => (Some(entry.sharing), entry.history),
+                None => (None, History::default()),
+            };
+            let known = known.filter(|known| known.is(&sharing));
+            let entry = Entry {
+                sharing: known.unwrap_or_else(|| self.changed(id, &sharing, generation)),
+                tried: self.trials.tried(id),
+                history,
+            };
             self.rollouts.insert(id.clone(), entry);
+        }
+    }
+
+    fn changed(&mut self, id: &RolloutId, sharing: &Sharing<'_>, since: Generation) -> Shared {
+        self.changes += 1;
+        if let Some(Split {
+            stable,
+            canary,
+            weight,
+        }) = sharing.split
+        {
+            tracing::info!(rollout = %id, stable, canary, "the canary gets {weight}");
+        }
+        Shared {
+            shares: sharing.shares.clone(),
+            split: sharing.split.cloned(),
+            since,
+            change: self.changes,
         }
     }
 }

@@ -3,14 +3,15 @@
 #[cfg(test)]
 mod tests;
 
-use super::Split;
+use super::{
+    Split,
+    history::Span,
+    side::{Side, Users},
+};
 use rollout::analysis::Tripped;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
-use traffic::{
-    Bucket, Counting, Counts, EndpointCounts, FailureRule, HalfOctave, HalfOctaves, Histogram,
-    RolloutId, SECTORS, SectorCounts, Snapshot, UserCounts,
-};
+use std::{collections::BTreeMap, time::Duration};
+use traffic::{FailureRule, RolloutId, Snapshot};
 
 /// What one proxy tells of itself. All numbers only grow while its process lives.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,10 +42,14 @@ pub struct RolloutReport {
     /// That it took the traffic of the present canary away by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tripped: Option<TripReport>,
-    stable: Side,
-    canary: Side,
+    pub(super) stable: Side,
+    pub(super) canary: Side,
     #[serde(skip_serializing_if = "Option::is_none")]
-    users: Option<Users>,
+    pub(super) users: Option<Users>,
+    /// How it came to these counts, as far as it is remembered, oldest first; told when it is asked for, by proxies that
+    /// remember.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) history: Vec<Span>,
 }
 
 /// What a proxy tells of a canary that it tripped.
@@ -56,44 +61,13 @@ pub struct TripReport {
     pub trip: Tripped,
 }
 
-/// One version's counts.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Side {
-    dispatched: u64,
-    failed: u64,
-    client_errors: u64,
-    cancelled: u64,
-    /// Buckets that are not empty, and how much is in them.
-    latency: Vec<(usize, u64)>,
-    abandoned: Vec<(usize, u64)>,
-    pub(super) waiting: Vec<(usize, u64)>,
-    pub(super) endpoints: Vec<Endpoint>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Endpoint {
-    pub(super) address: SocketAddr,
-    dispatched: u64,
-    failed: u64,
-    took: Vec<(usize, u64)>,
-}
-
-/// Sticky users, counted by the rule of the report.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Users {
-    salt: u64,
-    /// Requests and failures, sector by sector.
-    sectors: Vec<(u64, u64)>,
-}
-
 /// A report that no proxy of this version gives.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: found {found}, allowed {allowed}")]
 pub struct Unreadable {
-    field: &'static str,
-    found: String,
-    allowed: String,
+    pub(super) field: &'static str,
+    pub(super) found: String,
+    pub(super) allowed: String,
 }
 
 impl Report {
@@ -120,23 +94,17 @@ impl RolloutReport {
             tripped: None,
             stable: Side::of(&snapshot.stable),
             canary: Side::of(&snapshot.canary),
-            users: users.map(|users| Users {
-                salt: users.counting.salt,
-                sectors: users
-                    .sectors
-                    .iter()
-                    .map(|s| (s.requests, s.failed))
-                    .collect(),
-            }),
+            users: users.map(Users::of),
+            history: Vec::new(),
         }
     }
 
-    pub(super) fn stable(&self) -> &Side {
-        &self.stable
-    }
-
-    pub(super) fn canary(&self) -> &Side {
-        &self.canary
+    /// Whether the counts can be read.
+    ///
+    /// # Errors
+    /// As [`RolloutReport::snapshot`].
+    pub(super) fn check(&self) -> Result<(), Unreadable> {
+        self.snapshot(Duration::ZERO).map(drop)
     }
 
     /// The counts, as they were `at` the time since the process began. Without a generation, which is the reader's to say.
@@ -153,112 +121,5 @@ impl RolloutReport {
             users: users.map(|users| users.counts(self.failures)).transpose()?,
             trip: None,
         })
-    }
-}
-
-impl Side {
-    fn of(counts: &Counts) -> Self {
-        let endpoint = |endpoint: &EndpointCounts| Endpoint {
-            address: endpoint.address,
-            dispatched: endpoint.dispatched,
-            failed: endpoint.failed,
-            took: filled(endpoint.took.buckets()),
-        };
-        let waiting = counts.waiting.iter();
-        Self {
-            dispatched: counts.dispatched,
-            failed: counts.failed,
-            client_errors: counts.client_errors,
-            cancelled: counts.cancelled,
-            latency: filled(counts.latency.buckets()),
-            abandoned: filled(counts.abandoned.buckets()),
-            waiting: waiting.map(|(bucket, n)| (bucket.index(), *n)).collect(),
-            endpoints: counts.endpoints.iter().map(endpoint).collect(),
-        }
-    }
-
-    fn counts(&self) -> Result<Counts, Unreadable> {
-        let waiting = self.waiting.iter();
-        let endpoint = |endpoint: &Endpoint| {
-            Ok(EndpointCounts {
-                address: endpoint.address,
-                dispatched: endpoint.dispatched,
-                failed: endpoint.failed,
-                took: halves(&endpoint.took)?,
-            })
-        };
-        let endpoints = self.endpoints.iter().map(endpoint);
-        let mut endpoints: Vec<_> = endpoints.collect::<Result<_, Unreadable>>()?;
-        endpoints.sort_by_key(|endpoint| endpoint.address);
-        let mut waiting: Vec<_> = waiting
-            .map(|(index, n)| Ok((bucket("waiting", *index)?, *n)))
-            .collect::<Result<_, Unreadable>>()?;
-        waiting.sort();
-        Ok(Counts {
-            dispatched: self.dispatched,
-            failed: self.failed,
-            client_errors: self.client_errors,
-            cancelled: self.cancelled,
-            latency: histogram("latency", &self.latency)?,
-            abandoned: histogram("abandoned", &self.abandoned)?,
-            waiting,
-            endpoints,
-        })
-    }
-}
-
-impl Users {
-    fn counts(&self, rule: FailureRule) -> Result<UserCounts, Unreadable> {
-        let sectors = self.sectors.iter().map(|(requests, failed)| SectorCounts {
-            requests: *requests,
-            failed: *failed,
-        });
-        let sectors: Box<[SectorCounts]> = sectors.collect();
-        let found = sectors.len();
-        Ok(UserCounts {
-            counting: Counting {
-                salt: self.salt,
-                rule,
-            },
-            sectors: sectors.try_into().map_err(|_| Unreadable {
-                field: "users.sectors",
-                found: format!("{found} of them"),
-                allowed: SECTORS.to_string(),
-            })?,
-        })
-    }
-}
-
-fn filled(buckets: &[u64]) -> Vec<(usize, u64)> {
-    let buckets = buckets.iter().copied().enumerate();
-    buckets.filter(|(_, n)| *n > 0).collect()
-}
-
-fn histogram(field: &'static str, filled: &[(usize, u64)]) -> Result<Histogram, Unreadable> {
-    let mut histogram = Histogram::default();
-    for (index, n) in filled {
-        histogram.add(bucket(field, *index)?, *n);
-    }
-    Ok(histogram)
-}
-
-fn bucket(field: &'static str, index: usize) -> Result<Bucket, Unreadable> {
-    Bucket::at(index).ok_or_else(|| none_of(field, index))
-}
-
-fn halves(filled: &[(usize, u64)]) -> Result<HalfOctaves, Unreadable> {
-    let mut halves = HalfOctaves::default();
-    for (index, n) in filled {
-        let half = HalfOctave::at(*index).ok_or_else(|| none_of("endpoints.took", *index))?;
-        halves.add(half, *n);
-    }
-    Ok(halves)
-}
-
-fn none_of(field: &'static str, index: usize) -> Unreadable {
-    Unreadable {
-        field,
-        found: format!("bucket {index}"),
-        allowed: "those of this version's histograms".to_owned(),
     }
 }

@@ -3,17 +3,14 @@
 #[cfg(test)]
 mod tests;
 
-use super::{RolloutReport, Split, Unreadable};
+use super::{RolloutReport, Split, Unreadable, growth::Growth, recall::Tick, side::Side};
 use rollout::analysis::Tripped;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     time::Duration,
 };
-use traffic::{
-    Bucket, Counts, EndpointCounts, Generation, HalfOctave, Histogram, SectorCounts, Snapshot,
-    UserCounts,
-};
+use traffic::{Bucket, Counts, EndpointCounts, Generation, Snapshot};
 
 /// What a proxy told of one Rollout.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,7 +28,7 @@ pub struct Told {
 pub type Answers = BTreeMap<SocketAddr, Option<Told>>;
 
 /// The counters of all proxies of one Rollout. What a process counted before it was first asked is left out, as nobody
-/// knows under which split that was.
+/// knows under which split that was, but for what the processes that there are at the beginning remember of that.
 #[derive(Clone, Debug, Default)]
 pub struct Sum {
     /// What each proxy told last.
@@ -47,6 +44,13 @@ pub struct Sum {
 struct Agreed {
     split: Split,
     changes: Vec<(String, u64)>,
+}
+
+/// What a process serves, and how often it has changed to come to it.
+struct Standing<'t> {
+    serving: Option<&'t Split>,
+    process: &'t str,
+    changes: u64,
 }
 
 impl Sum {
@@ -69,11 +73,52 @@ impl Sum {
                 Err(why) => unread.push(Unread { address, why }),
             }
         }
-        self.agree(live > 0 && heard == live);
+        let told = self.told.values().filter(|_| heard == live);
+        self.agree(agreed(told.map(|told| Standing {
+            serving: told.report.serving.as_ref(),
+            process: &told.process,
+            changes: told.report.changes,
+        })));
+        let reports = || self.told.values().map(|told| &told.report);
+        let (stable, canary) = (
+            reports().map(|report| &report.stable),
+            reports().map(|report| &report.canary),
+        );
+        pass(&mut self.total.stable, stable);
+        pass(&mut self.total.canary, canary);
+        (self.total_at(at), unread)
+    }
+
+    /// Adds what all proxies remember of one tick, as if it had been told when the reader's clock showed `at`. What is added
+    /// next by [`Sum::add`] is to be of the end of the last tick.
+    pub(super) fn recall(&mut self, at: Duration, tick: &Tick<'_>) -> &Snapshot {
+        for told in tick.told.values() {
+            for counted in &told.counted {
+                counted.add_to(&mut self.total, told.rule);
+            }
+        }
+        self.agree(agreed(tick.told.values().map(|told| Standing {
+            serving: told.under.serving.as_ref(),
+            process: told.process,
+            changes: told.under.changes,
+        })));
+        let latest = || tick.told.values().map(|told| told.latest);
+        self.total.stable.waiting = waiting(latest().map(|latest| &latest.stable));
+        self.total.canary.waiting = waiting(latest().map(|latest| &latest.canary));
+        self.total_at(at)
+    }
+
+    fn total_at(&mut self, at: Duration) -> &Snapshot {
         self.total.at = at;
         self.total.generation = self.agreed.as_ref().map(|_| Generation::of(self.changes));
-        self.sum_what_passes();
-        (&self.total, unread)
+        &self.total
+    }
+
+    fn agree(&mut self, agreed: Option<Agreed>) {
+        if self.agreed != agreed {
+            self.changes += 1;
+            self.agreed = agreed;
+        }
     }
 
     /// What tripped `canary`, where a proxy has done that, by what they told at the last time.
@@ -93,70 +138,53 @@ impl Sum {
     }
 
     fn take(&mut self, address: SocketAddr, told: Told) -> Result<(), Unreadable> {
-        let now = told.report.snapshot(told.at)?;
+        told.report.check()?;
         let before = self.told.get(&address);
         // What another process counted, or by another rule, cannot be subtracted.
         let before = before.filter(|before| {
             before.process == told.process && before.report.failures == told.report.failures
         });
         if let Some(before) = before {
-            let before = before.report.snapshot(before.at)?;
-            grow(&mut self.total.stable, &before.stable, &now.stable);
-            grow(&mut self.total.canary, &before.canary, &now.canary);
-            grow_users(
-                &mut self.total.users,
-                before.users.as_ref(),
-                now.users.as_ref(),
-            );
+            let grown = Growth::between(&before.report, &told.report);
+            grown.add_to(&mut self.total, told.report.failures);
         }
         self.told.insert(address, told);
         Ok(())
     }
+}
 
-    /// Notes whether all serve the same, if `all` told something.
-    fn agree(&mut self, all: bool) {
-        let mut splits = self.told.values().map(|told| told.report.serving.as_ref());
-        let first = splits.next().flatten().filter(|_| all);
-        let same = first.filter(|first| splits.all(|split| split == Some(first)));
-        let changes = self.told.values();
-        let agreed = same.map(|split| Agreed {
-            split: split.clone(),
-            changes: changes
-                .map(|told| (told.process.clone(), told.report.changes))
-                .collect(),
-        });
-        if self.agreed != agreed {
-            self.changes += 1;
-            self.agreed = agreed;
+/// What all serve, if that is the same.
+fn agreed<'t>(standings: impl Iterator<Item = Standing<'t>>) -> Option<Agreed> {
+    let standings: Vec<Standing<'t>> = standings.collect();
+    let split = standings.first()?.serving?;
+    let same = standings
+        .iter()
+        .all(|standing| standing.serving == Some(split));
+    let changes = standings.iter();
+    let changes = changes.map(|standing| (standing.process.to_owned(), standing.changes));
+    same.then(|| Agreed {
+        split: split.clone(),
+        changes: changes.collect(),
+    })
+}
+
+/// Sets what is not counted for ever: the requests under way, and the endpoints that some proxy knows.
+fn pass<'t>(total: &mut Counts, told: impl Iterator<Item = &'t Side> + Clone) {
+    total.waiting = waiting(told.clone());
+    let endpoints = told.flat_map(|side| &side.endpoints);
+    let known: BTreeSet<SocketAddr> = endpoints.map(|endpoint| endpoint.address).collect();
+    let is_known = |endpoint: &EndpointCounts| known.contains(&endpoint.address);
+    total.endpoints.retain(is_known);
+}
+
+fn waiting<'t>(told: impl Iterator<Item = &'t Side>) -> Vec<(Bucket, u64)> {
+    let mut waiting = BTreeMap::<Bucket, u64>::new();
+    for (index, n) in told.flat_map(|side| &side.waiting) {
+        if let Some(bucket) = Bucket::at(*index) {
+            *waiting.entry(bucket).or_default() += n;
         }
     }
-
-    /// What is not counted for ever: the requests under way, and the endpoints that some proxy knows.
-    fn sum_what_passes(&mut self) {
-        for (total, of) in [
-            (
-                &mut self.total.stable,
-                RolloutReport::stable as fn(&_) -> &_,
-            ),
-            (&mut self.total.canary, RolloutReport::canary),
-        ] {
-            let told = || self.told.values().map(|told| of(&told.report));
-            let mut waiting = BTreeMap::new();
-            for (index, n) in told().flat_map(|side| &side.waiting) {
-                if let Some(bucket) = Bucket::at(*index) {
-                    *waiting.entry(bucket).or_default() += n;
-                }
-            }
-            total.waiting = waiting.into_iter().collect();
-            let known: BTreeSet<SocketAddr> = told()
-                .flat_map(|side| &side.endpoints)
-                .map(|endpoint| endpoint.address)
-                .collect();
-            total
-                .endpoints
-                .retain(|endpoint| known.contains(&endpoint.address));
-        }
-    }
+    waiting.into_iter().collect()
 }
 
 /// What a proxy told and could not be read.
@@ -165,93 +193,4 @@ impl Sum {
 pub struct Unread {
     address: SocketAddr,
     why: Unreadable,
-}
-
-/// Adds to `total` what was counted between `before` and `after`.
-fn grow(total: &mut Counts, before: &Counts, after: &Counts) {
-    total.dispatched += after.dispatched.saturating_sub(before.dispatched);
-    total.failed += after.failed.saturating_sub(before.failed);
-    total.client_errors += after.client_errors.saturating_sub(before.client_errors);
-    total.cancelled += after.cancelled.saturating_sub(before.cancelled);
-    grow_histogram(&mut total.latency, &before.latency, &after.latency);
-    grow_histogram(&mut total.abandoned, &before.abandoned, &after.abandoned);
-    let known: BTreeMap<SocketAddr, &EndpointCounts> = before
-        .endpoints
-        .iter()
-        .map(|endpoint| (endpoint.address, endpoint))
-        .collect();
-    for endpoint in &after.endpoints {
-        grow_endpoint(
-            &mut total.endpoints,
-            known.get(&endpoint.address).copied(),
-            endpoint,
-        );
-    }
-}
-
-fn grow_histogram(total: &mut Histogram, before: &Histogram, after: &Histogram) {
-    let buckets = before.buckets().iter().zip(after.buckets()).enumerate();
-    for (index, (before, after)) in buckets.filter(|(_, (before, after))| before < after) {
-        if let Some(bucket) = Bucket::at(index) {
-            total.add(bucket, after - before);
-        }
-    }
-}
-
-/// An endpoint that a proxy had forgotten begins at 0 there.
-fn grow_endpoint(
-    total: &mut Vec<EndpointCounts>,
-    before: Option<&EndpointCounts>,
-    after: &EndpointCounts,
-) {
-    let before = before.filter(|before| before.dispatched <= after.dispatched);
-    let place = total.binary_search_by_key(&after.address, |endpoint| endpoint.address);
-    let place = place.unwrap_or_else(|place| {
-        let new = EndpointCounts {
-            address: after.address,
-            dispatched: 0,
-            failed: 0,
-            took: Default::default(),
-        };
-        total.insert(place, new);
-        place
-    });
-    let sum = &mut total[place];
-    sum.dispatched += after.dispatched - before.map_or(0, |before| before.dispatched);
-    sum.failed += after
-        .failed
-        .saturating_sub(before.map_or(0, |before| before.failed));
-    for (index, took) in after.took.buckets().iter().enumerate() {
-        let earlier = before.map_or(0, |before| before.took.buckets()[index]);
-        if let Some(half) = HalfOctave::at(index) {
-            sum.took.add(half, took.saturating_sub(earlier));
-        }
-    }
-}
-
-/// Users stand where they do by one salt: with another one, all begins anew.
-fn grow_users(
-    total: &mut Option<UserCounts>,
-    before: Option<&UserCounts>,
-    after: Option<&UserCounts>,
-) {
-    let Some(after) = after else {
-        *total = None;
-        return;
-    };
-    let known = total
-        .take()
-        .filter(|total| total.counting == after.counting);
-    let mut sum = known.unwrap_or_else(|| UserCounts {
-        counting: after.counting,
-        sectors: Box::new([SectorCounts::default(); traffic::SECTORS]),
-    });
-    if let Some(before) = before.filter(|before| before.counting == after.counting) {
-        let grown = before.sectors.iter().zip(after.sectors.iter());
-        for (sum, (before, after)) in sum.sectors.iter_mut().zip(grown) {
-            sum.requests += after.requests.saturating_sub(before.requests);
-            sum.failed += after.failed.saturating_sub(before.failed);
-        }
-    }
-    *total = Some(sum);
 }

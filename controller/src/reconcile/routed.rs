@@ -48,6 +48,7 @@ pub fn judging(rollout: &crds::Rollout) -> Option<Judging> {
         split: weights::split(&status),
         on_trial,
         target,
+        step_since: target.and_then(|target| steps::entered(&status, target.step)),
         step_starts: asks.steps.len().max(1),
         config: asks.config.clone(),
     })

@@ -17,6 +17,8 @@ use std::{
 
 /// The longest that a proxy's answer is waited for. All are asked at the same time, and judging waits for the last.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// And one with histories, which is asked for once.
+const PATIENCE_FOR_HISTORIES: Duration = Duration::from_secs(2);
 /// No report is larger: some 10,000 Rollouts'.
 const LARGEST: usize = 256 << 20;
 /// About more Rollouts than this a proxy is not asked by name: it tells of all.
@@ -36,8 +38,8 @@ pub(super) struct Heard {
 /// Why a proxy's report is not known.
 #[derive(Debug, thiserror::Error)]
 enum Silence {
-    #[error("no answer within {PATIENCE:?}")]
-    Late,
+    #[error("no answer within {0:?}")]
+    Late(Duration),
     #[error("{0}")]
     Unreachable(#[from] hyper_util::client::legacy::Error),
     #[error("the answer broke off, or was larger than {LARGEST} bytes: {0}")]
@@ -64,8 +66,34 @@ impl Asker {
         rollouts: &[Key],
         counts: &Counts,
     ) -> BTreeMap<SocketAddr, Option<Heard>> {
-        let query = query(rollouts);
-        let asked = proxies.iter().map(|proxy| self.ask_one(*proxy, &query));
+        self.ask_for(proxies, &query(rollouts), PATIENCE, counts)
+            .await
+    }
+
+    /// Asks `proxies` about `rollouts`, with what they remember. One without a report has nothing.
+    pub(super) async fn ask_for_histories(
+        &self,
+        proxies: &BTreeSet<SocketAddr>,
+        rollouts: &[Key],
+        counts: &Counts,
+    ) -> BTreeMap<SocketAddr, Option<Heard>> {
+        let mut query = query(rollouts);
+        for key in rollouts {
+            query += &format!("&history={key}");
+        }
+        self.ask_for(proxies, &query, PATIENCE_FOR_HISTORIES, counts)
+            .await
+    }
+
+    async fn ask_for(
+        &self,
+        proxies: &BTreeSet<SocketAddr>,
+        query: &str,
+        patience: Duration,
+        counts: &Counts,
+    ) -> BTreeMap<SocketAddr, Option<Heard>> {
+        let asked = proxies.iter();
+        let asked = asked.map(|proxy| self.ask_one(*proxy, query, patience));
         let heard = join_all(asked).await;
         let told = proxies.iter().zip(heard).map(|(proxy, heard)| {
             counts.asked_proxy(heard.is_ok());
@@ -76,9 +104,14 @@ impl Asker {
         told.collect()
     }
 
-    async fn ask_one(&self, proxy: SocketAddr, query: &str) -> Result<Heard, Silence> {
-        let answer = tokio::time::timeout(PATIENCE, self.read(proxy, query));
-        answer.await.map_err(|_| Silence::Late)?
+    async fn ask_one(
+        &self,
+        proxy: SocketAddr,
+        query: &str,
+        patience: Duration,
+    ) -> Result<Heard, Silence> {
+        let answer = tokio::time::timeout(patience, self.read(proxy, query));
+        answer.await.map_err(|_| Silence::Late(patience))?
     }
 
     async fn read(&self, proxy: SocketAddr, query: &str) -> Result<Heard, Silence> {

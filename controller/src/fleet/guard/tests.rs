@@ -1,3 +1,5 @@
+mod recalled;
+
 use super::Guard;
 use crate::{
     fleet::{Answers, Judging, RolloutReport, Split, Told, TripReport},
@@ -34,6 +36,7 @@ impl Scene {
             split: Some(split("old", "old", 0)),
             on_trial: false,
             target: None,
+            step_since: None,
             step_starts: 1,
         };
         let mut scene = Self {

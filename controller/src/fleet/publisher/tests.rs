@@ -80,7 +80,12 @@ fn a_split_is_told_when_every_worker_serves_it() {
     let publisher = Publisher::new("p".to_owned(), Arc::clone(&stats), Arc::clone(&routes));
     let (mut first, mut second) = (routes.reader(), routes.reader());
     let at = Duration::from_millis(1500);
-    let report = || publisher.report(|_| true, at).rollouts.remove("prod/shop");
+    let report = || {
+        publisher
+            .report(|_| true, |_| false, at)
+            .rollouts
+            .remove("prod/shop")
+    };
     assert!(report().is_none());
     first.view();
     second.view();
@@ -99,7 +104,7 @@ fn a_split_is_told_when_every_worker_serves_it() {
     assert!(publisher.is_served());
     let served = report().unwrap();
     assert_eq!(weight(&served), Some(2000));
-    assert_eq!(publisher.report(|_| true, at).at, 1.5);
+    assert_eq!(publisher.report(|_| true, |_| false, at).at, 1.5);
 
     // What does not change the split takes nothing back.
     publisher.publish(outline(20, 2));
@@ -116,7 +121,12 @@ fn a_split_is_told_when_every_worker_serves_it() {
     assert!(report().is_none());
     publisher.publish(outline(30, 2));
     assert!(report().unwrap().changes > next.changes);
-    assert!(publisher.report(|_| false, at).rollouts.is_empty());
+    assert!(
+        publisher
+            .report(|_| false, |_| false, at)
+            .rollouts
+            .is_empty()
+    );
     drop((first, second));
     assert_eq!(weight(&report().unwrap()), None, "nobody serves");
 }
@@ -129,7 +139,7 @@ fn counts_are_read_by_the_rule_of_the_rollout_and_end_with_it() {
     let id = RolloutId::new("prod", "shop");
     let failed = || {
         let report = publisher
-            .report(|_| true, Duration::ZERO)
+            .report(|_| true, |_| false, Duration::ZERO)
             .rollouts
             .remove("prod/shop");
         let snapshot = report.unwrap().snapshot(Duration::ZERO).unwrap();
@@ -182,7 +192,7 @@ fn a_canary_that_was_tripped_stays_so_for_its_trial() {
     let has_tripped = |reader: &mut Reader| {
         let split = reader.view().table().splits()[0].has_tripped();
         let report = publisher
-            .report(|_| true, Duration::ZERO)
+            .report(|_| true, |_| false, Duration::ZERO)
             .rollouts
             .remove("prod/shop");
         let told = report.unwrap().tripped;
@@ -252,7 +262,7 @@ fn what_was_the_canarys_is_stables_from_one_table_on() {
         status["canary"]["weights"]["stable"]["podTemplateHash"] = json!(stable);
         publisher.publish(Outline::of(&seen, &NAMES()));
         let told = || {
-            let mut report = publisher.report(|_| true, Duration::ZERO);
+            let mut report = publisher.report(|_| true, |_| false, Duration::ZERO);
             report.rollouts.remove("prod/shop").unwrap()
         };
         assert_eq!(told().serving, None, "no worker has looked");

@@ -140,7 +140,7 @@ impl Work<'_> {
         let Some(step) = evidence(routing, index).filter(|_| !self.goes_forward(routing)) else {
             return true;
         };
-        let entered = self.entered(index);
+        let entered = entered(&self.status, index);
         self.has_evidence(canary, &step, entered.unwrap_or(self.now), index)
     }
 
@@ -187,14 +187,6 @@ impl Work<'_> {
                 false
             }
         }
-    }
-
-    /// When the evidence step at `index` was entered, by what was seen.
-    fn entered(&self, index: usize) -> Option<Timestamp> {
-        let known = self.status.canary.as_ref()?;
-        let mut known = known.step_plugin_statuses.iter();
-        let entry = known.find(|entry| is_of(entry, index))?;
-        entry.started_at.map(Timestamp::from)
     }
 
     /// What is kept of the evidence steps: the one under way is noted when it is entered, so that whoever goes on knows
@@ -268,6 +260,14 @@ impl Work<'_> {
         self.waits(WaitsOn::Proxies, why);
         Some(())
     }
+}
+
+/// When the evidence step at `index` was entered, by what `status` says.
+pub(super) fn entered(status: &RolloutStatus, index: usize) -> Option<Timestamp> {
+    let known = status.canary.as_ref()?;
+    let mut known = known.step_plugin_statuses.iter();
+    let entry = known.find(|entry| is_of(entry, index))?;
+    entry.started_at.map(Timestamp::from)
 }
 
 /// What the step at `index` asks of the evidence, if it does.
