@@ -25,6 +25,14 @@ struct Rollout {
     decisions: Vec<Decision>,
 }
 
+/// What is known of a canary on trial.
+#[derive(Debug, Deserialize)]
+struct Present {
+    at: Timestamp,
+    evidence: Reading,
+    record: Record,
+}
+
 /// A decision, of which only this is read.
 #[derive(Debug, Deserialize)]
 struct Decision {
@@ -43,7 +51,8 @@ pub(crate) struct Stored {
     replay: Replay,
 }
 
-/// Reads a rollout or one of its decisions, as `explain -o json` prints them, and recomputes each verdict of it.
+/// Reads a rollout or one of its decisions, as `explain -o json` prints them, or what a controller of a cluster tells, and
+/// recomputes each verdict of it.
 ///
 /// # Errors
 /// What is wrong with which field of the file.
@@ -69,17 +78,22 @@ fn parse(text: &str) -> Result<Vec<Stored>, String> {
         for (index, decision) in decisions {
             all.extend(decided(decision, &format!("decisions[{index}].record"))?);
         }
-        if let (Some(record), Some(reading)) = (rollout.record, rollout.evidence) {
-            let title = format!("The evidence at {}", moment(rollout.at));
-            all.push(recomputed(title, &record, &reading, "record")?);
+        if let (Some(record), Some(evidence)) = (rollout.record, rollout.evidence) {
+            all.push(present(&Present {
+                at: rollout.at,
+                evidence,
+                record,
+            })?);
         }
         all
     } else if has("decision") {
         decided(typed(value)?, "record")?.into_iter().collect()
+    } else if has("evidence") {
+        vec![present(&typed(value)?)?]
     } else {
         return Err(
-            "neither the field decisions nor decision is there: a rollout or one of its decisions is allowed, as \
-             `sluice explain ROLLOUT -o json` prints them"
+            "none of the fields decisions, decision and evidence is there: a rollout or one of its decisions is allowed, \
+             as `sluice explain ROLLOUT -o json` prints them, and what a controller tells at /verdicts and /evidence"
                 .to_owned(),
         );
     };
@@ -115,6 +129,11 @@ fn decided(decision: Decision, field: &str) -> Result<Option<Stored>, String> {
         moment(decision.at)
     );
     recomputed(title, &record, &reading, field).map(Some)
+}
+
+fn present(known: &Present) -> Result<Stored, String> {
+    let title = format!("The evidence at {}", moment(known.at));
+    recomputed(title, &known.record, &known.evidence, "record")
 }
 
 fn recomputed(

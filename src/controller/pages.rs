@@ -1,14 +1,16 @@
-//! What the controller shows over HTTP, without a token: `/metrics` with `/verdicts`, and `/healthz`, a port each.
+//! What the controller shows over HTTP, without a token: `/metrics` with `/verdicts` and `/evidence`, and `/healthz`, a port
+//! each.
 
 use super::StartError;
 use axum::{
     Json, Router,
-    extract::Path,
+    extract::{Path, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
 use cluster::metrics::Metrics;
+use serde::Serialize;
 use std::{
     io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -16,37 +18,47 @@ use std::{
 };
 use tokio::net::TcpListener;
 
-/// Serves `/metrics`, and `/verdicts/NAMESPACE/NAME`: the last verdict of the guard. Returns where.
+/// Serves `/metrics`, `/verdicts/NAMESPACE/NAME`, the last verdict of the guard, and `/evidence/NAMESPACE/NAME`, what it knows of
+/// the canary on trial. Returns where.
 pub(super) async fn serve_metrics(
     port: u16,
     metrics: Arc<Metrics>,
 ) -> Result<SocketAddr, StartError> {
-    let judged = Arc::clone(&metrics);
-    let verdict = get(
-        move |Path((namespace, name)): Path<(String, String)>| async move {
-            verdict(&judged, &namespace, &name)
-        },
-    );
-    let page = get(move || async move { render(&metrics) });
     let pages = Router::new()
-        .route("/metrics", page)
-        .route("/verdicts/{namespace}/{name}", verdict);
+        .route("/metrics", get(render))
+        .route("/verdicts/{namespace}/{name}", get(verdict))
+        .route("/evidence/{namespace}/{name}", get(evidence))
+        .with_state(metrics);
     serve(port, pages).await
 }
 
-fn verdict(metrics: &Metrics, namespace: &str, name: &str) -> Response {
-    match metrics.verdict(namespace, name) {
-        Some(verdict) => Json(verdict).into_response(),
-        None => {
-            let why = format!(
-                "no canary of the Rollout {namespace}/{name} was convicted since this process leads, if it does\n"
-            );
-            (StatusCode::NOT_FOUND, why).into_response()
-        }
+type Named = Path<(String, String)>;
+
+async fn verdict(State(metrics): State<Arc<Metrics>>, Path((namespace, name)): Named) -> Response {
+    told(metrics.verdict(&namespace, &name), || {
+        format!(
+            "no canary of the Rollout {namespace}/{name} was convicted since this process leads, if it does\n"
+        )
+    })
+}
+
+async fn evidence(State(metrics): State<Arc<Metrics>>, Path((namespace, name)): Named) -> Response {
+    told(metrics.evidence(&namespace, &name), || {
+        format!(
+            "no canary of the Rollout {namespace}/{name} is on trial, if this process leads it\n"
+        )
+    })
+}
+
+/// What is known, or why nothing is.
+fn told<T: Serialize>(known: Option<T>, why: impl FnOnce() -> String) -> Response {
+    match known {
+        Some(known) => Json(known).into_response(),
+        None => (StatusCode::NOT_FOUND, why()).into_response(),
     }
 }
 
-fn render(metrics: &Metrics) -> Response {
+async fn render(State(metrics): State<Arc<Metrics>>) -> Response {
     match metrics.render() {
         Ok(text) => ([(header::CONTENT_TYPE, Metrics::CONTENT_TYPE)], text).into_response(),
         Err(error) => {

@@ -84,6 +84,17 @@ struct Due {
     unknown: Vec<Key>,
 }
 
+/// What is known of a canary on trial, as `sluice explain --replay` recomputes it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Evidence {
+    at: Timestamp,
+    /// The canary, by its pod template hash.
+    revision: String,
+    evidence: Reading,
+    record: Record,
+}
+
 impl Fleet {
     fn watched(&self) -> MutexGuard<'_, HashMap<Key, Watched>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -102,6 +113,20 @@ impl Fleet {
     /// The last verdict against a canary of a Rollout, since this process leads.
     pub(crate) fn verdict(&self, key: &Key) -> Option<Verdict> {
         self.watched().get(key)?.verdict.clone()
+    }
+
+    /// What is known of the canary of a Rollout that is on trial.
+    pub(crate) fn evidence(&self, key: &Key) -> Option<Evidence> {
+        let watched = self.watched();
+        let known = watched.get(key)?;
+        let finding = known.traffic.as_ref()?.finding.as_ref()?;
+        let (evidence, record) = known.guard.evidence()?;
+        Some(Evidence {
+            at: evidence.at,
+            revision: finding.canary.clone(),
+            evidence,
+            record,
+        })
     }
 
     /// Notes which Rollouts there are now, and what is to be judged of them. Returns those that proxies are to be asked

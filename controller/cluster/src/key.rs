@@ -12,7 +12,6 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    #[cfg(test)]
     pub(crate) fn new(namespace: &str, name: &str) -> Self {
         Self {
             namespace: namespace.into(),

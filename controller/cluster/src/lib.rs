@@ -40,7 +40,7 @@ mod writes;
 
 pub use connect::{ConnectError, connect, connect_as};
 pub use elect::Election;
-pub use fleet::{NoProxies, Proxies, Verdict};
+pub use fleet::{Evidence, NoProxies, Proxies, Verdict};
 pub use instance::{Instance, NoInstance};
 /// A client of the API server.
 pub use kube::Client;

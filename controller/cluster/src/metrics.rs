@@ -8,7 +8,7 @@ mod tests;
 pub(crate) use counts::{Counts, Reviewed};
 
 use crate::{
-    fleet::Verdict,
+    fleet::{Evidence, Fleet, Verdict},
     key::Key,
     shard::{Shard, Shards},
     shared::Shared,
@@ -80,12 +80,17 @@ impl Metrics {
 
     /// The last verdict against a canary of the Rollout `name` in `namespace`, since this process leads.
     pub fn verdict(&self, namespace: &str, name: &str) -> Option<Verdict> {
-        let key = Key {
-            namespace: namespace.into(),
-            name: name.into(),
-        };
+        self.of(&Key::new(namespace, name), Fleet::verdict)
+    }
+
+    /// What is known of the canary of the Rollout `name` in `namespace`, if this process leads and one is on trial.
+    pub fn evidence(&self, namespace: &str, name: &str) -> Option<Evidence> {
+        self.of(&Key::new(namespace, name), Fleet::evidence)
+    }
+
+    fn of<T>(&self, key: &Key, what: fn(&Fleet, &Key) -> Option<T>) -> Option<T> {
         let led = self.led.get();
-        led.values().find_map(|shared| shared.fleet.verdict(&key))
+        led.values().find_map(|shared| what(&shared.fleet, key))
     }
 
     /// All of them in the format OpenMetrics 1.0.0, whose content type is [`Metrics::CONTENT_TYPE`].

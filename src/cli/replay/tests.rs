@@ -34,6 +34,16 @@ fn a_rollout_and_one_decision_of_it_are_recomputed() {
 }
 
 #[test]
+fn the_evidence_of_a_canary_on_trial_is_recomputed() {
+    let decision = &example()["decisions"][0];
+    let page = serde_json::json!({
+        "at": decision["at"], "revision": "5f6c", "evidence": decision["evidence"], "record": decision["record"],
+    });
+    let (agrees, text) = said(&page.to_string()).unwrap();
+    assert!(agrees && text.starts_with("The evidence at "), "{text}");
+}
+
+#[test]
 fn what_does_not_agree_is_named_with_both_numbers() {
     let check = |pointer: &str, value: Value, wanted: &str| {
         let mut changed = example();
@@ -76,7 +86,10 @@ fn what_cannot_be_read_is_named() {
         assert!(error.starts_with(wanted), "{error}");
     };
     check("", "no JSON: EOF");
-    check("[]", "neither the field decisions nor decision is there");
+    check(
+        "[]",
+        "none of the fields decisions, decision and evidence is there",
+    );
     check("{\"decisions\": 7}", "decisions: invalid type: integer `7`");
     check("{\"decisions\": []}", "missing field `at`");
     check(

@@ -86,6 +86,11 @@ fn proxy(answer: &'static str) -> (SocketAddr, thread::JoinHandle<String>) {
 
 /// What a proxy tells that answers so, and what it was asked.
 fn told(answer: &'static str) -> (Option<Told>, String) {
+    told_of(answer, false)
+}
+
+/// The same, `with_history` or without.
+fn told_of(answer: &'static str, with_history: bool) -> (Option<Told>, String) {
     let (address, asked) = proxy(answer);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -94,9 +99,11 @@ fn told(answer: &'static str) -> (Option<Told>, String) {
     let counts = Counts::default();
     let heard = runtime.block_on(async {
         let rollouts = [Key::new("prod", "shop"), Key::new("prod", "cart")];
-        Asker::new()
-            .ask(&BTreeSet::from([address]), &rollouts, &counts)
-            .await
+        let (asker, proxies) = (Asker::new(), BTreeSet::from([address]));
+        match with_history {
+            true => asker.ask_for_histories(&proxies, &rollouts, &counts).await,
+            false => asker.ask(&proxies, &rollouts, &counts).await,
+        }
     });
     let told = heard[&address]
         .as_ref()
@@ -137,6 +144,15 @@ fn proxies_are_asked_for_what_they_know_of_rollouts() {
     };
     assert_eq!(told.report.serving, Some(split));
     assert_eq!(told.report.snapshot(told.at).unwrap().canary.failed, 1);
+}
+
+#[test]
+fn proxies_are_asked_for_what_they_remember() {
+    let (_, asked) = told_of("", true);
+    assert_eq!(
+        asked,
+        "GET /fleet/v1/report?rollout=prod/shop&rollout=prod/cart&history=prod/shop&history=prod/cart HTTP/1.1"
+    );
 }
 
 #[test]
