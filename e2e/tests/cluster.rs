@@ -9,6 +9,8 @@ mod controller;
 mod deployments;
 #[path = "cluster/fleet.rs"]
 mod fleet;
+#[path = "cluster/leaders.rs"]
+mod leaders;
 #[path = "cluster/pods.rs"]
 mod pods;
 #[path = "cluster/proxy.rs"]
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
         .into_iter()
         .chain(deployments::tests())
         .chain(fleet::tests())
+        .chain(leaders::tests())
         .chain(pods::tests())
         .chain(proxy::tests())
         .chain(webhook::tests())

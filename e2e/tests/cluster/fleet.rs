@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     env,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -40,20 +40,21 @@ pub(crate) fn tests() -> Vec<Trial> {
 }
 
 /// A controller, proxies, and users.
-struct Scene {
+pub(crate) struct Scene {
     /// Whether the Services take turns.
     turns: bool,
-    rollouts: Rollouts,
-    namespace: String,
+    pub(crate) rollouts: Rollouts,
+    pub(crate) namespace: String,
     instance: String,
-    controller: Controller,
-    proxies: Vec<Proxy>,
+    kubeconfig: PathBuf,
+    pub(crate) controller: Controller,
+    pub(crate) proxies: Vec<Proxy>,
     users: Users,
 }
 
 impl Scene {
     /// With a first version that serves.
-    async fn new(client: &Client, namespace: String) -> Result<Self> {
+    pub(crate) async fn new(client: &Client, namespace: String) -> Result<Self> {
         Self::of(client, namespace, false).await
     }
 
@@ -69,20 +70,14 @@ impl Scene {
             proxies.push(Proxy::start_at(address, 1, &kubeconfig, &[&own]).await?);
         }
         process::apply(&slices(&namespace, &proxies)).await?;
-        let arguments = [
-            own,
-            format!("--lease-namespace={namespace}"),
-            format!("--instance-id={instance}"),
-            format!("--proxies={namespace}/sluice-proxy"),
-        ];
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let controller = Controller::start(&kubeconfig, &arguments)?;
+        let controller = controller(&kubeconfig, &namespace, &[])?;
         let mut scene = Self {
             turns,
             users: Users::none(),
             rollouts,
             namespace,
             instance,
+            kubeconfig,
             controller,
             proxies,
         };
@@ -94,6 +89,14 @@ impl Scene {
         }
         scene.admit_users();
         Ok(scene)
+    }
+
+    /// Kills the controller, and has another one lead at once.
+    pub(crate) async fn change_leaders(&mut self) -> Result<()> {
+        self.controller.kill().await?;
+        let alone = ["--leader-elect=false"];
+        self.controller = controller(&self.kubeconfig, &self.namespace, &alone)?;
+        Ok(())
     }
 
     fn admit_users(&mut self) {
@@ -111,10 +114,23 @@ impl Scene {
 
     /// Ships a version that fails this share of its requests.
     async fn ship(&self, version: &str, failures: f64) -> Result<()> {
+        self.ship_by(version, failures, None).await
+    }
+
+    /// The same, by these steps.
+    pub(crate) async fn ship_by(
+        &self,
+        version: &str,
+        failures: f64,
+        steps: Option<Value>,
+    ) -> Result<()> {
         let mut rollout = rollout(version, failures);
         let label = "argo-rollouts.argoproj.io/controller-instance-id";
         rollout["metadata"]["labels"] = json!({label: self.instance});
         let canary = &mut rollout["spec"]["strategy"]["canary"];
+        if let Some(steps) = steps {
+            canary["steps"] = steps;
+        }
         match self.turns {
             true => {
                 canary["pingPong"] = json!({"pingService": "shop", "pongService": "shop-canary"});
@@ -130,7 +146,7 @@ impl Scene {
     }
 
     /// Waits until all proxies give the canary so much, in basis points.
-    async fn serve(&self, weight: u16) -> Result<()> {
+    pub(crate) async fn serve(&self, weight: u16) -> Result<()> {
         let id = format!("{}/shop", self.namespace);
         for proxy in &self.proxies {
             proxy.serves(&id, weight).await?;
@@ -160,7 +176,7 @@ impl Scene {
         Ok(self.rollouts.get("shop").await?.data["status"].clone())
     }
 
-    async fn end(mut self) -> Result<()> {
+    pub(crate) async fn end(mut self) -> Result<()> {
         self.users.stop();
         self.controller.ends(Signal::TERM).await?;
         ensure!(
@@ -174,6 +190,19 @@ impl Scene {
         }
         Ok(())
     }
+}
+
+/// A controller of `namespace`, whose instance has that name.
+fn controller(kubeconfig: &Path, namespace: &str, more: &[&str]) -> Result<Controller> {
+    let own = [
+        format!("--namespace={namespace}"),
+        format!("--lease-namespace={namespace}"),
+        format!("--instance-id={namespace}"),
+        format!("--proxies={namespace}/sluice-proxy"),
+    ];
+    let own = own.iter().map(String::as_str);
+    let arguments: Vec<&str> = own.chain(more.iter().copied()).collect();
+    Controller::start(kubeconfig, &arguments)
 }
 
 /// Users who ask both proxies in turn, and wait for nobody. They stop when this is dropped.
