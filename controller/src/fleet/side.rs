@@ -139,10 +139,14 @@ impl Side {
 
     /// Adds what was counted to `total`, but for what is under way.
     pub(super) fn add_to(&self, total: &mut Counts) {
-        total.dispatched += self.dispatched;
-        total.failed += self.failed;
-        total.client_errors += self.client_errors;
-        total.cancelled += self.cancelled;
+        for (total, grown) in [
+            (&mut total.dispatched, self.dispatched),
+            (&mut total.failed, self.failed),
+            (&mut total.client_errors, self.client_errors),
+            (&mut total.cancelled, self.cancelled),
+        ] {
+            *total = total.saturating_add(grown);
+        }
         let histograms = [
             (&mut total.latency, &self.latency),
             (&mut total.abandoned, &self.abandoned),
@@ -196,8 +200,8 @@ impl Endpoint {
             place
         });
         let sum = &mut total[place];
-        sum.dispatched += self.dispatched;
-        sum.failed += self.failed;
+        sum.dispatched = sum.dispatched.saturating_add(self.dispatched);
+        sum.failed = sum.failed.saturating_add(self.failed);
         for (index, n) in &self.took {
             if let Some(half) = HalfOctave::at(*index) {
                 sum.took.add(half, *n);

@@ -289,3 +289,44 @@ fn what_was_the_canarys_is_stables_from_one_table_on() {
     assert_eq!((&same, counted), (&after, (1, 1)));
     assert!(third > second);
 }
+
+#[test]
+fn what_was_counted_is_remembered_by_its_split_and_told_when_asked_for() {
+    let (stats, routes) = (Arc::new(Stats::new(1)), Arc::new(Routes::default()));
+    let publisher = Publisher::new("p".to_owned(), Arc::clone(&stats), Arc::clone(&routes));
+    let mut reader = routes.reader();
+    let shard = stats.series(&RolloutId::new("prod", "shop"), Role::Canary);
+    let mut second = 0;
+    let mut serve = |weight: u8| {
+        publisher.publish(outline(weight, 1));
+        reader.view();
+        for _ in 0..3 {
+            second += 1;
+            shard.shard(0).begin(Duration::ZERO, true);
+            let ended = Outcome::Answered(200);
+            shard.shard(0).end(Duration::ZERO, Duration::ZERO, ended);
+            publisher.remember(Duration::from_secs(second));
+        }
+    };
+    // Somebody aborts it meanwhile, and tries it again.
+    [20, 0, 20].into_iter().for_each(&mut serve);
+    let at = Duration::from_secs(second);
+    let told = |recalled: bool| {
+        let mut report = publisher.report(|_| true, |_| recalled, at);
+        report.rollouts.remove("prod/shop").unwrap().history
+    };
+    assert!(told(false).is_empty());
+    let told = told(true);
+    let of_span = |span: &crate::fleet::history::Span| {
+        let weight = span.under.serving.as_ref().unwrap().weight;
+        let trial = span.under.trial.as_ref().map(|trial| trial.number);
+        let counted = span.moments.iter();
+        let counted = counted.map(|moment| moment.counted.canary.dispatched);
+        (weight.basis_points(), trial, counted.sum())
+    };
+    // The first reading is what the next is compared with. At rest, counters are read less often.
+    assert_eq!(
+        told.iter().map(of_span).collect::<Vec<_>>(),
+        [(2000, Some(1), 2), (2000, Some(2), 6)]
+    );
+}
