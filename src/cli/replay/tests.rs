@@ -35,7 +35,8 @@ fn a_rollout_and_one_decision_of_it_are_recomputed() {
 
 #[test]
 fn the_evidence_of_a_canary_on_trial_is_recomputed() {
-    let decision = &example()["decisions"][0];
+    let example = example();
+    let decision = example["decisions"].as_array().unwrap().last().unwrap();
     let page = serde_json::json!({
         "at": decision["at"], "revision": "5f6c", "evidence": decision["evidence"], "record": decision["record"],
     });
