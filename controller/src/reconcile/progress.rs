@@ -20,7 +20,7 @@ impl Work<'_> {
             return false;
         }
         let known = &self.status.conditions;
-        let is_paused = !self.status.pause_conditions.is_empty() || self.spec.paused;
+        let is_paused = self.is_paused(&self.status);
         let was_aborted = conditions::has(known, PROGRESSING, ABORTED);
         let was_paused = conditions::has(known, PROGRESSING, IS_PAUSED);
         let is_complete = self.status.stable_rs.is_some() && self.is_promoted();
@@ -78,8 +78,7 @@ impl Work<'_> {
 
     /// Whether it was healthy before and is not any more.
     fn say_healthy(&self, next: &mut RolloutStatus) -> bool {
-        let is_paused = !next.pause_conditions.is_empty() || self.spec.paused;
-        let healthy = !is_paused && self.is_healthy(next);
+        let healthy = !self.is_paused(next) && self.is_healthy(next);
         let known = conditions::get(&self.status.conditions, HEALTHY).is_some();
         if !healthy && !known {
             return false;
@@ -137,7 +136,7 @@ impl Work<'_> {
             }
             conditions::remove(&mut next.conditions, PROGRESSING);
             next.conditions.push(condition);
-        } else if let Some(wait) = self.held().filter(|_| next.pause_conditions.is_empty()) {
+        } else if let Some(wait) = self.held().filter(|_| !self.is_paused(next)) {
             let (status, message) = (ConditionStatus::Unknown, wait.why.clone());
             let condition = conditions::new(PROGRESSING, status, IS_HELD, message, now);
             conditions::set(&mut next.conditions, condition);
@@ -289,6 +288,11 @@ impl Work<'_> {
         })
     }
 
+    /// Whether it is paused, by what `status` says or by hand.
+    fn is_paused(&self, status: &RolloutStatus) -> bool {
+        self.spec.paused || !status.pause_conditions.is_empty()
+    }
+
     /// Why the guard holds the canary, if it does.
     fn held(&self) -> Option<&Wait> {
         self.wait.as_ref().filter(|wait| wait.on == WaitsOn::Guard)
@@ -329,9 +333,8 @@ impl Work<'_> {
         let Some(known) = conditions::get(&next.conditions, PROGRESSING) else {
             return;
         };
-        let is_paused = !next.pause_conditions.is_empty() || self.spec.paused;
         if known.reason == TIMED_OUT
-            || is_paused
+            || self.is_paused(next)
             || next.abort == Some(true)
             || self.is_healthy(next)
             || self.may_take_time()

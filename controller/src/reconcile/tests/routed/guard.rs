@@ -128,6 +128,19 @@ fn a_hold_keeps_a_canary_at_its_step_but_lets_it_come_to_the_first() {
 }
 
 #[test]
+fn a_pause_by_hand_comes_before_a_hold() {
+    let mut cluster = plain(5, &json!([]));
+    cluster.ship("v2");
+    cluster.edit(&json!({"paused": true}));
+    cluster.find(hold());
+    cluster.pass_well(30);
+    assert_eq!(cluster.phase(), "Paused: manually paused");
+    cluster.edit(&json!({"paused": false}));
+    cluster.pass_well(30);
+    assert_eq!(cluster.phase(), "Progressing: held: stable itself fails");
+}
+
+#[test]
 fn the_deadline_counts_from_the_end_of_a_hold() {
     let mut cluster = plain(5, &until_told());
     cluster.edit(&json!({"progressDeadlineSeconds": 60, "progressDeadlineAbort": true}));
