@@ -66,8 +66,10 @@ pub struct EndpointSlice {
 }
 
 /// An endpoint, with its conditions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
+    /// The name of the pod that it is, if it is one.
+    pub pod: Option<Box<str>>,
     /// Where it is.
     pub address: IpAddr,
     /// It is to get requests.

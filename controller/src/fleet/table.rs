@@ -9,6 +9,7 @@ mod claims;
 mod endpoints;
 mod shared;
 mod trial;
+mod versions;
 
 pub use claims::Names;
 
@@ -28,6 +29,7 @@ use traffic::{
     route::NoSuchSplit,
 };
 use trial::Trial;
+use versions::Side;
 
 /// What a table is to be, and what is to be told.
 #[derive(Clone, Debug, Default)]
@@ -99,7 +101,7 @@ impl Outline {
         for (rollout, asked, services, mut faults) in all {
             let hosts = claims.hosts(&asked, &mut faults);
             outline.add_services(&asked, &services, seen, &mut faults);
-            outline.add_split(rollout, &asked, &services, &mut faults);
+            outline.add_split(rollout, &asked, &services, seen, &mut faults);
             outline.add_routes(&asked, &services, &hosts, names);
             outline.tell(&asked.id, faults);
         }
@@ -204,12 +206,14 @@ impl Outline {
         }
     }
 
-    /// Only who has both Services splits what is asked for at them.
+    /// Only who has both Services splits what is asked for at them. What is known of their endpoints counts there: a canary that
+    /// has none of its own yet gets nothing, and stable has those that are its own already.
     fn add_split(
         &mut self,
         rollout: &Rollout,
         asked: &Asked,
         services: &[BackendId],
+        seen: &Seen,
         faults: &mut Vec<Fault>,
     ) {
         let Some(split) = &asked.split else {
@@ -223,14 +227,29 @@ impl Outline {
             return;
         }
         let stable = shared::stable_slot(rollout, split);
-        let of_canary = slots.get(stable.other());
-        let has_endpoints = compile::endpoints(&self.services, of_canary) > 0;
+        let (of_stable, of_canary) = (slots.get(stable), slots.get(stable.other()));
+        let side = |service| Side::of(seen, service, &asked.id.name);
+        let mut own = None;
+        let has_endpoints = |tried: &Split| {
+            own = side(of_canary).and_then(|canary| canary.without_others(&tried.canary));
+            own.is_some()
+        };
+        let shared = shared::shared(rollout, split, has_endpoints, faults);
+        if let (Some(stable), Some(canary), Some(split)) =
+            (side(of_stable), side(of_canary), &shared.split)
+            && let Some(found) = stable.from_beside(canary, &split.stable)
+        {
+            self.services.insert(of_stable.clone(), found);
+        }
+        if let Some(own) = own {
+            self.services.insert(of_canary.clone(), own);
+        }
         let outlined = Outlined {
             spec: SplitSpec {
                 preview: Some(of_canary.clone()),
                 ..split.spec.clone()
             },
-            shared: shared::shared(rollout, split, has_endpoints, faults),
+            shared,
         };
         self.rollouts.insert(asked.id.clone(), outlined);
     }

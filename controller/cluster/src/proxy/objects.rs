@@ -177,7 +177,11 @@ fn is_tcp(protocol: Option<&str>) -> bool {
 fn endpoint(written: v1::Endpoint) -> Option<Endpoint> {
     let conditions = written.conditions.unwrap_or_default();
     let is_ready = conditions.ready.unwrap_or(true);
+    let pod = written
+        .target_ref
+        .filter(|target| target.kind.as_deref() == Some("Pod"));
     Some(Endpoint {
+        pod: pod.and_then(|pod| pod.name).map(Into::into),
         address: written.addresses.first()?.parse().ok()?,
         is_ready,
         is_serving: conditions.serving.unwrap_or(is_ready),

@@ -47,6 +47,7 @@ fn seen(weight: u8, generation: u8, endpoints: &Endpoints) -> Seen {
     let slice = EndpointSlice {
         ports: vec![("".into(), 80)],
         endpoints: vec![Endpoint {
+            pod: None,
             address: [10, 0, 0, 1].into(),
             is_ready: true,
             is_serving: true,

@@ -10,12 +10,29 @@ use traffic::{BackendPolicy, policy::Protocol};
 /// The port that requests are sent to where a Service has several.
 const HTTP: &str = "http";
 
+/// An endpoint, and the port that requests are sent to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Placed<'s> {
+    pub(super) endpoint: &'s Endpoint,
+    port: u16,
+}
+
 /// The endpoints of `service`, in the order of their addresses, and how they are spoken to.
 pub(super) fn endpoints(service: &Service, slices: &[Arc<EndpointSlice>]) -> ServiceSpec {
+    those(service, slices, |_| true)
+}
+
+/// As [`endpoints`], as if there were only those that are wanted.
+pub(super) fn those(
+    service: &Service,
+    slices: &[Arc<EndpointSlice>],
+    is_wanted: impl Fn(&Placed<'_>) -> bool,
+) -> ServiceSpec {
     let Some(port) = port(service) else {
         return ServiceSpec::default();
     };
-    let all: Vec<(Endpoint, u16)> = slices.iter().flat_map(|slice| at(slice, port)).collect();
+    let all = slices.iter().flat_map(|slice| at(slice, port));
+    let all: Vec<Placed<'_>> = all.filter(is_wanted).collect();
     let mut addresses = of_one_family(in_use(&all), service.family);
     addresses.sort_unstable();
     addresses.dedup();
@@ -41,19 +58,25 @@ fn port(service: &Service) -> Option<&ServicePort> {
 }
 
 /// The endpoints of `slice`, where it has the port. A port by name may have another number in each slice.
-fn at(slice: &EndpointSlice, port: &ServicePort) -> Vec<(Endpoint, u16)> {
+fn at<'s>(
+    slice: &'s EndpointSlice,
+    port: &ServicePort,
+) -> impl Iterator<Item = Placed<'s>> + use<'s> {
     let mut ports = slice.ports.iter();
     let number = ports.find(|(name, _)| *name == port.name).map(|(_, n)| *n);
-    let endpoints = slice.endpoints.iter();
-    number.map_or_else(Vec::new, |number| endpoints.map(|e| (*e, number)).collect())
+    let placed = move |port| {
+        let endpoints = slice.endpoints.iter();
+        endpoints.map(move |endpoint| Placed { endpoint, port })
+    };
+    number.into_iter().flat_map(placed)
 }
 
 /// Those that are ready. When none is, those that still serve while they end: the rule of kube-proxy (KEP-1669).
-fn in_use(all: &[(Endpoint, u16)]) -> Vec<SocketAddr> {
+fn in_use(all: &[Placed<'_>]) -> Vec<SocketAddr> {
     let those = |wanted: fn(&Endpoint) -> bool| -> Vec<SocketAddr> {
-        let endpoints = all.iter().filter(|(endpoint, _)| wanted(endpoint));
-        endpoints
-            .map(|(endpoint, port)| SocketAddr::new(endpoint.address, *port))
+        let placed = all.iter().filter(|placed| wanted(placed.endpoint));
+        placed
+            .map(|placed| SocketAddr::new(placed.endpoint.address, placed.port))
             .collect()
     };
     let ready = those(|endpoint| endpoint.is_ready);

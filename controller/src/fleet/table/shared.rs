@@ -41,12 +41,12 @@ pub(super) fn stable_slot(rollout: &Rollout, asked: &Splitting) -> Slot {
     }
 }
 
-/// How the requests of `rollout` are shared when its canary `has_endpoints`, or has none. All of them go to stable as long
+/// How the requests of `rollout` are shared when the canary of a split `has_endpoints`, or has none. All of them go to stable as long
 /// as the status does not say otherwise, and when the rollout is aborted.
 pub(super) fn shared(
     rollout: &Rollout,
     asked: &Splitting,
-    has_endpoints: bool,
+    has_endpoints: impl FnOnce(&Split) -> bool,
     faults: &mut Vec<Fault>,
 ) -> Shared {
     let before = faults.len();
@@ -55,11 +55,13 @@ pub(super) fn shared(
     let stated = stated(&status, faults)
         .filter(|split| !asked.takes_turns || status.stable_rs.as_ref() == Some(&split.stable));
     let routes = routes_in_effect(rollout, &status, faults);
-    let may_reach_canary = asked.is_sound && has_endpoints && faults.len() == before;
+    let may_reach_canary = asked.is_sound && faults.len() == before;
     let tried = stated
         .clone()
         .filter(|split| status.abort != Some(true) && split.canary != split.stable);
-    let canary = tried.clone().filter(|_| may_reach_canary);
+    let canary = tried
+        .clone()
+        .filter(|split| may_reach_canary && has_endpoints(split));
     let trial = tried.filter(|split| split.weight > Weight::ZERO);
     let split = canary.clone().or_else(|| all_to_stable(stated, status));
     let stable = split.as_ref().map_or("", |split| &split.stable);

@@ -2,7 +2,7 @@ use super::*;
 use crate::fleet::{Endpoint, EndpointSlice, Service, ServicePort};
 use http::{HeaderMap, Method, Uri};
 use serde_json::{Value, json};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use traffic::{Head, Target, Weight, split::Side};
 
@@ -63,6 +63,7 @@ fn seen(rollouts: &[Value], services: &[&str]) -> Seen {
     };
     let slice = |(name, last): (&&str, u8)| {
         let endpoint = Endpoint {
+            pod: None,
             address: IpAddr::from([10, 0, 0, last]),
             is_ready: true,
             is_serving: true,
@@ -273,6 +274,69 @@ fn services_that_take_turns_are_what_the_status_says() {
     check(lasting.clone(), &services, [by_pong, ping, by_pong]);
     let all = Outline::of(&seen(&[lasting], &services), &names());
     assert_eq!(leads(&all, "shop-lasting.prod.svc"), by_pong);
+}
+
+/// EndpointSlices follow a Service's selector late. What they have until then is another version's.
+#[test]
+fn pods_of_another_version_get_none_of_its_requests() {
+    /// The canary's weight, and the last parts of the addresses of stable and of the canary.
+    fn check(rollout: &Value, pods: [&[&str]; 2], expected: (&str, [&[u8]; 2])) {
+        let mut seen = seen(std::slice::from_ref(rollout), &PAIR);
+        let ids = ["shop", "shop-canary"].map(|name| BackendId::new("prod", name));
+        for ((id, pods), first) in ids.iter().zip(pods).zip([10, 20]) {
+            let slice = Arc::make_mut(&mut seen.slices.get_mut(id).unwrap()[0]);
+            let any = slice.endpoints[0].clone();
+            let endpoints = pods.iter().zip(first..).map(|(pod, last)| Endpoint {
+                pod: Some((*pod).into()),
+                address: IpAddr::from([10, 0, 0, last]),
+                ..any.clone()
+            });
+            slice.endpoints = endpoints.collect();
+        }
+        let all = Outline::of(&seen, &names());
+        let last = |address: &SocketAddr| match address.ip() {
+            IpAddr::V4(address) => address.octets()[3],
+            IpAddr::V6(_) => 0,
+        };
+        let found = ids.map(|id| {
+            all.services[&id]
+                .endpoints
+                .iter()
+                .map(last)
+                .collect::<Vec<u8>>()
+        });
+        let weight = all.sharing().next().unwrap().1.shares.weight;
+        let (expected_weight, lasts) = expected;
+        assert_eq!(
+            (&*weight.to_string(), found.each_ref().map(Vec::as_slice)),
+            (expected_weight, lasts),
+            "{pods:?}"
+        );
+    }
+    let trial = shop(&json!({}), 2025);
+    let (old, new, older) = (&["shop-v1-aaaaa"], &["shop-v2-bbbbb"], &["shop-v0-ccccc"]);
+    check(&trial, [old, new], ("20%", [&[10], &[20]]));
+    // Of an earlier canary: nobody asks for that one, but by the name of its Service.
+    check(&trial, [old, older], ("0%", [&[10], &[20]]));
+    check(&trial, [old, old], ("0%", [&[10], &[20]]));
+    check(&trial, [old, &[older[0], new[0]]], ("20%", [&[10], &[21]]));
+    // Pods of other names may be any version's.
+    check(&trial, [&["a"], &["b"]], ("20%", [&[10], &[20]]));
+    check(&trial, [&[old[0], "a"], new], ("20%", [&[10, 11], &[20]]));
+    // After the promotion, both Services are to lead to the same pods.
+    let weights = |weight: u8| json!({"weight": weight, "podTemplateHash": "v2"});
+    let both = json!({"canary": weights(0), "stable": weights(100)});
+    let promoted = with(trial, "/status/canary/weights", both);
+    let promoted = with(promoted, "/status/stableRS", json!("v2"));
+    check(&promoted, [new, new], ("0%", [&[10], &[20]]));
+    check(&promoted, [old, new], ("0%", [&[20], &[20]]));
+    check(
+        &promoted,
+        [&[old[0], new[0]], new],
+        ("0%", [&[10, 11], &[20]]),
+    );
+    // Better those than none.
+    check(&promoted, [old, old], ("0%", [&[10], &[20]]));
 }
 
 /// A status that cannot be read still says where the old version is, and it gets nothing.

@@ -36,8 +36,14 @@ fn slice(service: &str, version: u64, address: &str) -> Value {
         "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": meta, "addressType": "IPv4",
         "ports": [{"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "http", "port": 8080}],
         "endpoints": [
-            {"addresses": [address, "10.0.0.9"], "nodeName": format!("node-{version}")},
-            {"addresses": ["10.0.0.2"], "conditions": {"ready": false, "serving": true, "terminating": true}},
+            {
+                "addresses": [address, "10.0.0.9"], "nodeName": format!("node-{version}"),
+                "targetRef": {"kind": "Pod", "name": "shop-v1-x"},
+            },
+            {
+                "addresses": ["10.0.0.2"], "conditions": {"ready": false, "serving": true, "terminating": true},
+                "targetRef": {"kind": "Node", "name": "shop-v1-x"},
+            },
         ],
     })
 }
@@ -117,6 +123,7 @@ fn what_is_named_is_seen() {
         HashMap::from([(shop.clone(), Arc::new(expected))])
     );
     let endpoint = |last: u8, is_ending: bool| Endpoint {
+        pod: (!is_ending).then(|| "shop-v1-x".into()),
         address: [10, 0, 0, last].into(),
         is_ready: !is_ending,
         is_serving: true,

@@ -6,6 +6,7 @@ type Condition = (&'static str, bool, bool, bool);
 
 fn slice(port: (&str, u16), endpoints: &[Condition]) -> Arc<EndpointSlice> {
     let endpoint = |(address, is_ready, is_serving, is_terminating): &Condition| Endpoint {
+        pod: None,
         address: address.parse::<IpAddr>().unwrap(),
         is_ready: *is_ready,
         is_serving: *is_serving,

@@ -17,7 +17,7 @@ fn rollout(status: &Value) -> Rollout {
 
 fn shared_by(rollout: &Rollout, has_endpoints: bool) -> Shared {
     let asked = Asked::read(rollout, &mut Vec::new()).split.unwrap();
-    shared(rollout, &asked, has_endpoints, &mut Vec::new())
+    shared(rollout, &asked, |_| has_endpoints, &mut Vec::new())
 }
 
 #[test]
