@@ -237,7 +237,7 @@ impl Outline {
         let shared = shared::shared(rollout, split, has_endpoints, faults);
         if let (Some(stable), Some(canary), Some(split)) =
             (side(of_stable), side(of_canary), &shared.split)
-            && let Some(found) = stable.from_beside(canary, &split.stable)
+            && let Some(found) = stable.else_from(canary, &split.stable)
         {
             self.services.insert(of_stable.clone(), found);
         }

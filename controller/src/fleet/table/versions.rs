@@ -39,7 +39,7 @@ impl<'s> Side<'s> {
 
     /// With endpoints of `hash` that are `other`'s, where all of its own are known to be of other versions: its own are about
     /// to become these.
-    pub(super) fn from_beside(self, other: Self, hash: &str) -> Option<ServiceSpec> {
+    pub(super) fn else_from(self, other: Self, hash: &str) -> Option<ServiceSpec> {
         match self.without_others(hash) {
             Some(_) => None,
             None => other.only(|found| found == Some(hash)),
