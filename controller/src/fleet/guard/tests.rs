@@ -29,16 +29,21 @@ struct Scene {
     now: Timestamp,
 }
 
+/// A Rollout whose stable is old, with nothing on trial, and with so many steps.
+fn at_rest(step_starts: usize) -> Judging {
+    Judging {
+        config: Config::default(),
+        split: Some(split("old", "old", 0)),
+        on_trial: false,
+        target: None,
+        step_since: None,
+        step_starts,
+    }
+}
+
 impl Scene {
     fn new() -> Self {
-        let judging = Judging {
-            config: Config::default(),
-            split: Some(split("old", "old", 0)),
-            on_trial: false,
-            target: None,
-            step_since: None,
-            step_starts: 1,
-        };
+        let judging = at_rest(1);
         let mut scene = Self {
             guard: Guard::new(&judging),
             judging,

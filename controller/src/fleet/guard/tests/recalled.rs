@@ -1,6 +1,6 @@
 //! A guard that begins late knows what one knows that watched all along.
 
-use super::{TICK, split};
+use super::{TICK, at_rest, split};
 use crate::fleet::{
     Answers, Guard, Judging, RolloutReport, Split, Told,
     history::{History, Tried},
@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use rollout::{
     Acceptance, Judgement,
-    analysis::{Config, Reading, Target},
+    analysis::{Reading, Target},
     sim::Random,
 };
 use std::{net::SocketAddr, time::Duration};
@@ -107,14 +107,7 @@ struct World {
 
 impl World {
     fn new(rates: &[(f64, u64)], seed: u64) -> Self {
-        let judging = Judging {
-            config: Config::default(),
-            split: Some(split("old", "old", 0)),
-            on_trial: false,
-            target: None,
-            step_since: None,
-            step_starts: 3,
-        };
+        let judging = at_rest(3);
         let proxy = |(rate, lag): &(f64, u64)| Proxy {
             process: 0,
             began: Duration::ZERO,
