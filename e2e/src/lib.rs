@@ -9,4 +9,5 @@ pub mod http;
 pub mod kubelet;
 pub mod pod;
 pub mod process;
+pub mod proxy;
 pub mod scale;

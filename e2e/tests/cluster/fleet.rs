@@ -5,11 +5,11 @@ use crate::{
         process::{self, Controller},
         rollouts::Rollouts,
     },
-    proxy::Proxy,
+    proxy::{self, Reports as _},
 };
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
-use e2e::{app::VERSION_HEADER, bed::harness, http};
+use e2e::{app::VERSION_HEADER, bed::harness, http, proxy::Proxy};
 use hyper::Response;
 use k8s_openapi::api::core::v1::Service;
 use kube::{Api, Client};
@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     env,
+    net::Ipv4Addr,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -26,7 +27,10 @@ use std::{
 use tokio::task::AbortHandle;
 
 /// Where the proxies are: addresses of Pods that no node gives away.
-const PROXIES: [&str; 2] = ["10.244.250.1", "10.244.250.2"];
+const PROXIES: [Ipv4Addr; 2] = [
+    Ipv4Addr::new(10, 244, 250, 1),
+    Ipv4Addr::new(10, 244, 250, 2),
+];
 /// Between two requests of the users.
 const PACE: Duration = Duration::from_millis(5);
 
@@ -67,7 +71,7 @@ impl Scene {
         let own = format!("--namespace={namespace}");
         let mut proxies = Vec::new();
         for address in PROXIES {
-            proxies.push(Proxy::start_at(address, 1, &kubeconfig, &[&own]).await?);
+            proxies.push(proxy::start_at(address, 1, &kubeconfig, &[&own]).await?);
         }
         process::apply(&slices(&namespace, &proxies)).await?;
         let controller = controller(&kubeconfig, &namespace, &[])?;

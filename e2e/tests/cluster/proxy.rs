@@ -1,18 +1,21 @@
 //! `sluice proxy` as a process: what it makes of Rollouts, with what rights, and without an API server. The controller's
 //! part is done by hand.
 
-use crate::controller::{
-    late_bytes::Way, process, process::Controller as Process, rollouts::Rollouts,
-};
+use crate::controller::{late_bytes::Way, process, rollouts::Rollouts};
 use anyhow::{Context as _, Result, bail, ensure};
 use controller::fleet::{self, Report, RolloutReport};
-use e2e::{app::VERSION_HEADER, bed::harness, http};
+use e2e::{bed::harness, http, proxy::Proxy};
 use k8s_openapi::api::apps::v1::ReplicaSet;
 use kube::{Api, Client};
 use libtest_mimic::Trial;
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::Path,
+    time::Duration,
+};
 
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
@@ -21,60 +24,19 @@ pub(crate) fn tests() -> Vec<Trial> {
     ]
 }
 
-/// A proxy, and where it is.
-pub(crate) struct Proxy {
-    pub(crate) process: Process,
-    pub(crate) requests: SocketAddr,
-    pub(crate) admin: SocketAddr,
+/// What a proxy tells a controller.
+pub(crate) trait Reports {
+    /// What it tells of a Rollout.
+    async fn report(&self, rollout: &str) -> Result<Option<RolloutReport>>;
+
+    /// Asks until every worker serves the canary so much, in basis points.
+    async fn serves(&self, rollout: &str, weight: u16) -> Result<RolloutReport>;
+
+    /// Asks until it has taken the traffic of the canary away by itself.
+    async fn trips(&self, rollout: &str) -> Result<RolloutReport>;
 }
 
-impl Proxy {
-    async fn start(kubeconfig: &Path, arguments: &[&str]) -> Result<Self> {
-        Self::start_at("127.0.0.1", 2, kubeconfig, arguments).await
-    }
-
-    /// Starts one at an address, with ports that nobody else has.
-    pub(crate) async fn start_at(
-        address: &str,
-        workers: usize,
-        kubeconfig: &Path,
-        arguments: &[&str],
-    ) -> Result<Self> {
-        let verb = [
-            "proxy",
-            &format!("--listen={address}:0"),
-            &format!("--admin={address}:0"),
-            &format!("--workers={workers}"),
-        ];
-        let process = Process::start_as(&verb, kubeconfig, arguments)?;
-        let requests = self::address(&process.says("requests come in at http://").await?)?;
-        let admin = self::address(&process.says("admin server at http://").await?)?;
-        Ok(Self {
-            process,
-            requests,
-            admin,
-        })
-    }
-
-    /// The version that answers a request for `host`, or the status of who else does.
-    pub(crate) async fn ask(&self, host: &str) -> Result<String> {
-        let answer = http::get_of(self.requests, host, "/").await?;
-        let version = answer.headers().get(VERSION_HEADER);
-        let version = version.map(|version| version.to_str().map(str::to_owned));
-        Ok(version
-            .transpose()?
-            .unwrap_or_else(|| answer.status().as_u16().to_string()))
-    }
-
-    /// How many of `n` requests each version answers.
-    pub(crate) async fn share(&self, host: &str, n: usize) -> Result<BTreeMap<String, usize>> {
-        let mut answered = BTreeMap::new();
-        for _ in 0..n {
-            *answered.entry(self.ask(host).await?).or_default() += 1;
-        }
-        Ok(answered)
-    }
-
+impl Reports for Proxy {
     async fn report(&self, rollout: &str) -> Result<Option<RolloutReport>> {
         let path = format!("{}?rollout={rollout}", fleet::PATH);
         let answer = http::get(self.admin, &path).await?;
@@ -83,8 +45,7 @@ impl Proxy {
         Ok(report.rollouts.remove(rollout))
     }
 
-    /// Asks until every worker serves the canary so much, in basis points.
-    pub(crate) async fn serves(&self, rollout: &str, weight: u16) -> Result<RolloutReport> {
+    async fn serves(&self, rollout: &str, weight: u16) -> Result<RolloutReport> {
         loop {
             let report = self.report(rollout).await?;
             let serving = report.as_ref().and_then(|report| report.serving.as_ref());
@@ -94,8 +55,7 @@ impl Proxy {
         }
     }
 
-    /// Asks until it has taken the traffic of the canary away by itself.
-    pub(crate) async fn trips(&self, rollout: &str) -> Result<RolloutReport> {
+    async fn trips(&self, rollout: &str) -> Result<RolloutReport> {
         loop {
             let report = self.report(rollout).await?.context("there is one")?;
             if report.tripped.is_some() {
@@ -103,16 +63,17 @@ impl Proxy {
             }
         }
     }
-
-    async fn page(&self, path: &str) -> Result<u16> {
-        Ok(http::get(self.admin, path).await?.status().as_u16())
-    }
 }
 
-/// The address at the end of a line.
-fn address(line: &str) -> Result<SocketAddr> {
-    let (_, address) = line.rsplit_once("http://").context("a URL")?;
-    Ok(address.parse()?)
+/// Starts one at an address, with ports that nobody else has.
+pub(crate) async fn start_at(
+    address: impl Into<IpAddr>,
+    workers: usize,
+    kubeconfig: &Path,
+    arguments: &[&str],
+) -> Result<Proxy> {
+    let any = SocketAddr::new(address.into(), 0);
+    Proxy::start([any, any], workers, kubeconfig, arguments).await
 }
 
 /// Two versions of an app, each with a Service of its own, and a Rollout that no controller looks after.
@@ -200,7 +161,7 @@ async fn splits(client: Client, namespace: String) -> Result<()> {
     let kubeconfig = process::account(&client, "sluice", "sluice-proxy").await?;
     let way = Way::to("127.0.0.1:6443").await?;
     let kubeconfig = way.kubeconfig(kubeconfig.path())?;
-    let mut proxy = Proxy::start(kubeconfig.path(), &[]).await?;
+    let mut proxy = start_at(Ipv4Addr::LOCALHOST, 2, kubeconfig.path(), &[]).await?;
     let host = &*format!("shop.{namespace}.svc.cluster.local");
     rollouts.apply(&rollout(&["shop.example"])).await?;
     rollouts.set_status("shop", &status(20)).await?;
@@ -266,7 +227,7 @@ async fn is_of_a_namespace(client: Client, namespace: String) -> Result<()> {
     process::kubectl(&["delete", "deployment", "-n", &namespace, "sluice-proxy"]).await?;
     let kubeconfig = process::account(&client, &namespace, "sluice-proxy").await?;
     let own = format!("--namespace={namespace}");
-    let mut proxy = Proxy::start(kubeconfig.path(), &[&own]).await?;
+    let mut proxy = start_at(Ipv4Addr::LOCALHOST, 2, kubeconfig.path(), &[&own]).await?;
     rollouts.apply(&rollout(&[])).await?;
     rollouts.set_status("shop", &status(100)).await?;
     let id = &*format!("{namespace}/shop");
