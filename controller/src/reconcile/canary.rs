@@ -33,14 +33,15 @@ impl Work<'_> {
         self.status.current_step_hash.as_deref() != Some(&canary.hash) || self.has_new_template()
     }
 
-    /// The step that the canary is at; nothing where there are no steps.
+    /// The step that the canary is at, or past the last; nothing where there are no steps. Anybody may patch the status that it
+    /// is read from, with an index that no step has: below the first it is taken as the first, above the last as past it.
     pub(super) fn step_index(&self) -> Option<usize> {
         let steps = match &self.spec.strategy {
             super::spec::Strategy::Canary(canary) => canary.steps.len(),
             super::spec::Strategy::BlueGreen(_) => 0,
         };
         let index = self.status.current_step_index.unwrap_or(0);
-        (steps > 0).then(|| usize::try_from(index).unwrap_or(0))
+        (steps > 0).then(|| usize::try_from(index).unwrap_or(0).min(steps))
     }
 
     /// Scales the sets, one way at a time. Whether something was scaled.

@@ -95,6 +95,26 @@ fn abort_retry_and_promotion_tell_the_events_of_the_api() {
 }
 
 #[test]
+fn an_index_that_no_step_has_wedges_nothing() {
+    let steps = json!([{"setWeight": 20}, {"pause": {}}, {"setWeight": 60}]);
+    let check = |index: i64, phase: &str, at: i32| {
+        let mut cluster = canary(5, &steps);
+        cluster.ship("v2");
+        cluster.pass(5);
+        assert_eq!(cluster.phase(), "Paused: CanaryPauseStep");
+        for _ in 0..2 {
+            cluster.patch_status(&json!({"currentStepIndex": index, "pauseConditions": null}));
+            cluster.pass(20);
+            assert_eq!(cluster.phase(), phase);
+            assert_eq!(cluster.status().current_step_index, Some(at));
+        }
+    };
+    check(-1, "Paused: CanaryPauseStep", 1);
+    check(4, "Healthy", 3);
+    check(i64::from(i32::MAX), "Healthy", 3);
+}
+
+#[test]
 fn a_canary_waits_until_somebody_promotes_it() {
     let steps = json!([{"setWeight": 20}, {"pause": {}}, {"setWeight": 60}, {"pause": {}}]);
     let mut cluster = canary(5, &steps);
