@@ -110,8 +110,9 @@ impl Work<'_> {
         }
         match routing.abort {
             Abort::Never => self.scale(new, stays),
-            Abort::After(delay) => self.retire_aborted(new, delay),
             Abort::WithTraffic if self.is_idle(new) => self.scale(new, wanted),
+            _ if self.outlives_its_delay(new) => self.scale(new, stays),
+            Abort::After(delay) => self.retire_aborted(new, delay),
             Abort::WithTraffic => self.retire_aborted(new, UNSEEN),
         }
     }
@@ -126,6 +127,14 @@ impl Work<'_> {
         } else {
             wanted.max(has)
         }
+    }
+
+    /// Whether a set has its pods beyond its delay, as some proxy that is live may still send them requests: one that is cut off
+    /// from the API server goes on as it was told last.
+    fn outlives_its_delay(&self, index: usize) -> bool {
+        let deadline = self.sets[index].deadline();
+        let is_over = deadline.is_some_and(|deadline| deadline <= self.now);
+        is_over && self.world.traffic.proxies > 0 && !self.is_idle(index)
     }
 
     /// Whether all proxies are known to send a set nothing.
@@ -164,7 +173,9 @@ impl Work<'_> {
                     delay = routing.scale_down_delay;
                 }
             }
-            if !delay.is_zero() {
+            if self.outlives_its_delay(index) {
+                scaled |= self.scale(index, kept);
+            } else if !delay.is_zero() {
                 scaled |= self.retire_in(index, delay, kept);
             } else if self.is_idle(index) {
                 scaled |= self.scale(index, 0);

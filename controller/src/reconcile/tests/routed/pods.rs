@@ -43,6 +43,46 @@ fn an_aborted_canary_keeps_its_pods_for_a_time() {
 }
 
 #[test]
+fn pods_outlive_their_delay_as_long_as_a_proxy_may_send_them_requests() {
+    let more = json!({"scaleDownDelaySeconds": 5, "abortScaleDownDelaySeconds": 5});
+    let check_with =
+        |more: &Value, ends: fn(&mut Cluster), before: &[(&str, u32)], after: &[(&str, u32)]| {
+            let mut cluster = routed(5, &until_told(), more, &json!({}));
+            cluster.ship_to_a_fifth();
+            ends(&mut cluster);
+            cluster.proxies.is_one_mute = true;
+            cluster.pass_well(60);
+            assert_eq!(cluster.wanted(), before);
+            (cluster.proxies.is_one_mute, cluster.proxies.are_deaf) = (false, false);
+            cluster.settle();
+            cluster.pass_well(5);
+            assert_eq!(cluster.wanted(), after);
+        };
+    let check = |ends, before: &[_], after: &[_]| check_with(&more, ends, before, after);
+    let abort = |cluster: &mut Cluster| cluster.patch_status(&json!({"abort": true}));
+    check(abort, &[("v1", 5), ("v2", 1)], &[("v1", 5)]);
+    let cut_off = |cluster: &mut Cluster| {
+        cluster.proxies.are_deaf = true;
+        cluster.patch_status(&json!({"abort": true}));
+    };
+    check(cut_off, &[("v1", 5), ("v2", 1)], &[("v1", 5)]);
+    let dynamic = json!({"dynamicStableScale": true});
+    check_with(&dynamic, cut_off, &[("v1", 5), ("v2", 1)], &[("v1", 5)]);
+    let promote = |cluster: &mut Cluster| {
+        cluster.promote();
+        cluster.pass_well(12);
+        assert_eq!(cluster.phase(), "Healthy");
+    };
+    check(promote, &[("v1", 5), ("v2", 5)], &[("v2", 5)]);
+    // Where no proxy is live, the delay is all that there is.
+    let alone = |cluster: &mut Cluster| {
+        cluster.proxies.change(0, 1);
+        cluster.patch_status(&json!({"abort": true}));
+    };
+    check(alone, &[("v1", 5)], &[("v1", 5)]);
+}
+
+#[test]
 fn with_dynamic_stable_scale_stable_gives_its_pods_after_its_traffic() {
     let more = json!({"dynamicStableScale": true});
     let mut cluster = routed(5, &until_told(), &more, &json!({}));
