@@ -1,10 +1,17 @@
-//! Rollouts while everything around their controller fails: processes are killed, requests and watches are cut, the API server
-//! and its store go away. What must hold at every moment is watched, and how each rollout must end is known.
+//! Rollouts while everything around them fails: controllers and proxies are killed, requests and watches are cut, the API server
+//! and its store go away. What must hold at every moment is watched, users ask all the time, and how each rollout must end is
+//! known.
 
 mod faults;
+mod kept;
+mod kind;
 mod observer;
+mod proxies;
+mod report;
 mod ship;
 mod trouble;
+mod users;
+mod version;
 
 use crate::{
     bed::{harness, objects, supervise::client},
@@ -16,6 +23,8 @@ use faults::Faults;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use kube::Client;
 use observer::Observer;
+use proxies::Proxies;
+use report::Report;
 use serde_json::json;
 use ship::Shop;
 use std::{
@@ -35,7 +44,8 @@ const PATIENCE: Duration = Duration::from_secs(3600);
 /// What is done.
 #[derive(Clone, Debug, Args)]
 pub struct Arguments {
-    /// How many Rollouts there are, all at once
+    /// How many Rollouts there are, all at once: of four, two are canaries by pods, one a canary behind proxies with users, and one
+    /// blue-green
     #[arg(long, default_value_t = 40)]
     rollouts: usize,
     /// How many versions each of them ships after the first, one after the other
@@ -77,22 +87,25 @@ async fn endure(arguments: &Arguments) -> Result<()> {
     objects::namespace(&admin, NAMESPACE).await?;
     let observer = Observer::begin(&admin);
     let trouble = Trouble::begin(&faults, &observer, arguments)?;
+    let proxies = Proxies::begin(&admin, &faults, &observer, arguments.seed).await?;
     let shops = (0..arguments.rollouts)
-        .map(|index| Shop::new(&admin, &observer, index, arguments.seed))
+        .map(|index| Shop::new(&admin, &observer, &proxies, index, arguments.seed))
         .map(|shop| shop.ship_all(arguments.updates));
     let all = stream::iter(shops).buffer_unordered(arguments.rollouts);
-    let ends: Vec<_> = tokio::select! {
-        ends = all.try_collect() => ends?,
+    let all: Vec<_> = tokio::select! {
+        all = all.try_collect() => all?,
         broken = observer.is_broken() => bail!("{}", broken?),
     };
-    let ended: usize = ends.iter().map(Vec::len).sum();
-    let aborted = ends.iter().flatten().filter(|end| end.is_aborted()).count();
+    let report = Report::of(&all);
+    println!("{report}, in {:.0} s", begun.elapsed().as_secs_f64());
     println!(
-        "{ended} rollouts ended as they must, {aborted} of them aborted, in {:.0} s",
-        begun.elapsed().as_secs_f64()
+        "meanwhile: {}, {}; {}",
+        proxies.told(),
+        trouble.told(),
+        faults.told()
     );
-    println!("meanwhile: {}, {}", trouble.told(), faults.told());
     println!("{}", observer.told());
+    println!("{}", report.users());
     Ok(())
 }
 

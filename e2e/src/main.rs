@@ -40,7 +40,7 @@ enum Verb {
     },
     /// Measure a controller with many Rollouts, in a test bed of its own
     Rollouts(scale::Arguments),
-    /// Ship with everything around the controller failing, in a test bed of its own
+    /// Ship with everything around controllers and proxies failing, in a test bed of its own
     Chaos(chaos::Arguments),
     /// The first process of a test bed
     #[command(hide = true)]

@@ -1,5 +1,7 @@
 //! A way to the API server on which a share of all requests fails.
 
+mod watches;
+
 use anyhow::{Result, bail};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
@@ -23,7 +25,12 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{net::TcpListener, task::AbortHandle, time::sleep};
+use tokio::{
+    net::TcpListener,
+    task::AbortHandle,
+    time::{Instant, sleep},
+};
+use watches::{Open, Watches};
 
 /// Of so many requests, one is lost on its way, one has no answer after it took effect, and one waits.
 const OF: u32 = 100;
@@ -44,7 +51,8 @@ pub(super) struct Faults {
 struct Shared {
     client: Client,
     random: Mutex<fastrand::Rng>,
-    counts: Counts,
+    counts: Arc<Counts>,
+    watches: Watches,
 }
 
 #[derive(Debug, Default)]
@@ -102,12 +110,22 @@ impl Shared {
 impl Faults {
     /// Passes requests on as who `client` is.
     pub(super) async fn serve(client: Client, seed: u64) -> Result<Self> {
+        Self::counting(client, seed, Arc::default()).await
+    }
+
+    /// Another way, as who `client` is; it is told of together with this one.
+    pub(super) async fn beside(&self, client: Client, seed: u64) -> Result<Self> {
+        Self::counting(client, seed, Arc::clone(&self.shared.counts)).await
+    }
+
+    async fn counting(client: Client, seed: u64, counts: Arc<Counts>) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             client,
             random: Mutex::new(fastrand::Rng::with_seed(seed)),
-            counts: Counts::default(),
+            counts,
+            watches: Watches::default(),
         });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&shared)));
         Ok(Self {
@@ -115,6 +133,11 @@ impl Faults {
             shared,
             accepting: accepting.abort_handle(),
         })
+    }
+
+    /// Since when there has been a watch of each of `resources` without a break, if there is.
+    pub(super) fn watched_since(&self, resources: &[&str]) -> Option<Instant> {
+        self.shared.watches.since(resources)
     }
 
     /// In words, what has failed.
@@ -160,7 +183,13 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answe
     match fate {
         Fate::Unanswered => bail!("without an answer"),
         Fate::Late(wait) => sleep(wait).await,
-        Fate::Cut(life) => return Ok(cut(passed, life)),
+        Fate::Cut(life) => {
+            let open = passed.status().is_success().then(|| {
+                let resource = head.uri.path().rsplit('/').next().unwrap_or_default();
+                shared.watches.open(resource)
+            });
+            return Ok(cut(passed, life, open));
+        }
         Fate::Lost | Fate::Answered => {}
     }
     Ok(passed)
@@ -186,10 +215,13 @@ async fn pass(client: &Client, head: &Parts, body: Bytes) -> Result<Answer> {
     Ok(Response::from_parts(head, UnsyncBoxBody::new(body)))
 }
 
-/// The answer to a watch, which breaks off after `life`.
-fn cut(answer: Answer, life: Duration) -> Answer {
+/// The answer to a watch, which breaks off after `life`, and is `open` until then.
+fn cut(answer: Answer, life: Duration, open: Option<Open>) -> Answer {
     answer.map(|body| {
         let frames = BodyStream::new(body).take_until(Box::pin(sleep(life)));
+        let frames = frames.inspect(move |_| {
+            let _ = &open;
+        });
         let end = stream::iter([Err::<Frame<Bytes>, _>(anyhow::anyhow!("cut"))]);
         UnsyncBoxBody::new(StreamBody::new(frames.chain(end)))
     })

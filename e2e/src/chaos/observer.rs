@@ -6,7 +6,7 @@ use super::NAMESPACE;
 use crate::process;
 use anyhow::Result;
 use futures_util::{Stream, StreamExt as _};
-use k8s_openapi::api::apps::v1::ReplicaSet;
+use k8s_openapi::{api::apps::v1::ReplicaSet, jiff::Timestamp};
 use kube::{
     Api, Client,
     api::DynamicObject,
@@ -36,6 +36,8 @@ pub(super) struct Seen {
     /// Those of a list that is coming in.
     listing: BTreeMap<String, Set>,
     before: Before,
+    /// By Rollout and version, those that somebody tries again, and whether that is still to be seen.
+    retried: BTreeMap<(String, String), bool>,
     broken: Option<String>,
     looks: u64,
 }
@@ -93,9 +95,25 @@ impl Observer {
     }
 
     /// Tells of something that must never be.
-    pub(super) fn tell(&self, what: String) {
+    pub(super) fn tell(&self, what: &str) {
+        self.seen.send_modify(|seen| seen.tell(what));
+    }
+
+    /// Tells of something of a Rollout that must never be.
+    pub(super) fn tell_of(&self, name: &str, what: &str) {
         self.seen.send_modify(|seen| {
-            seen.broken.get_or_insert(what);
+            let (rollout, sets) = (seen.rollouts.get(name), seen.sets_of(name));
+            seen.tell(&format!("{name}: {what}: {rollout:?}, {sets:?}"));
+        });
+    }
+
+    /// Somebody is about to try the present version of a Rollout again.
+    pub(super) fn expect_retry(&self, name: &str) {
+        self.seen.send_modify(|seen| {
+            if let Some(rollout) = seen.rollouts.get(name) {
+                let version = (name.to_owned(), rollout.current.clone());
+                seen.retried.insert(version, true);
+            }
         });
     }
 
@@ -129,8 +147,15 @@ impl Seen {
             let name = object.metadata.name.unwrap_or_default();
             self.looks += 1;
             let before = self.rollouts.insert(name.clone(), now.clone());
-            let wrong = rules::follows(before.as_ref(), &now)
-                .or_else(|| rules::is_stable_good(&name, &now, &self.sets));
+            let retried = self.retried.get_mut(&(name.clone(), now.current.clone()));
+            let wrong = rules::follows(before.as_ref(), &now, retried);
+            let was_retried = |hash: &str| {
+                let version = (name.clone(), hash.to_owned());
+                self.retried.contains_key(&version)
+            };
+            let wrong = wrong
+                .or_else(|| rules::is_split_whole(&now))
+                .or_else(|| rules::is_stable_good(&name, &now, &self.sets, was_retried));
             self.break_by(&name, wrong);
         }
     }
@@ -185,9 +210,14 @@ impl Seen {
 
     fn break_by(&mut self, name: &str, wrong: Option<String>) {
         if let Some(wrong) = wrong {
-            self.broken
-                .get_or_insert_with(|| format!("{name}: {wrong}"));
+            self.tell(&format!("{name}: {wrong}"));
         }
+    }
+
+    /// The first thing is what counts.
+    fn tell(&mut self, wrong: &str) {
+        self.broken
+            .get_or_insert_with(|| format!("{}: {wrong}", Timestamp::now()));
     }
 }
 

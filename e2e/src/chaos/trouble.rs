@@ -1,14 +1,13 @@
 //! What fails beside requests: controllers are killed, the API server is killed and comes back, its store is slow.
 
-use super::{Arguments, Faults, observer::Observer, through};
+use super::{Arguments, Faults, kept::Kept, observer::Observer, through};
 use crate::process::Controller;
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use procfs::process::{Process, Stat};
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
-    env, fs,
+    fs,
     ops::Range,
-    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering::Relaxed},
@@ -61,7 +60,7 @@ impl Trouble {
             kubeconfig: through(faults)?,
             shards: format!("--shards={}", arguments.shards),
             running: Vec::new(),
-            ended: 0,
+            started: 0,
         };
         let mut random = fastrand::Rng::with_seed(!arguments.seed);
         let mut tasks = JoinSet::new();
@@ -70,7 +69,7 @@ impl Trouble {
         let (told, all) = (observer.clone(), Arc::clone(&counts));
         tasks.spawn(async move {
             let error = kill_controllers(controllers, random, &all).await;
-            told.tell(format!("{error:?}"));
+            told.tell(&format!("{error:?}"));
         });
         Ok(Self {
             counts,
@@ -94,33 +93,17 @@ impl Trouble {
 struct Controllers {
     kubeconfig: NamedTempFile,
     shards: String,
-    running: Vec<Controller>,
-    ended: u32,
+    running: Vec<Kept>,
+    started: u32,
 }
 
 impl Controllers {
     fn start(&mut self) -> Result<()> {
         let arguments = [&ARGUMENTS[..], &[&self.shards]].concat();
         let controller = Controller::start(self.kubeconfig.path(), &arguments)?;
-        self.running.push(controller);
-        Ok(())
-    }
-
-    /// Kills one, which must be running until now, and keeps what it has said.
-    async fn kill(&mut self, which: usize) -> Result<()> {
-        let mut controller = self.running.remove(which);
-        let before = controller.ended()?;
-        controller.kill().await?;
-        let log = controller.log();
-        self.ended += 1;
-        let logs = PathBuf::from(env::var_os("KUBECONFIG").context("KUBECONFIG")?);
-        let name = format!("logs/controller-{}.log", self.ended);
-        fs::write(logs.with_file_name(name), &log)?;
-        anyhow::ensure!(
-            before.is_none(),
-            "a controller ended by itself ({before:?}):\n{log}"
-        );
-        anyhow::ensure!(!log.contains("panicked"), "a controller panicked:\n{log}");
+        self.started += 1;
+        let name = format!("controller-{}", self.started);
+        self.running.push(Kept::new(controller, &name)?);
         Ok(())
     }
 }
@@ -138,7 +121,8 @@ async fn kill_controllers(
             }
         }
         sleep(Duration::from_millis(random.u64(DEATHS))).await;
-        if let Err(error) = controllers.kill(random.usize(..CONTROLLERS)).await {
+        let which = random.usize(..CONTROLLERS);
+        if let Err(error) = controllers.running.remove(which).kill().await {
             return error;
         }
         counts.killed.fetch_add(1, Relaxed);

@@ -1,10 +1,11 @@
 //! What must hold of a Rollout and its ReplicaSets at every moment, whatever fails.
 
-use crate::chaos::ship::{self, REPLICAS};
+use crate::chaos::{kind::Kind, version::Merit};
 use k8s_openapi::{api::apps::v1::ReplicaSet, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
+    mem,
     time::{Duration, Instant},
 };
 
@@ -25,8 +26,12 @@ pub(in crate::chaos) struct Rollout {
     /// `status.stableRS`.
     pub(in crate::chaos) stable: String,
     pub(in crate::chaos) is_aborted: bool,
+    /// `status.abortedAt`.
+    pub(in crate::chaos) aborted_at: String,
     pub(in crate::chaos) is_paused: bool,
-    step: i64,
+    pub(in crate::chaos) step: i64,
+    /// The weights of canary and stable.
+    weights: Option<[i64; 2]>,
 }
 
 impl Rollout {
@@ -44,12 +49,19 @@ impl Rollout {
             current: text("currentPodHash"),
             stable: text("stableRS"),
             is_aborted: status["abort"] == true,
+            aborted_at: text("abortedAt"),
             is_paused: status["pauseConditions"]
                 .as_array()
                 .is_some_and(|all| !all.is_empty()),
             step: status["currentStepIndex"].as_i64().unwrap_or(0),
+            weights: weights(&status["canary"]["weights"]),
         }
     }
+}
+
+fn weights(written: &Value) -> Option<[i64; 2]> {
+    let weight = |side: &str| written[side]["weight"].as_i64();
+    (!written.is_null()).then(|| ["canary", "stable"].map(|side| weight(side).unwrap_or(0)))
 }
 
 /// A ReplicaSet as far as it is of interest.
@@ -108,15 +120,20 @@ impl Set {
     }
 }
 
-/// What is wrong with what a Rollout became, if anything is.
-pub(super) fn follows(before: Option<&Rollout>, now: &Rollout) -> Option<String> {
+/// What is wrong with what a Rollout became, if anything is. Where somebody tries its version again, `is_retry_due` says whether
+/// that was not seen yet.
+pub(super) fn follows(
+    before: Option<&Rollout>,
+    now: &Rollout,
+    is_retry_due: Option<&mut bool>,
+) -> Option<String> {
     if now.phase == "Healthy" && now.is_observed && now.stable != now.current {
         return Some(format!(
             "it is Healthy, but not with what it ships: {now:?}"
         ));
     }
     let before = before.filter(|before| before.current == now.current)?;
-    if before.is_aborted && !now.is_aborted {
+    if before.is_aborted && !now.is_aborted && !is_retry_due.is_some_and(mem::take) {
         return Some(format!(
             "nobody retried what was aborted: {before:?}, then {now:?}"
         ));
@@ -126,16 +143,33 @@ pub(super) fn follows(before: Option<&Rollout>, now: &Rollout) -> Option<String>
     goes_back.then(|| format!("it went back to a step: {before:?}, then {now:?}"))
 }
 
-/// What is wrong with the stable version, if anything is: one that must not be promoted.
+/// What is wrong with how the requests are shared, if anything is. Of an aborted version whose controller has said so the
+/// weight is 0: that is written first, or with it.
+pub(super) fn is_split_whole(now: &Rollout) -> Option<String> {
+    let [canary, stable] = now.weights?;
+    if canary + stable != 100 || canary.min(stable) < 0 {
+        return Some(format!("its weights are not 100 together: {now:?}"));
+    }
+    let is_told = now.is_aborted && now.is_observed && now.phase == "Degraded";
+    (is_told && canary > 0).then(|| format!("an aborted version has traffic: {now:?}"))
+}
+
+/// What is wrong with the stable version, if anything is: one that must not be promoted. `was_retried` tells whether somebody
+/// has tried the version with a hash again.
 pub(super) fn is_stable_good(
     name: &str,
     rollout: &Rollout,
     sets: &BTreeMap<String, Set>,
+    was_retried: impl Fn(&str) -> bool,
 ) -> Option<String> {
     let of_it = |set: &&Set| set.owner == name && set.hash == rollout.stable;
     let stable = sets.values().find(of_it)?;
-    let is_bad = !ship::is_good(&stable.image);
-    is_bad.then(|| format!("{} was promoted: {rollout:?}", stable.image))
+    let may_be_stable = match Merit::of(&stable.image) {
+        Merit::Good => true,
+        Merit::GoodWhenRetried => was_retried(&stable.hash),
+        Merit::None => false,
+    };
+    (!may_be_stable).then(|| format!("{} was promoted: {rollout:?}", stable.image))
 }
 
 /// What was seen of pods so far.
@@ -159,7 +193,7 @@ impl Before {
             }
         }
         let wanted: i32 = sets.iter().map(|set| set.wanted).sum();
-        let most = ship::most_pods(owner);
+        let most = Kind::of(owner).most_pods();
         if wanted > most {
             return Some(format!(
                 "{wanted} pods are wanted, at most {most} are allowed: {sets:?}"
@@ -176,10 +210,15 @@ pub(super) fn gives_away(before: &Set, now: &Set, all: &[&Set]) -> Option<String
         return None;
     }
     let kept = all.iter().map(|set| set.kept());
-    let left = match ship::is_blue_green(&now.owner) {
+    let kind = Kind::of(&now.owner);
+    let left = match kind.keeps_one_whole() {
         true => kept.max().unwrap_or(0),
         false => kept.sum(),
     };
-    (left < REPLICAS)
-        .then(|| format!("{left} pods are left, {REPLICAS} must be: {before:?}, now {all:?}"))
+    let least = kind.replicas();
+    (left < least)
+        .then(|| format!("{left} pods are left, {least} must be: {before:?}, now {all:?}"))
 }
+
+#[cfg(test)]
+mod tests;
