@@ -156,6 +156,7 @@ impl Publisher {
     /// Has requests follow `outline` from now on.
     pub fn publish(&self, mut outline: Outline) {
         let mut published = self.lock();
+        outline.remember(&published.outline);
         outline.share(&published.outline);
         published.trials.follow(&outline);
         let table = match outline.compile(&self.stats, |id| published.trials.number_of(id)) {

@@ -7,6 +7,7 @@
 mod asked;
 mod claims;
 mod endpoints;
+mod memory;
 mod shared;
 mod trial;
 mod versions;
@@ -45,6 +46,8 @@ pub struct Outline {
 struct Outlined {
     spec: SplitSpec,
     shared: Shared,
+    /// The stable Service has endpoints of other versions only, and the canary's has none of the stable version.
+    is_stable_lost: bool,
 }
 
 /// Something in a Rollout that a proxy cannot act on.
@@ -235,11 +238,16 @@ impl Outline {
             own.is_some()
         };
         let shared = shared::shared(rollout, split, has_endpoints, faults);
+        let mut is_stable_lost = false;
         if let (Some(stable), Some(canary), Some(split)) =
             (side(of_stable), side(of_canary), &shared.split)
-            && let Some(found) = stable.else_from(canary, &split.stable)
+            && stable.without_others(&split.stable).is_none()
         {
-            self.services.insert(of_stable.clone(), found);
+            if let Some(found) = canary.only_of(&split.stable) {
+                self.services.insert(of_stable.clone(), found);
+            } else {
+                is_stable_lost = stable.has_only_others(&split.stable);
+            }
         }
         if let Some(own) = own {
             self.services.insert(of_canary.clone(), own);
@@ -250,6 +258,7 @@ impl Outline {
                 ..split.spec.clone()
             },
             shared,
+            is_stable_lost,
         };
         self.rollouts.insert(asked.id.clone(), outlined);
     }
@@ -266,10 +275,7 @@ impl Outline {
             .as_ref()
             .and_then(|split| split.lasting.as_ref());
         let outlined = self.rollouts.get(&asked.id);
-        let sides = outlined.map(|Outlined { spec, shared }| {
-            let stable = shared.shares.stable;
-            (spec.slots.get(stable), spec.slots.get(stable.other()))
-        });
+        let sides = outlined.map(|outlined| (outlined.stable(), outlined.canary()));
         for service in services {
             let mut asked_for = names.of(service);
             let target = match sides {

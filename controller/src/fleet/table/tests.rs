@@ -276,40 +276,52 @@ fn services_that_take_turns_are_what_the_status_says() {
     assert_eq!(leads(&all, "shop-lasting.prod.svc"), by_pong);
 }
 
+/// What is seen of `rollout` and of the pods of stable and of the canary, whose addresses end with 10, 11 and so on, and with 20,
+/// 21 and so on. Those that are called `ended` are not ready.
+fn seen_with_pods(rollout: &Value, pods: [&[&str]; 2]) -> Seen {
+    let mut seen = seen(std::slice::from_ref(rollout), &PAIR);
+    for ((id, pods), first) in sides().iter().zip(pods).zip([10, 20]) {
+        let slice = Arc::make_mut(&mut seen.slices.get_mut(id).unwrap()[0]);
+        let any = slice.endpoints[0].clone();
+        let endpoints = pods.iter().zip(first..).map(|(pod, last)| Endpoint {
+            pod: Some((*pod).into()),
+            address: IpAddr::from([10, 0, 0, last]),
+            is_ready: !pod.ends_with("-ended"),
+            is_serving: !pod.ends_with("-ended"),
+            ..any.clone()
+        });
+        slice.endpoints = endpoints.collect();
+    }
+    seen
+}
+
+fn sides() -> [BackendId; 2] {
+    ["shop", "shop-canary"].map(|name| BackendId::new("prod", name))
+}
+
+/// The last parts of the addresses that stable's and the canary's requests go to.
+fn lasts(outline: &Outline) -> [Vec<u8>; 2] {
+    let last = |address: &SocketAddr| match address.ip() {
+        IpAddr::V4(address) => address.octets()[3],
+        IpAddr::V6(_) => 0,
+    };
+    sides().map(|id| outline.services[&id].endpoints.iter().map(last).collect())
+}
+
 /// EndpointSlices follow a Service's selector late. What they have until then is another version's.
 #[test]
 fn pods_of_another_version_get_none_of_its_requests() {
     /// The canary's weight, and the last parts of the addresses of stable and of the canary.
     fn check(rollout: &Value, pods: [&[&str]; 2], expected: (&str, [&[u8]; 2])) {
-        let mut seen = seen(std::slice::from_ref(rollout), &PAIR);
-        let ids = ["shop", "shop-canary"].map(|name| BackendId::new("prod", name));
-        for ((id, pods), first) in ids.iter().zip(pods).zip([10, 20]) {
-            let slice = Arc::make_mut(&mut seen.slices.get_mut(id).unwrap()[0]);
-            let any = slice.endpoints[0].clone();
-            let endpoints = pods.iter().zip(first..).map(|(pod, last)| Endpoint {
-                pod: Some((*pod).into()),
-                address: IpAddr::from([10, 0, 0, last]),
-                ..any.clone()
-            });
-            slice.endpoints = endpoints.collect();
-        }
-        let all = Outline::of(&seen, &names());
-        let last = |address: &SocketAddr| match address.ip() {
-            IpAddr::V4(address) => address.octets()[3],
-            IpAddr::V6(_) => 0,
-        };
-        let found = ids.map(|id| {
-            all.services[&id]
-                .endpoints
-                .iter()
-                .map(last)
-                .collect::<Vec<u8>>()
-        });
+        let all = Outline::of(&seen_with_pods(rollout, pods), &names());
         let weight = all.sharing().next().unwrap().1.shares.weight;
-        let (expected_weight, lasts) = expected;
+        let (expected_weight, expected_lasts) = expected;
         assert_eq!(
-            (&*weight.to_string(), found.each_ref().map(Vec::as_slice)),
-            (expected_weight, lasts),
+            (
+                &*weight.to_string(),
+                lasts(&all).each_ref().map(Vec::as_slice)
+            ),
+            (expected_weight, expected_lasts),
             "{pods:?}"
         );
     }
@@ -324,10 +336,7 @@ fn pods_of_another_version_get_none_of_its_requests() {
     check(&trial, [&["a"], &["b"]], ("20%", [&[10], &[20]]));
     check(&trial, [&[old[0], "a"], new], ("20%", [&[10, 11], &[20]]));
     // After the promotion, both Services are to lead to the same pods.
-    let weights = |weight: u8| json!({"weight": weight, "podTemplateHash": "v2"});
-    let both = json!({"canary": weights(0), "stable": weights(100)});
-    let promoted = with(trial, "/status/canary/weights", both);
-    let promoted = with(promoted, "/status/stableRS", json!("v2"));
+    let promoted = after_promotion(trial, "v2", "v2", 0);
     check(&promoted, [new, new], ("0%", [&[10], &[20]]));
     check(&promoted, [old, new], ("0%", [&[20], &[20]]));
     check(
@@ -337,6 +346,59 @@ fn pods_of_another_version_get_none_of_its_requests() {
     );
     // Better those than none.
     check(&promoted, [old, old], ("0%", [&[10], &[20]]));
+}
+
+/// `rollout` with these versions, and the canary's weight.
+fn after_promotion(rollout: Value, stable: &str, canary: &str, weight: u8) -> Value {
+    let weights = json!({
+        "canary": {"weight": weight, "podTemplateHash": canary},
+        "stable": {"weight": 100 - weight, "podTemplateHash": stable},
+    });
+    let promoted = with(rollout, "/status/canary/weights", weights);
+    let promoted = with(promoted, "/status/stableRS", json!(stable));
+    with(promoted, "/status/currentPodHash", json!(canary))
+}
+
+/// The EndpointSlices of the stable Service are so late that the canary Service has the next version's pods already.
+#[test]
+fn where_the_stable_version_was_is_remembered() {
+    let trial = shop(&json!({}), 2025);
+    let promoted = after_promotion(trial.clone(), "v2", "v2", 0);
+    let next = after_promotion(trial.clone(), "v2", "v3", 20);
+    let (v1, v2, v3) = (&["shop-v1-aaaaa"], &["shop-v2-bbbbb"], &["shop-v3-ccccc"]);
+    let mut known = Outline::default();
+    let mut check = |rollout: &Value, pods: [&[&str]; 2], expected: [&[u8]; 2]| {
+        let mut all = Outline::of(&seen_with_pods(rollout, pods), &names());
+        all.remember(&known);
+        let found = lasts(&all);
+        assert_eq!(found.each_ref().map(Vec::as_slice), expected, "{pods:?}");
+        known = all;
+    };
+    // Who was not there before knows of no better ones.
+    check(&next, [v1, v3], [&[10], &[20]]);
+    check(&trial, [v1, v2], [&[10], &[20]]);
+    let ended = &["shop-v1-ended"];
+    for old in [v1, ended] {
+        check(&promoted, [old, v2], [&[20], &[20]]);
+    }
+    for old in [v1, ended] {
+        check(&next, [old, v3], [&[20], &[20]]);
+    }
+    check(&next, [v2, v3], [&[10], &[20]]);
+    check(&next, [v1, v3], [&[10], &[20]]);
+    // It has no pods any more, or none that is ready.
+    for none in [
+        &[][..],
+        &["shop-v2-ended"],
+        &["shop-v1-ended", "shop-v2-ended"],
+    ] {
+        check(&next, [v2, v3], [&[10], &[20]]);
+        check(&next, [none, v3], [&[], &[20]]);
+    }
+    check(&next, [v1, v3], [&[10], &[20]]);
+    // From a canary with all requests.
+    check(&trial, [v1, v2], [&[10], &[20]]);
+    check(&next, [v1, v3], [&[20], &[20]]);
 }
 
 /// A status that cannot be read still says where the old version is, and it gets nothing.

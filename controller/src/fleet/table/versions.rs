@@ -6,7 +6,7 @@ use super::endpoints::{self, Placed};
 use crate::{
     fleet::{
         Seen,
-        seen::{EndpointSlice, Service},
+        seen::{Endpoint, EndpointSlice, Service},
     },
     spec::ServiceSpec,
 };
@@ -37,22 +37,32 @@ impl<'s> Side<'s> {
         self.only(|found| found.is_none_or(|found| found == hash))
     }
 
-    /// With endpoints of `hash` that are `other`'s, where all of its own are known to be of other versions: its own are about
-    /// to become these.
-    pub(super) fn else_from(self, other: Self, hash: &str) -> Option<ServiceSpec> {
-        match self.without_others(hash) {
-            Some(_) => None,
-            None => other.only(|found| found == Some(hash)),
-        }
+    /// Whether it has endpoints, ready or not, and all of them are known to be of other versions than `hash`: they are about to
+    /// become others.
+    pub(super) fn has_only_others(self, hash: &str) -> bool {
+        let mut all = self.slices.iter().flat_map(|slice| &slice.endpoints);
+        let is_other = |endpoint: &Endpoint| {
+            let found = self.version_at(endpoint);
+            found.is_some_and(|found| found != hash)
+        };
+        let has_any = self.slices.iter().any(|slice| !slice.endpoints.is_empty());
+        has_any && all.all(is_other)
+    }
+
+    /// With those of its endpoints that are known to be of `hash`. Nothing where there is none.
+    pub(super) fn only_of(self, hash: &str) -> Option<ServiceSpec> {
+        self.only(|found| found == Some(hash))
     }
 
     fn only(self, is_wanted: impl Fn(Option<&str>) -> bool) -> Option<ServiceSpec> {
-        let is_wanted = |placed: &Placed<'_>| {
-            let pod = placed.endpoint.pod.as_deref();
-            is_wanted(pod.and_then(|pod| version_of(pod, self.rollout)))
-        };
+        let is_wanted = |placed: &Placed<'_>| is_wanted(self.version_at(placed.endpoint));
         let spec = endpoints::those(self.service, self.slices, is_wanted);
         (!spec.endpoints.is_empty()).then_some(spec)
+    }
+
+    /// The version that an endpoint is of, where that can be told.
+    fn version_at(&self, endpoint: &'s Endpoint) -> Option<&'s str> {
+        version_of(endpoint.pod.as_deref()?, self.rollout)
     }
 }
 
