@@ -12,6 +12,7 @@ pub(super) struct Report {
     retried: usize,
     requests: u32,
     unaware: u32,
+    unreached: u32,
     /// What bad versions did at each try, and which.
     damage: Vec<(String, Damage)>,
 }
@@ -31,6 +32,7 @@ impl Report {
             retried: versions().filter(|one| one.is_retried).count(),
             requests: told().map(|told| told.requests).sum(),
             unaware: told().map(|told| told.unaware).sum(),
+            unreached: told().map(|told| told.unreached).sum(),
             damage: damage.collect(),
         }
     }
@@ -49,9 +51,9 @@ impl Report {
         let ((usually, _), (longest, which)) = median_and_most(lasted);
         format!(
             "users: {} requests, of which {failures} failed, all of them by versions that are made to; {} were answered by a \
-             version that was over, at a proxy that could not know that yet; {tries} times a bad version got requests: \
+             version that was over, and {} beside these by nobody, at proxies that could not know that yet; {tries} times a bad version got requests: \
              {median} of them failed in the median and {most} at most, within {usually:.1?} and {longest:.1?} ({which})",
-            self.requests, self.unaware
+            self.requests, self.unaware, self.unreached
         )
     }
 }

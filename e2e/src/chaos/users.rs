@@ -3,7 +3,8 @@
 //! What may be claimed of their answers, whatever else fails:
 //!
 //! - A proxy that runs, and was ready once, answers each request by a version. It needs neither a controller nor the API server
-//!   for that. It is not ready before it knows all; while it is killed, nobody asks it.
+//!   for that. It is not ready before it knows all; while it is killed, nobody asks it. Only where it was cut off from the API server
+//!   within the last [`GRACE`] may it ask pods that are not there any more.
 //! - Only a version that is made to fail fails, and so often only as it takes: [`MOST`] times at one try.
 //! - A version that was aborted, convicted, or followed by another one gets no requests any more from a proxy that can know
 //!   that: whose watches of all that it looks at have been open since then, for [`GRACE`]. A proxy that is cut off from the API

@@ -27,6 +27,19 @@ pub(super) struct Asked {
     pub(super) knows_since: Option<Instant>,
 }
 
+impl Asked {
+    /// Whether its proxy knew all, and for longer than it may take to serve that.
+    fn has_known_for_long(&self) -> bool {
+        self.knows_since
+            .is_some_and(|since| self.at.saturating_duration_since(since) > GRACE)
+    }
+
+    /// Whether its proxy could serve what was so since then.
+    fn could_serve(&self, since: Instant) -> bool {
+        self.has_known_for_long() && self.at.saturating_duration_since(since) > GRACE
+    }
+}
+
 /// What a bad version did at one try.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::chaos) struct Damage {
@@ -45,6 +58,8 @@ pub(in crate::chaos) struct Told {
     pub(in crate::chaos) requests: u32,
     /// How many of a barred version's came from a proxy that could not know better, or not for long.
     pub(in crate::chaos) unaware: u32,
+    /// How often a proxy that had not known all for long found no pod where it looked for one.
+    pub(in crate::chaos) unreached: u32,
     /// What bad versions did, by name and try.
     pub(in crate::chaos) damage: BTreeMap<(String, u32), Damage>,
     /// Which versions nobody is to get, since when.
@@ -87,6 +102,10 @@ impl Told {
             Answer::Of(version, status) => (version, status),
             // The Rollout has not been there for long.
             _ if !is_admitted => return None,
+            Answer::Proxy(502, _) if !asked.has_known_for_long() => {
+                self.unreached += 1;
+                return None;
+            }
             Answer::Proxy(status, words) => {
                 return Some(format!("no version answered, but {status}, {words:?}"));
             }
@@ -132,17 +151,14 @@ impl Told {
             .barred
             .get(version)
             .filter(|since| asked.at >= **since)?;
-        let known = asked.knows_since.map(|since| since.max(barred));
-        match known.map(|known| asked.at.saturating_duration_since(known)) {
-            Some(known) if known > GRACE => Some(format!(
-                "{version} answered, which nobody is to get for {:?}; the proxy could know that for {known:?}",
-                asked.at.duration_since(barred)
-            )),
-            _ => {
-                self.unaware += 1;
-                None
-            }
+        if !asked.could_serve(barred) {
+            self.unaware += 1;
+            return None;
         }
+        let barred = asked.at.duration_since(barred);
+        Some(format!(
+            "{version} answered, which nobody is to get for {barred:?}"
+        ))
     }
 }
 

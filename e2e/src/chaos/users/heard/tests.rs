@@ -51,6 +51,13 @@ fn answers_are_by_versions_that_may_fail_or_do_not() {
         &[(of("good-1", 200), None), (lost(), None)],
         &[None, Some("reset")],
     );
+    // Who has been cut off looks for pods where they were.
+    let refused = |knows| (Answer::Proxy(502, "refused".to_owned()), knows);
+    let answers = [None, Some(1), Some(GRACE.as_secs() + 1)].map(refused);
+    check(
+        &[&[(of("good-1", 200), None)], &answers[..]].concat(),
+        &[None, None, None, Some("502")],
+    );
     check(
         &[(of("good-1", 500), None), (of("convicted-2", 500), None)],
         &[Some("good-1 answered 500"), None],
