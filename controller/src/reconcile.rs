@@ -74,10 +74,25 @@ pub struct World {
 pub struct Traffic {
     /// How many proxies are live.
     pub proxies: usize,
-    /// The split that all of them serve; nothing while they differ, or one of them cannot be asked, or there is none.
-    pub serving: Option<Split>,
+    /// The splits that they serve, each once; none while one of them cannot be asked or serves none.
+    pub served: Vec<Split>,
     /// What is found about the canary, once something is.
     pub finding: Option<Finding>,
+}
+
+impl Traffic {
+    /// The split that all proxies serve; nothing while they differ, or one of them cannot be asked, or there is none.
+    pub fn serving(&self) -> Option<&Split> {
+        match &self.served[..] {
+            [split] => Some(split),
+            _ => None,
+        }
+    }
+
+    /// Whether all proxies are known to serve splits that are as `condition` says.
+    pub(crate) fn is_all(&self, condition: impl Fn(&Split) -> bool) -> bool {
+        !self.served.is_empty() && self.served.iter().all(condition)
+    }
 }
 
 /// What the guard finds about a canary by the requests of all proxies.

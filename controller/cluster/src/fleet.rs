@@ -204,8 +204,8 @@ impl Watched {
     /// Whether somebody waits for what proxies tell: a canary is on trial, or they do not serve yet what they are to, as far
     /// as is known.
     fn is_urgent(&self) -> bool {
-        let serving = self.traffic.as_ref().map(|traffic| &traffic.serving);
-        self.judging.on_trial || serving != Some(&self.judging.split)
+        let serving = self.traffic.as_ref().map(Traffic::serving);
+        self.judging.on_trial || serving != Some(self.judging.split.as_ref())
     }
 
     /// The verdict against the canary, if there is one.
@@ -262,7 +262,7 @@ fn is_news(before: &Traffic, now: &Traffic) -> bool {
             let judgement = mem::discriminant(&finding.judgement);
             (finding.canary.clone(), judgement, finding.evidence)
         });
-        (traffic.proxies, traffic.serving.clone(), finding)
+        (traffic.proxies, traffic.served.clone(), finding)
     };
     outline(before) != outline(now)
 }

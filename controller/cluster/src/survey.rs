@@ -120,7 +120,10 @@ async fn complete(
     // Proxies are not asked: a Rollout that they split is looked at as if they served what its status says.
     world.traffic = Traffic {
         proxies: 1,
-        serving: reconcile::judging(&world.rollout).and_then(|judging| judging.split),
+        served: reconcile::judging(&world.rollout)
+            .and_then(|judging| judging.split)
+            .into_iter()
+            .collect(),
         finding: None,
     };
     if let Some((source, workload)) = WorkloadKind::of(&world.rollout, key) {

@@ -91,7 +91,7 @@ impl Guard {
         self.trial = wanted;
         let traffic = Traffic {
             proxies,
-            serving: self.sum.serving().cloned(),
+            served: self.sum.served().to_vec(),
             finding: self.finding(judging),
         };
         (traffic, unread)

@@ -34,6 +34,8 @@ pub struct Sum {
     /// What each proxy told last.
     told: BTreeMap<SocketAddr, Told>,
     total: Snapshot,
+    /// What each of them serves, each split once; none where one of them told of none.
+    served: Vec<Split>,
     /// What all of them serve.
     agreed: Option<Agreed>,
     changes: u64,
@@ -73,7 +75,12 @@ impl Sum {
                 Err(why) => unread.push(Unread { address, why }),
             }
         }
-        let told = self.told.values().filter(|_| heard == live);
+        let is_whole = heard == live;
+        self.served = match is_whole {
+            true => served(self.told.values().map(|told| &told.report)),
+            false => Vec::new(),
+        };
+        let told = self.told.values().filter(|_| is_whole);
         self.agree(agreed(told.map(|told| Standing {
             serving: told.report.serving.as_ref(),
             process: &told.process,
@@ -137,6 +144,11 @@ impl Sum {
         self.agreed.as_ref().map(|agreed| &agreed.split)
     }
 
+    /// The splits that proxies serve by what they told at the last time, each once; none where one of them told of none.
+    pub fn served(&self) -> &[Split] {
+        &self.served
+    }
+
     fn take(&mut self, address: SocketAddr, told: Told) -> Result<(), Unreadable> {
         told.report.check()?;
         let before = self.told.get(&address);
@@ -151,6 +163,19 @@ impl Sum {
         self.told.insert(address, told);
         Ok(())
     }
+}
+
+/// The splits of `reports`, each once; none where one has none.
+fn served<'t>(reports: impl Iterator<Item = &'t RolloutReport>) -> Vec<Split> {
+    let mut served = Vec::new();
+    for report in reports {
+        match &report.serving {
+            Some(split) if served.contains(split) => {}
+            Some(split) => served.push(split.clone()),
+            None => return Vec::new(),
+        }
+    }
+    served
 }
 
 /// What all serve, if that is the same.

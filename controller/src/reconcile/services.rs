@@ -2,6 +2,7 @@
 
 use crds::status::{CanaryStatus, PingPongRole, RolloutStatus};
 use serde_json::{Value, json};
+use traffic::Weight;
 
 use super::Write;
 use super::names::{MANAGED_BY, POD_HASH};
@@ -75,11 +76,23 @@ impl Work<'_> {
         let version = if self.is_aborted() {
             self.stable
         } else {
-            self.new
+            self.new.filter(|_| self.is_canary_service_free(canary))
         };
         if let Some(version) = version {
             self.lead(canary.canary_service, version);
         }
+    }
+
+    /// Whether no proxy sends a version requests by the canary's Service, so that it may lead to another one. One that is late may
+    /// still do so after a promotion, and would have no endpoints any more.
+    fn is_canary_service_free(&self, canary: &Canary<'_>) -> bool {
+        let leads_to = canary.canary_service.and_then(|name| self.leads_to(name));
+        let traffic = &self.world.traffic;
+        canary.routing.is_none()
+            || traffic.proxies == 0
+            || leads_to.is_none_or(|hash| {
+                traffic.is_all(|split| split.canary != hash || split.weight == Weight::ZERO)
+            })
     }
 
     /// The Services of `pingPong`. The canary's leads to the new version as soon as no proxy sends requests there, and most

@@ -173,7 +173,7 @@ fn what_is_no_report_is_no_answer() {
 fn other_words_are_no_news() {
     let traffic = |why: &str, acceptance| Traffic {
         proxies: 1,
-        serving: None,
+        served: Vec::new(),
         finding: Some(Finding {
             canary: "new".to_owned(),
             judgement: Judgement::Hold {

@@ -120,7 +120,7 @@ impl Work<'_> {
     /// `wanted`, or what the set has as long as it may get requests for all of that. A smaller Rollout is never waited with.
     fn unless_in_use(&self, index: usize, wanted: u32) -> u32 {
         let has = self.sets[index].wanted.min(self.spec.replicas);
-        let serving = self.world.traffic.serving.as_ref();
+        let serving = self.world.traffic.serving();
         let is_as_written = serving.is_some() && serving == self.split().as_ref();
         if is_as_written {
             wanted
@@ -144,8 +144,7 @@ impl Work<'_> {
 
     /// Whether all proxies are known to send no requests to the version with `hash`.
     pub(in crate::reconcile) fn gets_none(&self, hash: &str) -> bool {
-        let serving = self.world.traffic.serving.as_ref();
-        serving.is_some_and(|split| {
+        self.world.traffic.is_all(|split| {
             let gets_canary = hash == split.canary && split.weight > Weight::ZERO;
             let gets_stable = hash == split.stable && split.weight < Weight::FULL;
             !gets_canary && !gets_stable

@@ -249,7 +249,7 @@ impl Work<'_> {
             return None;
         }
         let traffic = &self.world.traffic;
-        let why = match &traffic.serving {
+        let why = match traffic.serving() {
             Some(_) => "they serve what was wanted before",
             None => "they differ, or one of them cannot be asked",
         };

@@ -55,7 +55,7 @@ impl Work<'_> {
     /// Whether all proxies serve `wanted`.
     pub(super) fn is_served(&self, wanted: &Split) -> bool {
         let traffic = &self.world.traffic;
-        traffic.proxies > 0 && traffic.serving.as_ref() == Some(wanted)
+        traffic.proxies > 0 && traffic.serving() == Some(wanted)
     }
 
     /// The canary's weight by the status; none where that is about another canary.

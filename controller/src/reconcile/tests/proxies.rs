@@ -62,14 +62,17 @@ impl Proxies {
     }
 
     pub(super) fn traffic(&self) -> Traffic {
-        let agree = self.live > 0 && self.next.is_none() && !self.is_one_mute;
+        let next = self.next.as_ref().map(|(served, _)| served);
+        let all = next.into_iter().map(Some).chain([self.served.as_ref()]);
+        let served: Option<Vec<Split>> = all
+            .map(|served| Some(served?.split.clone()))
+            .filter(|_| self.live > 0 && !self.is_one_mute)
+            .collect();
+        let mut served = served.unwrap_or_default();
+        served.dedup();
         Traffic {
             proxies: self.live,
-            serving: self
-                .served
-                .as_ref()
-                .filter(|_| agree)
-                .map(|served| served.split.clone()),
+            served,
             finding: self.finding.clone(),
         }
     }
@@ -254,14 +257,18 @@ impl Cluster {
         }
     }
 
-    /// A Service that takes turns, and by which some proxy sends requests to another version than it is to.
+    /// A Service by which some proxy sends requests to another version than it is to. Where Services do not take turns, that of
+    /// the canary may lead to stable, as it does at once after an abort, and stable's to what a person wants in full.
     pub(super) fn misled(&self) -> Option<String> {
-        if self.proxies.live == 0 || self.canary_spec()["pingPong"].is_null() {
+        let takes_turns = !self.canary_spec()["pingPong"].is_null();
+        if self.proxies.live == 0 {
             return None;
         }
+        let stable = self.status().stable_rs.filter(|_| !takes_turns);
         let wrong = |service: &String, hash: &String, is_sent: bool| {
             let leads = self.services[service].selector.get(HASH);
-            let is_wrong = is_sent && leads.is_some_and(|leads| leads != hash);
+            let is_right = |leads: &String| leads == hash || Some(leads) == stable.as_ref();
+            let is_wrong = is_sent && leads.is_some_and(|leads| !is_right(leads));
             is_wrong.then(|| format!("{service} instead of {}", self.image(hash)))
         };
         let mut served = self.served();
@@ -271,8 +278,13 @@ impl Cluster {
                 canary,
                 weight,
             } = &served.split;
-            wrong(&served.stable, stable, *weight < Weight::FULL)
-                .or_else(|| wrong(&served.canary, canary, *weight > Weight::ZERO))
+            wrong(&served.canary, canary, *weight > Weight::ZERO).or_else(|| {
+                wrong(
+                    &served.stable,
+                    stable,
+                    takes_turns && *weight < Weight::FULL,
+                )
+            })
         })
     }
 }
