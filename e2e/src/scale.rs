@@ -14,6 +14,7 @@ use crowd::Crowd;
 use report::{Phase, Report};
 pub use scrape::Scrape;
 use std::{
+    collections::BTreeMap,
     env,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -110,7 +111,7 @@ struct Watched {
     since: Instant,
     cpu: Cpu,
     scrape: Scrape,
-    answered: u64,
+    answered: BTreeMap<String, u64>,
     half: Option<Duration>,
 }
 
@@ -136,7 +137,7 @@ impl Watched {
         let cpu = Cpu::now(bed.pid)?.since(&self.cpu);
         let memory = usage::memory(bed.pid)?;
         let scrape = Scrape::read(&bed.metrics().await?).since(&self.scrape);
-        let answered = bed.answered().await?.saturating_sub(self.answered);
+        let answered = scrape::since(&bed.answered().await?, &self.answered);
         Ok(Phase {
             cycle: self.cycle,
             name: self.name,

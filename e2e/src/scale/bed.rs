@@ -5,6 +5,7 @@ use crate::{bed::supervise::client, http, process};
 use anyhow::{Context as _, Result, ensure};
 use kube::Client;
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     net::{Ipv4Addr, SocketAddr},
     path::Path,
@@ -56,8 +57,8 @@ impl Bed {
         })
     }
 
-    /// How many requests of all the API server has answered.
-    pub(super) async fn answered(&self) -> Result<u64> {
+    /// The requests of all that the API server has answered.
+    pub(super) async fn answered(&self) -> Result<BTreeMap<String, u64>> {
         let request = hyper::Request::get("/metrics").body(Vec::new())?;
         Ok(answered(&self.client.request_text(request).await?))
     }

@@ -7,6 +7,7 @@ use super::{
 };
 use anyhow::{Context as _, Result};
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     io::Write as _,
     time::Duration,
@@ -24,8 +25,15 @@ pub(super) struct Phase {
     /// The controller's.
     pub(super) memory: Memory,
     pub(super) scrape: Scrape,
-    /// Requests that the API server has answered, to all.
-    pub(super) answered: u64,
+    /// The requests of all that the API server has answered.
+    pub(super) answered: BTreeMap<String, u64>,
+}
+
+impl Phase {
+    /// How many requests of all the API server has answered.
+    fn answered(&self) -> u64 {
+        self.answered.values().sum()
+    }
 }
 
 /// The processes whose CPU time is told, by what the kernel knows them as.
@@ -106,16 +114,18 @@ impl Report {
         text += &format!(
             "  for each: {:.2} requests of {:.2} by all, {:.2} of them events; {:.2} times taken; {} events lost\n",
             each(scrape.all()),
-            each(*answered),
+            each(phase.answered()),
             each(scrape.events()),
             each(scrape.reconciles),
             scrape.events_lost,
         );
-        let requests = scrape
-            .requests
-            .iter()
-            .map(|(request, count)| format!("{request} {:.2}", each(*count)));
-        text += &format!("    {}\n", requests.collect::<Vec<_>>().join(", "));
+        for (whose, requests) in [("its", &scrape.requests), ("of all", answered)] {
+            let requests = requests.iter().map(|(name, count)| (name, each(*count)));
+            let told = requests
+                .filter(|(_, count)| *count >= 0.005)
+                .map(|(request, count)| format!("{request} {count:.2}"));
+            text += &format!("    {whose}: {}\n", told.collect::<Vec<_>>().join(", "));
+        }
         let others = MEMBERS[1..]
             .iter()
             .map(|(name, comm)| format!("{name} {:.1}", cpu.of(comm).as_secs_f64()));
@@ -143,7 +153,7 @@ impl Report {
             phase.took.as_secs_f64(),
             megabytes(phase.memory.now),
             megabytes(phase.memory.peak),
-            phase.answered,
+            phase.answered(),
             phase.scrape.all(),
             phase.scrape.events(),
             phase.scrape.events_lost,

@@ -38,12 +38,8 @@ impl Scrape {
 
     /// What was counted after `before`.
     pub fn since(&self, before: &Self) -> Self {
-        let requests = self.requests.iter().map(|(request, count)| {
-            let before = before.requests.get(request).copied().unwrap_or(0);
-            (request.clone(), count.saturating_sub(before))
-        });
         Self {
-            requests: requests.filter(|(_, count)| *count > 0).collect(),
+            requests: since(&self.requests, &before.requests),
             reconciles: self.reconciles.saturating_sub(before.reconciles),
             events_lost: self.events_lost.saturating_sub(before.events_lost),
         }
@@ -62,23 +58,54 @@ impl Scrape {
     }
 }
 
-/// How many requests an API server has answered, by what it tells of itself; watches end late, and are not counted.
-pub(super) fn answered(page: &str) -> u64 {
+/// The requests of all that an API server has answered, by verb and resource, as it tells itself; watches end late, and are
+/// not counted.
+pub(super) fn answered(page: &str) -> BTreeMap<String, u64> {
+    let mut answered = BTreeMap::new();
     let series = page
         .lines()
         .filter_map(|line| line.strip_prefix("apiserver_request_total{"));
-    let answered = series.filter(|line| !line.contains("verb=\"WATCH\""));
-    let counts = answered.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
-    counts.map(|count| count as u64).sum()
+    for (labels, value) in series.filter_map(|line| line.rsplit_once(' ')) {
+        let [verb, resource, part] =
+            ["verb", "resource", "subresource"].map(|name| label(labels, name));
+        let Some(count) = value.parse::<f64>().ok().filter(|_| verb != "WATCH") else {
+            continue;
+        };
+        let request = match part {
+            "?" | "" => format!("{verb} {resource}"),
+            part => format!("{verb} {resource}/{part}"),
+        };
+        *answered.entry(request).or_default() += count as u64;
+    }
+    answered
+}
+
+/// What was counted after `before`.
+pub(super) fn since(
+    after: &BTreeMap<String, u64>,
+    before: &BTreeMap<String, u64>,
+) -> BTreeMap<String, u64> {
+    let counted = after.iter().map(|(request, count)| {
+        let before = before.get(request).copied().unwrap_or(0);
+        (request.clone(), count.saturating_sub(before))
+    });
+    counted.filter(|(_, count)| *count > 0).collect()
+}
+
+fn label<'l>(labels: &'l str, name: &str) -> &'l str {
+    // The first label follows nothing, the others a comma.
+    let key = format!("{name}=\"");
+    let found = labels.match_indices(&key).find(|(at, _)| {
+        let before = labels[..*at].chars().next_back();
+        matches!(before, None | Some(','))
+    });
+    let value = found.and_then(|(at, _)| labels[at + key.len()..].split('"').next());
+    value.unwrap_or("?")
 }
 
 /// `verb kind`, with the status where the request failed.
 fn request(labels: &str) -> String {
-    let label = |name: &str| {
-        let (_, rest) = labels.split_once(&format!("{name}=\""))?;
-        rest.split_once('"').map(|(value, _)| value)
-    };
-    let [verb, kind, code] = ["verb", "kind", "status_code"].map(|name| label(name).unwrap_or("?"));
+    let [verb, kind, code] = ["verb", "kind", "status_code"].map(|name| label(labels, name));
     match code {
         "ok" => format!("{verb} {kind}"),
         failed => format!("{verb} {kind} ({failed})"),
@@ -105,9 +132,12 @@ sluice_controller_events_lost_total 2
 apiserver_request_total{code="200",resource="pods",verb="WATCH"} 4
 apiserver_request_total{code="200",resource="pods",verb="PATCH"} 12
 apiserver_request_total{code="409",resource="pods",verb="PATCH"} 1.2e+06
+apiserver_request_total{code="200",resource="pods",subresource="status",verb="PATCH"} 3
 apiserver_request_slo_total{verb="PATCH"} 9
 "#;
-        assert_eq!(answered(page), 1_200_012);
+        let requests = [("PATCH pods", 1_200_012), ("PATCH pods/status", 3)];
+        let requests = requests.map(|(request, count)| (request.to_owned(), count));
+        assert_eq!(answered(page), requests.into());
     }
 
     #[test]
