@@ -17,6 +17,7 @@ use serde_json::Value;
 use crate::fleet::Split;
 
 mod affinity;
+mod ahead;
 mod blue_green;
 mod canary;
 mod conditions;
@@ -368,9 +369,10 @@ pub fn collided(rollout: &Rollout) -> Write {
 /// It is a function of its arguments only, and has an answer for every Rollout: one whose spec is wrong, or asks for what
 /// does not act, is told so in its status and otherwise left as it is. Shown the results of its writes, it comes to rest.
 ///
-/// What only the status has to be written for, such as the end of one step and the pause after it, is one write.
+/// What only the status has to be written for, such as the end of one step and the pause after it, is one write, and a
+/// ReplicaSet is made with the pods that it is to have.
 pub fn turn(world: &World, now: Timestamp) -> Turn {
-    joined::turn(world, now, single)
+    ahead::turn(world, now, |world, now| joined::turn(world, now, single))
 }
 
 fn single(world: &World, now: Timestamp) -> Turn {

@@ -109,7 +109,8 @@ impl<'a> Writer<'a> {
             }
             Err(failure) if failure.is_taken() => {
                 let name = object["metadata"]["name"].as_str().unwrap_or_default();
-                self.meet(&self.key.beside(name)).await
+                self.meet(&self.key.beside(name), &object["spec"]["replicas"])
+                    .await
             }
             Err(failure) => {
                 if failure.is_answer() {
@@ -136,16 +137,21 @@ impl<'a> Writer<'a> {
     }
 
     /// The name of a new ReplicaSet is taken. By one that we made, and did not yet know of, or by somebody else's.
-    async fn meet(&mut self, key: &Key) -> Result<Next, Failure> {
+    /// One of ours may have been made for another size of the Rollout than the `wanted` one, and then nothing of what was to
+    /// follow is true.
+    async fn meet(&mut self, key: &Key, wanted: &Value) -> Result<Next, Failure> {
         let Some(object) = self.rounds.server.get::<Owned>(key).await? else {
             return Ok(Next::TurnAgain);
         };
         let owned = objects::see::<Owned>(object.clone(), &self.rounds.scope);
-        let is_ours =
-            matches!(owned, Ok((_, Some(owned))) if owned.owner_uid == self.scene.rollout.uid);
-        if is_ours {
+        if let Ok((_, Some(owned))) = owned
+            && owned.owner_uid == self.scene.rollout.uid
+        {
             self.note::<Owned>(object);
-            return Ok(Next::GoOn);
+            return Ok(match *wanted == owned.replica_set.wanted {
+                true => Next::GoOn,
+                false => Next::TurnAgain,
+            });
         }
         if let Write::PatchStatus { patch } = reconcile::collided(self.rollout()) {
             self.patch_status(patch).await?;

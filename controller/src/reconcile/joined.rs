@@ -76,7 +76,7 @@ fn status_alone(turn: &Turn) -> Option<&Value> {
 }
 
 /// `rollout` with its status patched.
-fn after(rollout: &Rollout, patch: &Value) -> Rollout {
+pub(super) fn after(rollout: &Rollout, patch: &Value) -> Rollout {
     let mut status = rollout.status.clone().unwrap_or_else(|| json!({}));
     apply(&mut status, &patch["status"]);
     Rollout {
@@ -86,7 +86,7 @@ fn after(rollout: &Rollout, patch: &Value) -> Rollout {
 }
 
 /// Applies a JSON merge patch (RFC 7386).
-fn apply(target: &mut Value, patch: &Value) {
+pub(super) fn apply(target: &mut Value, patch: &Value) {
     let Value::Object(changes) = patch else {
         *target = patch.clone();
         return;
@@ -108,7 +108,7 @@ fn apply(target: &mut Value, patch: &Value) {
 
 /// The merge patch that does what `first` and then `second` do; none where no patch can: it keeps what is in an object,
 /// and `first` has taken the object away that `second` makes anew.
-fn join(first: &Value, second: &Value) -> Option<Value> {
+pub(super) fn join(first: &Value, second: &Value) -> Option<Value> {
     match (first, second) {
         (Value::Object(first), Value::Object(second)) => {
             let mut joined = first.clone();

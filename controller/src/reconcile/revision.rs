@@ -85,7 +85,8 @@ impl Work<'_> {
         true
     }
 
-    /// Makes the ReplicaSet of the version that the spec asks for, without pods. The status follows when it is there.
+    /// Makes the ReplicaSet of the version that the spec asks for, without pods: how many it is to have is seen ahead
+    /// (`ahead.rs`), where it can be.
     pub(super) fn create(&mut self) {
         if self.mend_template() {
             return;

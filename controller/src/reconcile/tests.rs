@@ -6,6 +6,7 @@
     reason = "a test that is surprised ends"
 )]
 
+mod ahead;
 mod blue_green;
 mod canary;
 mod cluster;

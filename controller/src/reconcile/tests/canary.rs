@@ -363,7 +363,7 @@ fn an_update_takes_few_writes_and_rest_takes_none() {
     let expected = [
         ("create ReplicaSet", 1),
         ("event", 14),
-        ("patch ReplicaSet", 2),
+        ("patch ReplicaSet", 1),
         ("patch Rollout", 1),
         ("patch status", 7),
     ];

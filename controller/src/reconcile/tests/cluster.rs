@@ -31,6 +31,8 @@ pub(super) struct Cluster {
     pub(super) writes: BTreeMap<&'static str, u32>,
     /// Whether a PodDisruptionBudget refuses evictions.
     pub(super) refuses: bool,
+    /// What follows from the world.
+    pub(super) turn: fn(&World, Timestamp) -> Turn,
     created: u32,
 }
 
@@ -69,6 +71,7 @@ impl Cluster {
             trace: Vec::new(),
             writes: BTreeMap::new(),
             refuses: false,
+            turn,
             created: 0,
         }
     }
@@ -143,13 +146,18 @@ impl Cluster {
 
     /// What a person or tool does to the Rollout's spec.
     pub(super) fn edit(&mut self, spec: &Value) {
+        self.write_spec(spec);
+        self.settle();
+    }
+
+    /// The same, before the controller looks.
+    pub(super) fn write_spec(&mut self, spec: &Value) {
         let before = self.rollout["spec"].clone();
         merge(&mut self.rollout["spec"], spec);
         if self.rollout["spec"] != before {
             let generation = self.rollout["metadata"]["generation"].as_i64().unwrap();
             self.rollout["metadata"]["generation"] = json!(generation + 1);
         }
-        self.settle();
     }
 
     pub(super) fn ship(&mut self, image: &str) {
@@ -178,7 +186,7 @@ impl Cluster {
         for _ in 0..32 {
             self.run_sets();
             self.run_proxies();
-            let mut world = self.world();
+            let (turn, mut world) = (self.turn, self.world());
             if turn(&world, self.now).needs_likeness {
                 world.likeness = Some(self.likeness());
             }
@@ -286,6 +294,7 @@ impl Cluster {
             min_ready_seconds: i32::try_from(object["spec"]["minReadySeconds"].as_i64().unwrap())
                 .unwrap(),
             apart_from: apart_from(&object["spec"]["template"]),
+            wanted: u32::try_from(object["spec"]["replicas"].as_u64().unwrap()).unwrap(),
             ..ReplicaSet::default()
         };
         let template = &object["spec"]["template"];

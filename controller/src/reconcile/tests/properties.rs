@@ -1,5 +1,6 @@
 //! What holds whatever people do, and in whatever order.
 
+use jiff::Timestamp;
 use proptest::prelude::*;
 use rollout::Judgement;
 use serde_json::{Value, json};
@@ -7,6 +8,7 @@ use serde_json::{Value, json};
 use super::Cluster;
 use super::cluster::merge;
 use super::routed::{SERVICES, strategy, taking_turns};
+use crate::reconcile::{Turn, World, joined, single, turn};
 
 #[derive(Clone, Copy, Debug)]
 enum Deed {
@@ -129,10 +131,33 @@ impl Cluster {
         self.leads_to(slot)
     }
 
+    /// What users see, and what comes next depends on: the order of conditions is neither.
+    fn outcome(&self) -> Value {
+        let mut rollout = self.rollout.clone();
+        if let Some(conditions) = rollout["status"]["conditions"].as_array_mut() {
+            conditions.sort_by_key(|condition| condition["type"].to_string());
+        }
+        let sets = self.sets.iter().map(|set| &set.object);
+        let sets: Vec<_> = sets
+            .map(|set| json!([set.name, set.wanted, set.available, set.annotations]))
+            .collect();
+        let services: Vec<_> = self
+            .services
+            .keys()
+            .map(|name| self.leads_to(name))
+            .collect();
+        json!([rollout, sets, services, self.events])
+    }
+
     /// Pods that serve, of all versions.
     fn available(&self) -> u32 {
         self.sets.iter().map(|set| set.object.available).sum()
     }
+}
+
+/// Turns that look at the world after each write of another object than the status.
+fn one_by_one(world: &World, now: Timestamp) -> Turn {
+    joined::turn(world, now, single)
 }
 
 proptest! {
@@ -163,6 +188,28 @@ proptest! {
         prop_assert_eq!(cluster.phase(), "Healthy");
         prop_assert_eq!(cluster.wanted(), [("good", 3)]);
         prop_assert_eq!(cluster.stable_leads_to().unwrap_or("good"), "good");
+    }
+
+    /// A ReplicaSet that is made with its pods comes to the same as one that is made without any and then scaled, and so is told.
+    #[test]
+    fn what_is_seen_ahead_comes_so(strategy in strategies(), deeds in deeds()) {
+        let mut clusters = [turn, one_by_one].map(|turn| {
+            let mut cluster = Cluster::new(&json!({"replicas": 3, "strategy": strategy}), "v0")
+                .with_services(&SERVICES);
+            cluster.turn = turn;
+            cluster.bad.push("v4".to_owned());
+            cluster.settle();
+            cluster.pass(5);
+            cluster
+        });
+        for deed in deeds {
+            let [ahead, after] = clusters.each_mut().map(|cluster| {
+                cluster.does(deed);
+                cluster.pass(1);
+                cluster.outcome()
+            });
+            prop_assert_eq!(ahead, after, "after {:?}", deed);
+        }
     }
 
     /// An abort takes the new version's traffic away in the same moment: its Service leads back, and no pod of it is made.

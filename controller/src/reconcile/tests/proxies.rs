@@ -164,6 +164,14 @@ impl Cluster {
                     self.trace.push(line);
                 }
             }
+            Write::CreateReplicaSet { object } => {
+                let spec = &object["spec"];
+                if let Some(pods) = spec["replicas"].as_u64().filter(|pods| *pods > 0) {
+                    let image = spec["template"]["spec"]["containers"][0]["image"].as_str();
+                    self.trace
+                        .push(format!("{} has {pods} pods", image.unwrap()));
+                }
+            }
             Write::PatchReplicaSet { name, patch } => {
                 if let Some(pods) = patch["spec"]["replicas"].as_u64() {
                     let mut sets = self.sets.iter();

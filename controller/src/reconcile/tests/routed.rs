@@ -112,8 +112,8 @@ fn services_come_before_weights_and_weights_before_pods_go() {
     assert_eq!(
         cluster.trace,
         [
-            "step 0",
             "v2 has 1 pods",
+            "step 0",
             "preview leads to v2",
             "weight 20",
             "step 1",

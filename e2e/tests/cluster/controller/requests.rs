@@ -111,7 +111,7 @@ async fn takes_few(client: Client, namespace: String) -> Result<()> {
     let most = BTreeMap::from([
         ("create Event", 14),
         ("create ReplicaSet", 1),
-        ("patch ReplicaSet", 2),
+        ("patch ReplicaSet", 1),
         // Of these one is of its annotations. The others are of its status, which the pods' ways to being ready and gone
         // take part in.
         ("patch Rollout", 10),
