@@ -2,7 +2,7 @@
 
 use crate::{
     Settings, TurnFn,
-    announce::{self, Announcer},
+    announce::{Announcer, Tellers},
     api::Server,
     fence::Fence,
     fleet,
@@ -32,6 +32,7 @@ pub(crate) struct Leader<'a> {
     shard: Shard,
     fence: Fence,
     parts: JoinSet<()>,
+    tellers: Tellers,
     _leading: Leading<'a>,
 }
 
@@ -52,16 +53,12 @@ impl<'a> Leader<'a> {
             with.client.clone(),
             Arc::clone(&shared),
         ));
-        let server = Server::new(with.client.clone(), fence.clone(), Arc::clone(&counts));
-        let (announcer, announcements) = Announcer::new(Arc::clone(&counts));
-        for lane in announcements {
-            let (server, counts) = (server.clone(), Arc::clone(&counts));
-            let me = with.settings.me.clone();
-            parts.spawn(announce::send(lane, server, counts, me));
-        }
+        let server = |fence| Server::new(with.client.clone(), fence, Arc::clone(&counts));
+        let (announcer, tellers) =
+            Announcer::begin(&server(Fence::open()), &shared, &with.settings.me);
         let rounds = Rounds {
             turn: with.turn,
-            server,
+            server: server(fence.clone()),
             shared,
             announcer,
             scope,
@@ -71,8 +68,15 @@ impl<'a> Leader<'a> {
             shard,
             fence,
             parts,
+            tellers,
             _leading: leading,
         }
+    }
+
+    /// Ends all that it does but to send the events that wait.
+    pub(crate) async fn stop(mut self) -> Tellers {
+        self.parts.shutdown().await;
+        self.tellers
     }
 
     /// Of which shard.
@@ -88,13 +92,16 @@ impl<'a> Leader<'a> {
     /// Returns when a part has ended. None does so by itself; one that panicked takes the others with it, and a new term
     /// begins.
     pub(crate) async fn ended(&mut self) {
-        self.parts.join_next().await;
+        tokio::select! {
+            _ = self.parts.join_next() => {}
+            () = self.tellers.ended() => {}
+        }
         tracing::error!("a part of the controller ended, which none should");
     }
 
     /// Whether a part has ended.
     pub(crate) fn has_ended(&mut self) -> bool {
-        let has_ended = self.parts.try_join_next().is_some();
+        let has_ended = self.parts.try_join_next().is_some() || self.tellers.has_ended();
         if has_ended {
             tracing::error!("a part of the controller ended, which none should");
         }

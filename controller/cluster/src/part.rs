@@ -2,10 +2,12 @@
 
 use crate::{
     Election,
+    announce::Tellers,
     elect::{Failed, Seat},
     fence::{self, Fence},
     leader::{Leader, Work},
 };
+use futures_util::future::join_all;
 use std::{
     collections::{BTreeMap, BTreeSet},
     mem,
@@ -27,10 +29,15 @@ pub(crate) async fn keep(work: &Work<'_>, election: &Election, stop: impl Future
         () = stop => {}
     }
     let left = part.left();
-    part.retain(&BTreeSet::new());
+    let mut tellers = Vec::new();
+    for leader in mem::take(&mut part.led).into_values() {
+        leader.fence().close();
+        tellers.push(leader.stop().await);
+    }
     if let Some(left) = left {
         part.seat.leave(left).await;
     }
+    join_all(tellers.into_iter().map(Tellers::finish)).await;
 }
 
 /// The shards that a process leads.

@@ -39,6 +39,8 @@ pub(crate) struct Queue<K> {
     timers: BTreeSet<(Instant, K)>,
     /// All that are due, have a timer, are being worked on, or failed the last time.
     known: HashMap<K, Entry>,
+    /// How many are being worked on.
+    taken: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -64,6 +66,7 @@ impl<K> Default for Queue<K> {
             due: VecDeque::new(),
             timers: BTreeSet::new(),
             known: HashMap::new(),
+            taken: 0,
         }
     }
 }
@@ -95,6 +98,7 @@ impl<K: Clone + Eq + Hash + Ord> Queue<K> {
         let entry = self.known.entry(key.clone()).or_default();
         entry.is_due = false;
         entry.is_taken = true;
+        self.taken += 1;
         Some(Taken {
             key,
             waited: now.saturating_duration_since(since),
@@ -107,6 +111,7 @@ impl<K: Clone + Eq + Hash + Ord> Queue<K> {
             return;
         };
         entry.is_taken = false;
+        self.taken -= 1;
         let at = match left {
             Left::Done(at) => {
                 entry.failures = 0;
@@ -138,6 +143,11 @@ impl<K: Clone + Eq + Hash + Ord> Queue<K> {
     /// How many objects are due.
     pub(crate) fn len(&self) -> usize {
         self.due.len()
+    }
+
+    /// Whether an object is due or being worked on.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.taken > 0 || !self.due.is_empty()
     }
 
     /// Makes those due whose time has come.

@@ -180,7 +180,7 @@ impl Rounds {
             // What follows from an eviction shows in time; the turn has said when to look.
             let is_act = match write {
                 Write::Event(event) => {
-                    self.announcer.announce(writer.rollout(), event);
+                    self.announcer.announce(key, writer.uid(), event);
                     continue;
                 }
                 Write::EvictPod { .. } => false,

@@ -115,6 +115,11 @@ impl Shared {
         self.queue().len()
     }
 
+    /// Whether a Rollout is due or being worked on.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.queue().is_busy()
+    }
+
     /// When the next Rollout becomes due by itself.
     pub(crate) fn next_timer(&self) -> Option<Instant> {
         self.queue().next_timer()

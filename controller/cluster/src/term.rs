@@ -51,7 +51,7 @@ pub async fn run(
             let mut leader = Leader::begin(&work, Shard::default(), Fence::open());
             tokio::select! {
                 () = leader.ended() => {}
-                () = stop => {}
+                () = stop => leader.stop().await.finish().await,
             }
         }
         Some(election) if election.shards == Shards::ONE => alone(&work, election, stop).await,
@@ -76,12 +76,13 @@ async fn alone(work: &Work<'_>, election: &Election, stop: impl Future<Output = 
             () = candidate.keep(&mut term) => false,
             () = &mut stop => true,
         };
+        if is_asked_to_stop {
+            let tellers = leader.stop().await;
+            candidate.give_back(term).await;
+            return tellers.finish().await;
+        }
         // With it all work of the term.
         drop(leader);
-        if is_asked_to_stop {
-            candidate.give_back(term).await;
-            return;
-        }
         tracing::warn!(
             lease = election.name,
             me = election.me,

@@ -44,9 +44,13 @@ impl<'a> Writer<'a> {
         Self { rounds, key, scene }
     }
 
-    /// The Rollout that the turn is about.
-    pub(crate) fn rollout(&self) -> &Rollout {
+    fn rollout(&self) -> &Rollout {
         &self.scene.world.rollout
+    }
+
+    /// The identity of the Rollout that the turn is about.
+    pub(crate) fn uid(&self) -> &Arc<str> {
+        &self.scene.rollout.uid
     }
 
     /// Makes one write.
@@ -129,7 +133,10 @@ impl<'a> Writer<'a> {
                 Write::PatchStatus { patch } => {
                     self.patch_status(patch).await?;
                 }
-                Write::Event(event) => self.rounds.announcer.announce(self.rollout(), event),
+                Write::Event(event) => {
+                    let announcer = &self.rounds.announcer;
+                    announcer.announce(self.key, self.uid(), event);
+                }
                 _ => {}
             }
         }

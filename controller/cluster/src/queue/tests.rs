@@ -210,6 +210,7 @@ proptest! {
                 },
                 _ => now += Duration::from_millis(ms),
             }
+            prop_assert_eq!(queue.is_busy(), !taken.is_empty() || queue.len() > 0);
         }
         for key in taken {
             queue.leave(&key, Left::Done(None), now, 0);
@@ -221,6 +222,6 @@ proptest! {
         }
         prop_assert!(owed.is_empty(), "lost: {owed:?}");
         prop_assert!(queue.known.is_empty(), "kept: {:?}", queue.known);
-        prop_assert!(queue.len() == 0 && queue.next_timer().is_none());
+        prop_assert!(!queue.is_busy() && queue.next_timer().is_none());
     }
 }
