@@ -78,7 +78,7 @@ impl Announcer {
             };
             tellers.spawn(teller.send(announcements));
         }
-        (announcer, Tellers(tellers))
+        (announcer, Tellers { tellers, gate })
     }
 
     /// Has an event of a Rollout sent, unless too many wait. `uid` is its identity.
@@ -99,22 +99,27 @@ impl Announcer {
 }
 
 /// Those who send events. Dropping it ends them.
-pub(crate) struct Tellers(JoinSet<()>);
+pub(crate) struct Tellers {
+    tellers: JoinSet<()>,
+    gate: Arc<Semaphore>,
+}
 
 impl Tellers {
     /// Returns when one has ended, which none does by itself as long as events may come.
     pub(crate) async fn ended(&mut self) {
-        self.0.join_next().await;
+        self.tellers.join_next().await;
     }
 
     /// Whether one has ended.
     pub(crate) fn has_ended(&mut self) -> bool {
-        self.0.try_join_next().is_some()
+        self.tellers.try_join_next().is_some()
     }
 
     /// Has what waits sent, for some seconds at most. To be called when nothing is announced any more.
     pub(crate) async fn finish(mut self) {
-        let all = async { while self.0.join_next().await.is_some() {} };
+        // There is no work any more that they would yield to.
+        self.gate.add_permits(LANES * LANES);
+        let all = async { while self.tellers.join_next().await.is_some() {} };
         if timeout(FAREWELL, all).await.is_err() {
             tracing::warn!("ends before all events are sent");
         }

@@ -231,7 +231,11 @@ mod tests {
         let Outlook::Writes(writes) = outlook(&world(&spec(json!({}))), turn, now) else {
             panic!("it has no ReplicaSet yet");
         };
-        let starts = ["create ReplicaSet shop-", "patch Rollout: ", "patch status: "];
+        let starts = [
+            "create ReplicaSet shop-",
+            "patch Rollout: ",
+            "patch status: ",
+        ];
         assert_eq!(writes.len(), starts.len(), "{writes:?}");
         for (write, start) in writes.iter().zip(starts) {
             assert!(write.starts_with(start), "{write}");
