@@ -131,9 +131,14 @@ impl Cluster {
         self.leads_to(slot)
     }
 
-    /// What users see, and what comes next depends on: the order of conditions is neither. Whether proxies are seen to serve the
-    /// weights (`verified`) is left out: these proxies look once for each turn, and the two take different numbers of turns.
+    /// What users see, and what comes next depends on: the order of conditions is neither. Where proxies split requests, neither is
+    /// what depends on the moment in which they are seen to serve something, the order of events and `verified`: these proxies look
+    /// once for each turn, and the two take different numbers of turns.
     fn outcome(&self) -> Value {
+        let mut events = self.events.clone();
+        if self.rollout["spec"]["strategy"]["canary"]["trafficRouting"].is_object() {
+            events.sort();
+        }
         let mut rollout = self.rollout.clone();
         let weights = rollout.pointer_mut("/status/canary/weights");
         if let Some(weights) = weights.and_then(Value::as_object_mut) {
@@ -151,7 +156,7 @@ impl Cluster {
             .keys()
             .map(|name| self.leads_to(name))
             .collect();
-        json!([rollout, sets, services, self.events])
+        json!([rollout, sets, services, events])
     }
 
     /// Pods that serve, of all versions.
