@@ -3,7 +3,7 @@
 use super::Case;
 use crate::sluice::{self, HOST};
 use anyhow::Context as _;
-use http::{HeaderName, Request};
+use http::{HeaderName, Request, header};
 use std::{
     hint::black_box,
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -11,8 +11,8 @@ use std::{
     time::Duration,
 };
 use traffic::{
-    Arming, FailureRule, Head, Margins, Outcome, Role, Route, RouteState, RouteTable, Routes,
-    Split, Stats, Sticky, StickyKey, Target,
+    Arming, FailureRule, Head, Headers, Margins, Outcome, Role, Route, RouteState, RouteTable,
+    Routes, Split, Stats, Sticky, StickyKey, Target,
     action::{RateKey, RateLimit},
     matches::{HostMatch, RequestMatch},
 };
@@ -92,6 +92,43 @@ fn case(name: &'static str, mut operation: impl FnMut() + 'static) -> Case {
     }
 }
 
+/// A request as it comes by HTTP/1: its headers are the lines that they came in.
+struct Asked {
+    request: Request<()>,
+    lines: Vec<u8>,
+    host: Vec<u8>,
+}
+
+impl From<Request<()>> for Asked {
+    fn from(request: Request<()>) -> Self {
+        let fields = request.headers().iter();
+        let lines = fields.flat_map(|(name, value)| {
+            [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat()
+        });
+        let host = request.headers().get(header::HOST);
+        Self {
+            lines: lines.collect(),
+            host: host.map_or(Vec::new(), |host| host.as_bytes().to_vec()),
+            request,
+        }
+    }
+}
+
+impl Asked {
+    fn head(&self) -> Head<'_> {
+        Head {
+            method: self.request.method(),
+            uri: self.request.uri(),
+            headers: Headers::Lines {
+                lines: &self.lines,
+                host: &self.host,
+            },
+            client: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            listener: "",
+        }
+    }
+}
+
 /// A request as a browser sends it, more or less.
 fn request() -> anyhow::Result<Request<()>> {
     let request = Request::get("/cart/items?page=2")
@@ -108,16 +145,6 @@ fn request() -> anyhow::Result<Request<()>> {
         )
         .header(USER, "user-4711");
     Ok(request.body(())?)
-}
-
-fn head(request: &Request<()>) -> Head<'_> {
-    Head {
-        method: request.method(),
-        uri: request.uri(),
-        headers: request.headers().into(),
-        client: IpAddr::V4(Ipv4Addr::LOCALHOST),
-        listener: "",
-    }
 }
 
 fn split(stats: &Stats) -> Split {
@@ -155,9 +182,9 @@ fn view(name: &'static str) -> anyhow::Result<Case> {
 }
 
 fn find(name: &'static str, rules: usize) -> anyhow::Result<Case> {
-    let (table, request) = (table(rules)?, request()?);
+    let (table, asked) = (table(rules)?, Asked::from(request()?));
     Ok(case(name, move || {
-        black_box(table.find(black_box(&head(&request))));
+        black_box(table.find(black_box(&asked.head())));
     }))
 }
 
@@ -170,9 +197,9 @@ fn find_host(name: &'static str, host: &'static str) -> anyhow::Result<Case> {
     let wildcards = (0..1_000).map(|i| route(&format!("*.shop-{i}.example")));
     let routes = wildcards.chain([route("www.shop.example")]).collect();
     let table = RouteTable::new(routes, vec![split(&Stats::new(1))])?;
-    let request = Request::get("/").header("host", host).body(())?;
+    let asked = Asked::from(Request::get("/").header("host", host).body(())?);
     Ok(case(name, move || {
-        black_box(table.find(black_box(&head(&request))));
+        black_box(table.find(black_box(&asked.head())));
     }))
 }
 
@@ -200,9 +227,9 @@ fn choose(name: &'static str, key: Option<StickyKey>) -> anyhow::Result<Case> {
         keys: vec![key],
         salt: 1,
     });
-    let request = request()?;
+    let asked = Asked::from(request()?);
     Ok(case(name, move || {
-        black_box(split.choose(black_box(&head(&request)), 0, || 7));
+        black_box(split.choose(black_box(&asked.head()), 0, || 7));
     }))
 }
 

@@ -77,22 +77,31 @@ impl<T> Hosts<T> {
     }
 }
 
-/// Whether `authority` is a host in lower case and nothing else, as most are.
+/// Whether `authority` is a host in lower case and nothing else, as most are: it has no byte that is not the same in a host that is
+/// looked up. Eight bytes are looked at at a time; the last eight, where there are so many, may have been looked at in part.
 fn is_plain(authority: &[u8]) -> bool {
-    authority.iter().all(|byte| IS_PLAIN[usize::from(*byte)])
+    let (whole, rest) = authority.as_chunks::<8>();
+    let rest_is_plain = match authority.last_chunk::<8>() {
+        Some(last) => rest.is_empty() || are_plain(*last),
+        None => rest.iter().all(|byte| are_plain([*byte; 8])),
+    };
+    rest_is_plain && whole.iter().all(|eight| are_plain(*eight))
 }
 
-/// The bytes that are the same in a host that is looked up.
-const IS_PLAIN: [bool; 256] = {
-    let mut is = [false; 256];
-    let mut byte = 0;
-    while byte < 128 {
-        let is_other = matches!(byte as u8, b':' | b'@' | b'A'..=b'Z');
-        is[byte] = !is_other;
-        byte += 1;
+/// Whether none of `bytes` is a colon, an at sign, a capital, or no ASCII. The highest bit of each byte says whether it is one of
+/// these: without that bit in `bytes`, no sum of two bytes below reaches the next byte.
+fn are_plain(bytes: [u8; 8]) -> bool {
+    const fn each(byte: u8) -> u64 {
+        u64::from_ne_bytes([byte; 8])
     }
-    is
-};
+    let bytes = u64::from_ne_bytes(bytes);
+    let ascii = bytes & each(0x7f);
+    let from_at_sign = ascii + each(0x80 - b'@');
+    let after_capitals = ascii + each(0x80 - (b'Z' + 1));
+    let is_no_colon = (ascii ^ each(b':')) + each(0x7f);
+    let others = bytes | (from_at_sign & !after_capitals) | !is_no_colon;
+    others & each(0x80) == 0
+}
 
 /// The length of the longest domain name, in bytes (RFC 1035 section 2.3.4).
 const LONGEST_NAME: usize = 255;
@@ -155,6 +164,14 @@ mod tests {
             let is_found = hosts.find_map(host.as_bytes(), Some).is_some();
             let host = if host.is_ascii() { without_port(&host) } else { "" };
             prop_assert_eq!(is_found, pattern.admits(host));
+        }
+
+        #[test]
+        fn a_plain_host_has_only_bytes_that_stay(host in prop::collection::vec(prop_oneof![
+            9 => b'a'..=b'z', 1 => any::<u8>(),
+        ], 0..20)) {
+            let stays = |byte: &u8| byte.is_ascii() && !matches!(byte, b':' | b'@' | b'A'..=b'Z');
+            prop_assert_eq!(is_plain(&host), host.iter().all(stays));
         }
 
         #[test]

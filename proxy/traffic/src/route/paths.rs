@@ -10,10 +10,12 @@ use std::cmp::Reverse;
 pub(super) struct Paths {
     exact: HashMap<Box<str>, Vec<Entry>>,
     regexes: Vec<Entry>,
-    /// Without slashes at their end.
+    /// Without slashes at their end; that of all paths is not among them.
     prefixes: HashMap<Box<str>, Vec<Entry>>,
     /// The lengths of `prefixes`, the longest first.
     lengths: Vec<usize>,
+    /// Those for all paths, which most hosts have and many have only.
+    all: Vec<Entry>,
 }
 
 impl Paths {
@@ -28,10 +30,13 @@ impl Paths {
                     paths.exact.entry(path.clone()).or_default().push(entry);
                 }
                 PathMatch::Regex(_) => paths.regexes.push(entry),
-                PathMatch::Prefix(prefix) => {
-                    let prefix = prefix.trim_end_matches('/').into();
-                    paths.prefixes.entry(prefix).or_default().push(entry);
-                }
+                PathMatch::Prefix(prefix) => match prefix.trim_end_matches('/') {
+                    "" => paths.all.push(entry),
+                    prefix => {
+                        let prefix = prefix.into();
+                        paths.prefixes.entry(prefix).or_default().push(entry);
+                    }
+                },
             }
         }
         paths.lengths = paths.prefixes.keys().map(|prefix| prefix.len()).collect();
@@ -61,12 +66,16 @@ impl Paths {
             admits.then(|| look(entry)).flatten()
         });
         // Of prefixes of one length only one can be the path's.
-        found.or_else(|| {
+        let found = found.or_else(|| {
             let prefixes = self.lengths.iter().filter_map(|length| {
                 let prefix = element_prefix(path, *length)?;
                 self.prefixes.get(prefix)
             });
             prefixes.flatten().find_map(&mut look)
+        });
+        found.or_else(|| {
+            element_prefix(path, 0)?;
+            self.all.iter().find_map(look)
         })
     }
 }
