@@ -124,8 +124,11 @@ impl Version {
         if kind == Kind::Routed {
             container["env"] =
                 json!([{"name": "DEMO_FAILURES", "value": self.failures.to_string()}]);
-            container["readinessProbe"] =
-                json!({"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 1});
+            // A pod that was ready stays so, however busy the machine is.
+            container["readinessProbe"] = json!({
+                "httpGet": {"path": "/healthz", "port": 8080},
+                "periodSeconds": 1, "timeoutSeconds": 10, "failureThreshold": 30,
+            });
         }
         json!({"terminationGracePeriodSeconds": 1, "containers": [container]})
     }
