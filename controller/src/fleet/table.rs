@@ -50,6 +50,18 @@ struct Outlined {
     is_stable_lost: bool,
 }
 
+impl Outlined {
+    /// The Service of stable.
+    fn stable(&self) -> &BackendId {
+        self.spec.slots.get(self.shared.shares.stable)
+    }
+
+    /// The Service of the canary.
+    fn canary(&self) -> &BackendId {
+        self.spec.slots.get(self.shared.shares.stable.other())
+    }
+}
+
 /// Something in a Rollout that a proxy cannot act on.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Finding {

@@ -6,7 +6,7 @@
 
 use super::{Outline, Outlined};
 use crate::spec::ServiceSpec;
-use traffic::{BackendId, RolloutId};
+use traffic::RolloutId;
 
 impl Outline {
     /// Has stable versions whose endpoints are lost get their requests where `older` had them get them.
@@ -37,17 +37,5 @@ impl Outline {
         };
         let found = self.services.get(service);
         found.filter(|found| !found.endpoints.is_empty())
-    }
-}
-
-impl Outlined {
-    /// The Service of stable.
-    pub(super) fn stable(&self) -> &BackendId {
-        self.spec.slots.get(self.shared.shares.stable)
-    }
-
-    /// The Service of the canary.
-    pub(super) fn canary(&self) -> &BackendId {
-        self.spec.slots.get(self.shared.shares.stable.other())
     }
 }
