@@ -5,10 +5,7 @@
 //! the latency test, which moves bounds by whole buckets. What is counted by endpoint has eight of them in one.
 
 use std::{
-    sync::{
-        LazyLock,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
 
@@ -23,23 +20,86 @@ const HIGHEST_OCTAVE: i32 = 10;
 /// How many buckets there are; the last one has no upper bound.
 pub const BUCKETS: usize = ((HIGHEST_OCTAVE - LOWEST_OCTAVE) * PER_OCTAVE) as usize + 2;
 
-/// 2^(k/16) for k = 0 to 15: the bounds inside one octave.
-static OCTAVE_BOUNDS: LazyLock<[f64; PER_OCTAVE as usize]> =
-    LazyLock::new(|| std::array::from_fn(|k| (k as f64 / f64::from(PER_OCTAVE)).exp2()));
+/// 2^(k/16) for k = 0 to 16: the bounds inside one octave, and the next octave's first.
+const OCTAVE_BOUNDS: [f64; PER_OCTAVE as usize + 1] = [
+    1.0,
+    1.0442737824274138,
+    1.0905077326652577,
+    1.1387886347566916,
+    1.189207115002721,
+    1.241857812073484,
+    1.2968395546510096,
+    1.3542555469368927,
+    std::f64::consts::SQRT_2,
+    1.4768261459394993,
+    1.5422108254079407,
+    1.6104903319492543,
+    1.681792830507429,
+    1.7562521603732995,
+    1.8340080864093424,
+    1.9152065613971474,
+    2.0,
+];
+
+/// The parts into which an octave is cut to find a bucket: as many as no two bounds have a part in common.
+const PARTS: usize = 32;
+
+/// A part of an octave.
+#[derive(Clone, Copy)]
+struct Part {
+    /// How many bounds lie below it.
+    below: u16,
+    /// The bound after these, which may lie within.
+    bound: f64,
+}
+
+/// The parts of an octave, so that no bounds have to be searched.
+static OCTAVE_PARTS: [Part; PARTS] = {
+    let mut parts = [Part {
+        below: 0,
+        bound: 0.0,
+    }; PARTS];
+    let mut part = 0;
+    while part < PARTS {
+        let begin = 1.0 + part as f64 / PARTS as f64;
+        let mut below = 0;
+        while OCTAVE_BOUNDS[below] < begin {
+            below += 1;
+        }
+        parts[part] = Part {
+            below: below as u16,
+            bound: OCTAVE_BOUNDS[below],
+        };
+        part += 1;
+    }
+    parts
+};
+
+/// How many bounds of an octave lie below what its `mantissa` (52 bits of a number's fraction) stands for.
+fn within_octave(mantissa: u64) -> u16 {
+    let part = &OCTAVE_PARTS[(mantissa >> (52 - PARTS.ilog2())) as usize % PARTS];
+    part.below + u16::from(part.bound < ratio(mantissa))
+}
+
+/// The number from 1 to 2 with this `mantissa`.
+fn ratio(mantissa: u64) -> f64 {
+    f64::from_bits(mantissa | (1023 << 52))
+}
 
 /// Where a latency lies.
 enum Octave {
     /// In the lowest bucket.
     Below,
-    /// So many octaves above the lowest bucket's, so many times (1 to 2) its lower bound.
-    At(u16, f64),
+    /// So many octaves above the lowest bucket's, with this mantissa above its lower bound.
+    At(u16, u64),
     /// In the highest bucket.
     Above,
 }
 
 impl Octave {
     fn of(latency: Duration) -> Self {
-        let seconds = latency.as_secs_f64();
+        // Multiplied, not divided, for the time that it takes. Bounds that are whole nanoseconds stay exactly what they are.
+        let seconds = latency.as_secs() as f64 + f64::from(latency.subsec_nanos()) * 1e-9;
         if seconds <= f64::from(LOWEST_OCTAVE).exp2() {
             return Self::Below;
         }
@@ -48,8 +108,7 @@ impl Octave {
         if octave >= HIGHEST_OCTAVE {
             return Self::Above;
         }
-        let mantissa = f64::from_bits((bits & ((1 << 52) - 1)) | (1023 << 52));
-        Self::At((octave - LOWEST_OCTAVE) as u16, mantissa)
+        Self::At((octave - LOWEST_OCTAVE) as u16, bits & ((1 << 52) - 1))
     }
 }
 
@@ -67,8 +126,7 @@ impl Bucket {
             Octave::Below => Self(0),
             Octave::Above => Self::LAST,
             Octave::At(octave, mantissa) => {
-                let within = OCTAVE_BOUNDS.partition_point(|bound| *bound < mantissa) as u16;
-                Self(octave * PER_OCTAVE as u16 + within)
+                Self(octave * PER_OCTAVE as u16 + within_octave(mantissa))
             }
         }
     }
@@ -179,7 +237,7 @@ impl HalfOctave {
             Octave::Above => Self((HALF_OCTAVES - 1) as u8),
             Octave::At(octave, mantissa) => {
                 let within =
-                    u8::from(mantissa > 1.0) + u8::from(mantissa > OCTAVE_BOUNDS[PER_HALF]);
+                    u8::from(mantissa > 0) + u8::from(ratio(mantissa) > OCTAVE_BOUNDS[PER_HALF]);
                 Self(2 * octave as u8 + within)
             }
         }
@@ -302,6 +360,31 @@ mod tests {
     }
 
     #[test]
+    fn whole_nanoseconds_that_are_bounds_are_told_exactly() {
+        for octave in -9..HIGHEST_OCTAVE {
+            let bound = Duration::from_secs_f64(f64::from(octave).exp2());
+            assert_eq!(Bucket::of(bound).native_index(), octave * PER_OCTAVE);
+            let above = Bucket::of(bound + Duration::from_nanos(1));
+            assert_eq!(above.native_index(), octave * PER_OCTAVE + 1, "{octave}");
+        }
+    }
+
+    #[test]
+    fn parts_of_an_octave_find_what_a_search_finds() {
+        for (k, bound) in OCTAVE_BOUNDS.iter().enumerate() {
+            assert!((bound - (k as f64 / f64::from(PER_OCTAVE)).exp2()).abs() < 1e-15);
+            for bits in [bound.to_bits() - 1, bound.to_bits(), bound.to_bits() + 1] {
+                let number = f64::from_bits(bits);
+                if (1.0..2.0).contains(&number) {
+                    let searched = OCTAVE_BOUNDS.partition_point(|bound| *bound < number);
+                    let found = within_octave(bits & ((1 << 52) - 1));
+                    assert_eq!(usize::from(found), searched, "{number}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn forty_per_cent_slower_is_eight_buckets() {
         let bucket = Bucket::of(Duration::from_millis(100));
         assert_eq!(bucket.times(1.4).index() - bucket.index(), 8);
@@ -350,6 +433,12 @@ mod tests {
         fn a_latency_is_in_the_half_octave_of_its_bucket(nanos in 0u64..4_000_000_000_000) {
             let latency = Duration::from_nanos(nanos);
             prop_assert_eq!(HalfOctave::of(latency), HalfOctave::holding(Bucket::of(latency)));
+        }
+
+        #[test]
+        fn a_part_of_an_octave_finds_what_a_search_finds(mantissa in 0u64..(1 << 52)) {
+            let searched = OCTAVE_BOUNDS.partition_point(|bound| *bound < ratio(mantissa));
+            prop_assert_eq!(usize::from(within_octave(mantissa)), searched);
         }
 
         #[test]
