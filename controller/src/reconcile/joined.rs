@@ -1,5 +1,7 @@
 //! Turns that write nothing but the status, made as one: nothing is waited for between them, so that one write does where
-//! each would cost the API server one, and everybody who watches an answer.
+//! each would cost the API server one, and everybody who watches an answer. The last of them may change sizes of ReplicaSets,
+//! too. These are then written behind the status: who goes on from there, should they not be written, finds what they follow
+//! from, and a person's abort that came between finds them not written.
 
 use std::sync::Arc;
 
@@ -26,10 +28,12 @@ pub(super) fn turn(
     for _ in 1..TURNS {
         world.rollout = Arc::new(after(&world.rollout, &patch));
         let next = turn(&world, now);
-        let Some(more) = status_alone(&next).cloned() else {
+        let is_last = status_alone(&next).is_none();
+        let Some(more) = status_beside(&next, |write| is_told(write) || sizes(write)).cloned()
+        else {
             break;
         };
-        if !joined.take_up(next, &more) {
+        if !joined.take_up(next, &more) || is_last {
             break;
         }
         patch = more;
@@ -38,7 +42,7 @@ pub(super) fn turn(
 }
 
 impl Turn {
-    /// Adds what the turn after this one writes, `patch` of the status and events. Whether that can be one write.
+    /// Adds what the turn after this one writes, `patch` of the status and what is beside it. Whether that can be one write.
     fn take_up(&mut self, next: Self, patch: &Value) -> bool {
         let own = self.writes.iter_mut().find_map(|write| match write {
             Write::PatchStatus { patch } => Some(patch),
@@ -51,9 +55,9 @@ impl Turn {
             return false;
         };
         *own = both;
-        let events = next.writes.into_iter();
-        let events = events.filter(|write| matches!(write, Write::Event(_)));
-        self.writes.extend(events);
+        let beside = next.writes.into_iter();
+        let beside = beside.filter(|write| !matches!(write, Write::PatchStatus { .. }));
+        self.writes.extend(beside);
         self.wake_at = next.wake_at;
         true
     }
@@ -61,18 +65,32 @@ impl Turn {
 
 /// The patch of the status, where beside it there are only events, and nothing is to be looked at first.
 fn status_alone(turn: &Turn) -> Option<&Value> {
+    status_beside(turn, is_told)
+}
+
+/// The patch of the status, where nothing is to be looked at first, and all that is beside it is as `is_fine` says.
+fn status_beside(turn: &Turn, is_fine: impl Fn(&Write) -> bool) -> Option<&Value> {
     if turn.needs_pods || turn.needs_likeness {
         return None;
     }
     let mut found = None;
     for write in &turn.writes {
         match write {
-            Write::Event(_) => {}
             Write::PatchStatus { patch } if found.is_none() => found = Some(patch),
+            write if is_fine(write) => {}
             _ => return None,
         }
     }
     found
+}
+
+fn is_told(write: &Write) -> bool {
+    matches!(write, Write::Event(_))
+}
+
+/// Whether it changes the size of a ReplicaSet, or what says when that is to change.
+fn sizes(write: &Write) -> bool {
+    matches!(write, Write::PatchReplicaSet { .. })
 }
 
 /// `rollout` with its status patched.

@@ -365,7 +365,7 @@ fn an_update_takes_few_writes_and_rest_takes_none() {
         ("event", 14),
         ("patch ReplicaSet", 1),
         ("patch Rollout", 1),
-        ("patch status", 7),
+        ("patch status", 6),
     ];
     assert_eq!(cluster.writes, expected.into());
     cluster.writes.clear();
@@ -373,6 +373,31 @@ fn an_update_takes_few_writes_and_rest_takes_none() {
     cluster.settle();
     assert!(cluster.writes.is_empty(), "{:?}", cluster.writes);
     assert_eq!(cluster.wake_at, None);
+}
+
+/// A person's abort that comes before the promotion is written finds the old pods there.
+#[test]
+fn pods_go_after_the_promotion_that_they_follow_from() {
+    let mut cluster = canary(
+        1,
+        &json!([{"setWeight": 50}, {"pause": {"duration": "3s"}}]),
+    );
+    cluster.ship("v2");
+    cluster.pass(3);
+    assert_eq!(cluster.phase(), "Paused: CanaryPauseStep");
+    let turn = turn(&cluster.world(), cluster.wake_at.unwrap());
+    let mut acts = turn
+        .writes
+        .into_iter()
+        .filter(|write| !matches!(write, Write::Event(_)));
+    let promotion = cluster.status().current_pod_hash.unwrap();
+    let Some(Write::PatchStatus { patch }) = acts.next() else {
+        panic!("the status comes first");
+    };
+    assert_eq!(patch["status"]["stableRS"], promotion);
+    let shrinks = |write: &Write| matches!(write, Write::PatchReplicaSet { patch, .. } if patch["spec"]["replicas"] == 0);
+    assert!(acts.next().as_ref().is_some_and(shrinks));
+    assert_eq!(acts.next(), None);
 }
 
 #[test]

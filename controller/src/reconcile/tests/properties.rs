@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::Cluster;
 use super::cluster::merge;
 use super::routed::{SERVICES, strategy, taking_turns};
-use crate::reconcile::{Turn, World, joined, single, turn};
+use crate::reconcile::{Turn, World, Write, joined, single, turn};
 
 #[derive(Clone, Copy, Debug)]
 enum Deed {
@@ -159,6 +159,16 @@ impl Cluster {
         json!([rollout, sets, services, events])
     }
 
+    /// Where the Rollout is, without what is said of its way: who looks more often sees pods that are not there yet, say.
+    fn standing(&self) -> Value {
+        let mut outcome = self.outcome();
+        for told in ["conditions", "duration"] {
+            outcome[0]["status"][told].take();
+        }
+        outcome[3].take();
+        without_times(outcome)
+    }
+
     /// Pods that serve, of all versions.
     fn available(&self) -> u32 {
         self.sets.iter().map(|set| set.object.available).sum()
@@ -168,6 +178,30 @@ impl Cluster {
 /// Turns that look at the world after each write of another object than the status.
 fn one_by_one(world: &World, now: Timestamp) -> Turn {
     joined::turn(world, now, single)
+}
+
+/// `value` with nothing in the place of times.
+fn without_times(value: Value) -> Value {
+    match value {
+        Value::String(text) if text.parse::<Timestamp>().is_ok() => Value::Null,
+        Value::Array(values) => values.into_iter().map(without_times).collect(),
+        Value::Object(fields) => {
+            let fields = fields.into_iter();
+            let fields = fields.map(|(name, value)| (name, without_times(value)));
+            fields.collect()
+        }
+        value => value,
+    }
+}
+
+/// Turns of which no more than one write is made.
+fn broken_off(world: &World, now: Timestamp) -> Turn {
+    let mut turn = turn(world, now);
+    let is_told = |write: &Write| matches!(write, Write::Event(_));
+    let first = turn.writes.iter().position(|write| !is_told(write));
+    turn.writes
+        .truncate(first.map_or(usize::MAX, |first| first + 1));
+    turn
 }
 
 proptest! {
@@ -219,6 +253,28 @@ proptest! {
                 cluster.outcome()
             });
             prop_assert_eq!(ahead, after, "after {:?}", deed);
+        }
+    }
+
+    /// Whoever goes on after any write of a turn comes to the same, once pods have come and gone.
+    #[test]
+    fn a_turn_may_be_broken_off_anywhere(strategy in strategies(), deeds in deeds()) {
+        let mut clusters = [turn, broken_off].map(|turn| {
+            let mut cluster = Cluster::new(&json!({"replicas": 3, "strategy": strategy}), "v0")
+                .with_services(&SERVICES);
+            cluster.turn = turn;
+            cluster.bad.push("v4".to_owned());
+            cluster.settle();
+            cluster.pass(5);
+            cluster
+        });
+        for deed in deeds {
+            let [whole, broken] = clusters.each_mut().map(|cluster| {
+                cluster.does(deed);
+                cluster.pass(40);
+                cluster.standing()
+            });
+            prop_assert_eq!(whole, broken, "after {:?}", deed);
         }
     }
 
