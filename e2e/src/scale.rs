@@ -78,6 +78,7 @@ async fn measure(arguments: &Arguments) -> Result<()> {
     let mut report = Report::begin(arguments)?;
     let bed = Bed::new(Path::new(&kubeconfig), &arguments.sluice).await?;
     let mut crowd = Crowd::new(&bed.client, arguments.count, arguments.replicas).await?;
+    crowd.until_collected().await?;
     for cycle in 1..=arguments.cycles {
         let mut phase = Watched::begin(&bed, cycle, "create").await?;
         crowd.create().await?;

@@ -78,6 +78,20 @@ impl Crowd {
         })
     }
 
+    /// Waits until the garbage collector watches Rollouts, which it begins to half a minute after they are defined. Before, it asks
+    /// the API server about the owner of each ReplicaSet, as it does in no cluster that is older.
+    pub(super) async fn until_collected(&self) -> Result<()> {
+        let first = serde_json::from_value(self.rollout(0))?;
+        self.api.create(&PostParams::default(), &first).await?;
+        // One that waits for what it owns goes when the collector has seen that it waits.
+        let how = DeleteParams::foreground();
+        self.api.delete(&name(0), &how).await?;
+        while self.api.get_opt(&name(0)).await?.is_some() {
+            sleep(Duration::from_secs(1)).await;
+        }
+        self.gone::<Pod>().await
+    }
+
     /// Makes all of them.
     pub(super) async fn create(&self) -> Result<()> {
         self.each(async |index| {
