@@ -127,7 +127,12 @@ impl Outbox {
 
     fn advance(&mut self, mut written: usize) {
         let copied = written.min(self.copied.len());
-        self.copied.advance(copied);
+        if copied == self.copied.len() {
+            // A buffer that is advanced to its end has no room left that is known of, to write into or to give up.
+            self.copied.clear();
+        } else {
+            self.copied.advance(copied);
+        }
         written -= copied;
         let piece = written.min(self.piece.len());
         self.piece.advance(piece);

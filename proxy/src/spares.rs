@@ -40,10 +40,14 @@ impl Spares {
 
     /// Takes the memory of an empty buffer away from who has no use for it for a while.
     pub(crate) fn reclaim(&self, buffer: &mut BytesMut) {
-        if !buffer.is_empty() || buffer.capacity() == 0 {
+        if !buffer.is_empty() {
             return;
         }
-        let buffer = std::mem::take(buffer);
+        let mut buffer = std::mem::take(buffer);
+        // All of its room may lie behind what has been read of it.
+        if buffer.capacity() == 0 && !buffer.try_reclaim(1) {
+            return;
+        }
         let bytes = self.bytes.get() + buffer.capacity();
         if bytes <= KEPT_BYTES && buffer.capacity() <= 2 * BODY_ROOM {
             self.bytes.set(bytes);
@@ -77,5 +81,25 @@ impl Spares {
             map.clear();
             maps.push(std::mem::take(map));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Buf as _;
+
+    #[test]
+    fn a_buffer_that_was_read_to_its_end_is_kept_whole() {
+        let spares = Spares::default();
+        let mut buffer = BytesMut::from("what was written");
+        let room = buffer.capacity();
+        buffer.advance(room);
+        assert_eq!(buffer.capacity(), 0);
+        spares.reclaim(&mut buffer);
+        assert_eq!(buffer.capacity(), 0);
+        assert!(!buffer.try_reclaim(1), "its memory is given up");
+        spares.lend(&mut buffer);
+        assert_eq!(buffer.capacity(), room);
     }
 }
