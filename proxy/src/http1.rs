@@ -30,7 +30,7 @@ pub(crate) use decode::{BodyFault, Decoder, Piece};
 pub(crate) use encode::Encoder;
 #[cfg(test)]
 use encode::{Overrun, Short};
-pub(crate) use fields::collect_lines;
+pub(crate) use fields::{apart, collect_lines};
 pub(crate) use framing::{Framing, FramingFault};
 pub(crate) use head::{HeadFault, HeadLimits, HeadReader};
 pub(crate) use host::is_host;

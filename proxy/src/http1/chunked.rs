@@ -1,8 +1,8 @@
 //! Chunks as they are read (RFC 9112 section 7.1).
 
 use super::{
-    BodyFault, HeadFault, HeadLimits, Piece, decode::take, fields::collect, section::Section,
-    trailers,
+    BodyFault, HeadFault, HeadLimits, Piece, decode::take, fields::apart, fields::collect,
+    section::Section, trailers,
 };
 use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderMap;
@@ -175,7 +175,7 @@ fn parse(lines: &Bytes, limit: usize) -> Result<HeaderMap, HeadFault> {
         _ => return Err(HeadFault::HeaderName),
     };
     let mut trailers = HeaderMap::with_capacity(found.len());
-    collect(lines, found, &mut trailers)?;
+    collect(lines, &apart(lines), found, &mut trailers)?;
     trailers::remove_forbidden(&mut trailers);
     Ok(trailers)
 }

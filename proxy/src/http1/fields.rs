@@ -151,14 +151,17 @@ impl Connection {
     }
 }
 
-/// Moves `lines`, which are slices of `head`, into `map`.
+/// Moves `lines`, which are slices of `head`, into `map`, as slices of `kept`, which is the same text.
 pub(super) fn collect(
-    head: &Bytes,
+    head: &[u8],
+    kept: &Bytes,
     lines: &[httparse::Header<'_>],
     map: &mut HeaderMap,
 ) -> Result<(), HeadFault> {
     for line in lines {
-        append(line.name.as_bytes(), head.slice_ref(line.value), map)?;
+        let from = line.value.as_ptr() as usize - head.as_ptr() as usize;
+        let value = kept.slice(from..from + line.value.len());
+        append(line.name.as_bytes(), value, map)?;
     }
     Ok(())
 }
@@ -172,6 +175,12 @@ pub(crate) fn collect_lines(block: &Bytes, map: &mut HeaderMap) -> Result<(), He
         append(name, block.slice_ref(value), map)?;
     }
     Ok(())
+}
+
+/// The same text in memory of its own. A connection of HTTP/2 remembers values of headers for as long as it lasts (RFC 7541
+/// section 2.3.2), and each would keep all that was read with its head, 4 KiB of a connection to an endpoint.
+pub(crate) fn apart(head: &[u8]) -> Bytes {
+    Bytes::copy_from_slice(head)
 }
 
 fn append(name: &[u8], value: Bytes, map: &mut HeaderMap) -> Result<(), HeadFault> {

@@ -160,7 +160,7 @@ pub(super) fn parse(
     if lines.is_none() {
         parts.headers = recycled();
         parts.headers.clear();
-        collect(head, request.headers, &mut parts.headers).map_err(RequestFault::Head)?;
+        collect(head, head, request.headers, &mut parts.headers).map_err(RequestFault::Head)?;
     }
 
     parts.method = method;

@@ -2,7 +2,7 @@
 
 use super::{
     Framing, FramingFault, HeadFault, HeadLimits, Lines,
-    fields::{Fields, collect},
+    fields::{Fields, apart, collect},
     head::Room,
     lines::{Found, is_plain},
 };
@@ -106,7 +106,7 @@ pub(super) fn parse(
     if lines.is_none() {
         *headers = recycled();
         headers.clear();
-        collect(head, response.headers, headers).map_err(ResponseFault::Head)?;
+        collect(head, &apart(head), response.headers, headers).map_err(ResponseFault::Head)?;
     }
     if has_never_a_body(status) {
         // Who reads them would wait for a body that does not come (RFC 9110 section 8.6, RFC 9112 section 6.1).

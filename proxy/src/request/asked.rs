@@ -10,8 +10,8 @@ use super::{
 use crate::{
     headers::Upgrade,
     http1::{
-        Encoder, Framing, HeadFault, Lines, collect_lines, end_request, write_fields_of_stream,
-        write_request, write_request_line,
+        Encoder, Framing, HeadFault, Lines, apart, collect_lines, end_request,
+        write_fields_of_stream, write_request, write_request_line,
     },
     spares::Spares,
 };
@@ -184,6 +184,6 @@ impl<'a> Asked<'a> {
 /// A map of `lines`.
 fn collected(lines: &Bytes, spares: &Spares) -> Result<HeaderMap, HeadFault> {
     let mut map = spares.take_map();
-    collect_lines(lines, &mut map)?;
+    collect_lines(&apart(lines), &mut map)?;
     Ok(map)
 }

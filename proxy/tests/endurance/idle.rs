@@ -5,7 +5,7 @@ use crate::{
     child::{Child, Plan, all_descriptors},
     support::{
         frames::{self, Peer},
-        origin,
+        origin::{self, Origin},
         tls::Authority,
         wire,
     },
@@ -14,15 +14,34 @@ use rustls::{ClientConnection, StreamOwned};
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 /// What tells that an answer is whole.
 const BODY: &str = "that was all";
 
+/// Whose answers differ in a header, and take most of what an endpoint's connection reads at once.
+fn numbered() -> Origin {
+    let count = AtomicU64::new(0);
+    let filler = " ".repeat(3 * 1024);
+    origin::raw(move |stream| {
+        let mut wire = wire::Client::from(stream);
+        while wire.try_message(false).is_some() {
+            let number = count.fetch_add(1, Relaxed);
+            let length = filler.len() + BODY.len();
+            wire.send(format!(
+                "HTTP/1.1 200 OK\r\nx-request-id: {number}\r\ncontent-length: {length}\r\n\r\n{filler}{BODY}"
+            ));
+        }
+    })
+}
+
 /// Has connections made by `connect`, each after one exchange, and measures what each costs.
 fn check<T>(what: &str, most_kib: u64, plan: &Plan, connect: impl Fn(SocketAddr) -> T) {
-    let origin = origin::http().body(BODY).run();
+    let origin = numbered();
     let plan = Plan {
         endpoint: Some(origin.address),
         ..plan.clone()
@@ -69,12 +88,17 @@ fn thousands_of_idle_connections_cost_little() {
         return;
     }
     check("HTTP/1.1", 5, &Plan::default(), plain);
-    check("HTTP/2", 64, &Plan::default(), |address| {
-        let mut peer = Peer::connect(address);
-        peer.get(1, "/");
-        while peer.find(frames::DATA).unwrap().flags & frames::END_STREAM == 0 {}
-        peer
-    });
+    // What its compression remembers of answers keeps nothing else of them.
+    for (what, answers) in [("HTTP/2", 1), ("HTTP/2 after ten answers", 10)] {
+        check(what, 64, &Plan::default(), |address| {
+            let mut peer = Peer::connect(address);
+            for answer in 0..answers {
+                peer.get(2 * answer + 1, "/");
+                while peer.find(frames::DATA).unwrap().flags & frames::END_STREAM == 0 {}
+            }
+            peer
+        });
+    }
 }
 
 #[test]
