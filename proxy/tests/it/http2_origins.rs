@@ -165,14 +165,13 @@ fn what_is_under_way_when_the_origin_leaves_is_finished() {
     assert_eq!(world.stable().failed, 0);
 }
 
-#[test]
-fn no_connection_carries_more_streams_than_the_origin_lets_it() {
-    const MOST: u32 = 4;
+/// An origin that answers late, and takes `most` requests at a time by a connection. How many connections it was made.
+fn busy(most: u32) -> (SocketAddr, Arc<AtomicUsize>) {
     let connections = Arc::new(AtomicUsize::new(0));
     let opened = Arc::clone(&connections);
     let address = origin(
-        |builder| {
-            builder.max_concurrent_streams(MOST);
+        move |builder| {
+            builder.max_concurrent_streams(most);
         },
         move |_, mut connection| {
             opened.fetch_add(1, SeqCst);
@@ -181,7 +180,7 @@ fn no_connection_carries_more_streams_than_the_origin_lets_it() {
                 while let Some(Ok(asked)) = connection.accept().await {
                     let open = Rc::clone(&open);
                     open.set(open.get() + 1);
-                    assert!(open.get() <= MOST);
+                    assert!(open.get() <= most);
                     spawn_local(async move {
                         for _ in 0..20 {
                             tokio::task::yield_now().await;
@@ -193,8 +192,14 @@ fn no_connection_carries_more_streams_than_the_origin_lets_it() {
             }
         },
     );
+    (address, connections)
+}
+
+#[test]
+fn no_connection_carries_more_streams_than_the_origin_lets_it() {
     // With as many connections as it takes, and with two, for which requests have to wait.
     for limit in [1000, 2] {
+        let (address, connections) = busy(4);
         // On a busy machine it takes long until it is a request's turn.
         let world = world::start_with(1, |config| config.timeouts.connect = PATIENCE);
         let limits = BackendLimits {
@@ -202,7 +207,6 @@ fn no_connection_carries_more_streams_than_the_origin_lets_it() {
             ..BackendLimits::default()
         };
         world.serve_with(&[address], BackendPolicy { limits, ..http2() });
-        connections.store(0, SeqCst);
         run(async {
             let mut client = Client::plain(Version::HTTP_2, world.address()).await;
             let Client::Http2(sender) = &mut client else {
