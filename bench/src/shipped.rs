@@ -2,19 +2,25 @@
 
 use crate::cores::Cores;
 use anyhow::{Context as _, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::{
     io::{BufRead as _, BufReader},
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, ChildStderr, Command, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
 
-/// A running `sluice run`, killed when dropped.
+/// How long it may take to end.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A running `sluice run`, which is ended when dropped.
 #[derive(Debug)]
 pub(crate) struct Program {
     child: Child,
@@ -78,7 +84,12 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // Asked for it, so that one that records its own profile writes that. It may have ended by itself.
+        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
+        let begun = Instant::now();
+        while matches!(self.child.try_wait(), Ok(None)) && begun.elapsed() < PATIENCE {
+            sleep(Duration::from_millis(2));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
