@@ -1,8 +1,11 @@
 //! Chunks as they are read (RFC 9112 section 7.1).
 
 use super::{
-    BodyFault, HeadFault, HeadLimits, Piece, decode::take, fields::apart, fields::collect,
-    section::Section, trailers,
+    BodyFault, HeadFault, HeadLimits, Piece,
+    decode::take,
+    fields::{apart, collect},
+    section::Section,
+    trailers,
 };
 use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderMap;

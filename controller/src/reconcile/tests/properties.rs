@@ -175,6 +175,17 @@ impl Cluster {
     }
 }
 
+/// A Rollout that has run v0 for a while, with pods of v4 never becoming available, whose turns are `turn`.
+fn running(strategy: &Value, turn: fn(&World, Timestamp) -> Turn) -> Cluster {
+    let spec = json!({"replicas": 3, "strategy": strategy});
+    let mut cluster = Cluster::new(&spec, "v0").with_services(&SERVICES);
+    cluster.turn = turn;
+    cluster.bad.push("v4".to_owned());
+    cluster.settle();
+    cluster.pass(5);
+    cluster
+}
+
 /// Turns that look at the world after each write of another object than the status.
 fn one_by_one(world: &World, now: Timestamp) -> Turn {
     joined::turn(world, now, single)
@@ -211,11 +222,7 @@ proptest! {
     /// rest (`settle` fails when it does not), and where nobody scales there are never fewer pods than may be missing.
     #[test]
     fn a_good_version_always_gets_through(strategy in strategies(), deeds in deeds()) {
-        let mut cluster = Cluster::new(&json!({"replicas": 3, "strategy": strategy}), "v0")
-            .with_services(&SERVICES);
-        cluster.bad.push("v4".to_owned());
-        cluster.settle();
-        cluster.pass(5);
+        let mut cluster = running(&strategy, turn);
         prop_assert_eq!(cluster.phase(), "Healthy");
         let mut is_scaled = false;
         for deed in deeds {
@@ -237,15 +244,7 @@ proptest! {
     /// A ReplicaSet that is made with its pods comes to the same as one that is made without any and then scaled, and so is told.
     #[test]
     fn what_is_seen_ahead_comes_so(strategy in strategies(), deeds in deeds()) {
-        let mut clusters = [turn, one_by_one].map(|turn| {
-            let mut cluster = Cluster::new(&json!({"replicas": 3, "strategy": strategy}), "v0")
-                .with_services(&SERVICES);
-            cluster.turn = turn;
-            cluster.bad.push("v4".to_owned());
-            cluster.settle();
-            cluster.pass(5);
-            cluster
-        });
+        let mut clusters = [turn, one_by_one].map(|turn| running(&strategy, turn));
         for deed in deeds {
             let [ahead, after] = clusters.each_mut().map(|cluster| {
                 cluster.does(deed);
@@ -259,15 +258,7 @@ proptest! {
     /// Whoever goes on after any write of a turn comes to the same, once pods have come and gone.
     #[test]
     fn a_turn_may_be_broken_off_anywhere(strategy in strategies(), deeds in deeds()) {
-        let mut clusters = [turn, broken_off].map(|turn| {
-            let mut cluster = Cluster::new(&json!({"replicas": 3, "strategy": strategy}), "v0")
-                .with_services(&SERVICES);
-            cluster.turn = turn;
-            cluster.bad.push("v4".to_owned());
-            cluster.settle();
-            cluster.pass(5);
-            cluster
-        });
+        let mut clusters = [turn, broken_off].map(|turn| running(&strategy, turn));
         for deed in deeds {
             let [whole, broken] = clusters.each_mut().map(|cluster| {
                 cluster.does(deed);
@@ -281,11 +272,7 @@ proptest! {
     /// An abort takes the new version's traffic away in the same moment: its Service leads back, and no pod of it is made.
     #[test]
     fn an_abort_waits_for_nothing(strategy in strategies(), deeds in deeds()) {
-        let mut cluster = Cluster::new(&json!({"replicas": 3, "strategy": strategy}), "v0")
-            .with_services(&SERVICES);
-        cluster.bad.push("v4".to_owned());
-        cluster.settle();
-        cluster.pass(5);
+        let mut cluster = running(&strategy, turn);
         for deed in deeds {
             cluster.does(deed);
         }
@@ -313,11 +300,7 @@ proptest! {
     /// not promoted unless a person wants that, and the Rollout comes to rest.
     #[test]
     fn a_verdict_is_kept_whatever_happens(strategy in routed(), happenings in happenings()) {
-        let mut cluster = Cluster::new(&json!({"replicas": 3, "strategy": strategy}), "v0")
-            .with_services(&SERVICES);
-        cluster.bad.push("v4".to_owned());
-        cluster.settle();
-        cluster.pass(5);
+        let mut cluster = running(&strategy, turn);
         let mut convicted: Option<String> = None;
         for happening in happenings {
             let before = cluster.status();
