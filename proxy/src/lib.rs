@@ -16,6 +16,7 @@
 
 mod accept;
 mod account;
+mod admission;
 mod answer;
 mod balance;
 mod body;

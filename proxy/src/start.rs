@@ -3,6 +3,7 @@
 use crate::{
     Clock, Config, Counters, Listener, ListenerTlsError, Listeners, LogCounters, LogError,
     SocketGroup, Tls, TraceCounters, TraceError,
+    admission::Begun,
     balance::health::Checker,
     listener::{Seated, Spare},
     log::{Log, WorkerLog},
@@ -322,9 +323,12 @@ impl Seat {
         ready: &mpsc::Sender<io::Result<()>>,
     ) -> usize {
         let _alarm = PanicAlarm::new(&self);
+        let begun = Arc::<Begun>::default();
+        let resting = Arc::clone(&begun);
         let runtime = Builder::new_current_thread()
             .enable_io()
             .enable_time()
+            .on_thread_park(move || resting.rest())
             .build_local(LocalOptions::default());
         let served = runtime.and_then(|runtime| {
             runtime.block_on(async {
@@ -336,6 +340,7 @@ impl Seat {
                     spread: Arc::clone(&self.spread),
                     log: self.log.take(),
                     tracer: self.tracer.take(),
+                    begun,
                 };
                 let worker = Worker::new(place, &self.config, &self.routes);
                 let listeners = sockets

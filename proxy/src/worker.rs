@@ -3,6 +3,7 @@
 use crate::{
     Clock, Config, Counters, Forwarding, Limits, Network, Timeouts,
     accept::{accept, receive},
+    admission::{Admission, Begun},
     balance::Balancer,
     client,
     counters::WorkerCounters,
@@ -74,6 +75,8 @@ pub(crate) struct Place {
     pub(crate) spread: Arc<Spread>,
     pub(crate) log: Option<WorkerLog>,
     pub(crate) tracer: Option<WorkerTracer>,
+    /// Told by the worker's runtime when it rests.
+    pub(crate) begun: Arc<Begun>,
 }
 
 /// What the connections of one worker share. It never leaves its thread.
@@ -96,6 +99,8 @@ pub(crate) struct Worker {
     pub(crate) log: Option<WorkerLog>,
     /// Its side of the traces.
     pub(crate) tracer: Option<WorkerTracer>,
+    /// Which of its connections go first.
+    pub(crate) admission: Rc<Admission>,
     /// Which endpoint is next.
     pub(crate) balancer: Balancer,
     /// Which requests are copied.
@@ -151,6 +156,7 @@ impl Worker {
             spread,
             log,
             tracer,
+            begun,
         } = place;
         let mut reader = routes.reader();
         let limits = config.limits;
@@ -167,6 +173,7 @@ impl Worker {
             tls: Arc::clone(&shared.tls),
             log,
             tracer,
+            admission: Rc::new(Admission::new(begun)),
             shared,
             spread,
             gates: gates.map(Rc::new).collect(),
@@ -374,6 +381,8 @@ pub(crate) async fn run(
     inbox: Inbox,
     stop: oneshot::Receiver<Stop>,
 ) -> usize {
+    let mut admitting = JoinSet::new();
+    admitting.spawn_local(Rc::clone(&worker.admission).serve());
     let cut = tokio::select! {
         cut = accept_and_drain(&worker, listeners, inbox, stop) => cut,
         never = acknowledge(&worker) => match never {},

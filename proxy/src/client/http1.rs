@@ -122,12 +122,18 @@ async fn session(client: &Rc<Client>, io: &Rc<Io>, watch: &Rc<Watch>) -> Ended {
 
 /// Waits for the first of a request. None comes when the client has ended, or the connection is to end before it.
 async fn is_asked(client: &Client, io: &Io) -> bool {
+    let mut polls = 0;
     poll_fn(|context| {
         let mut input = io.input.borrow_mut();
-        match input.is_empty() {
-            true => poll_input(client, io, &mut input, context),
-            false => Poll::Ready(true),
+        if !input.is_empty() {
+            return Poll::Ready(true);
         }
+        polls += 1;
+        // Something came since the first time. Once it was told to wait, it is woken in its turn.
+        if polls == 2 && client.worker.admission.holds(context) {
+            return Poll::Pending;
+        }
+        poll_input(client, io, &mut input, context)
     })
     .await
 }

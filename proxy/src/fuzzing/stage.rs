@@ -171,9 +171,12 @@ impl Theater {
             spread: Spread::new(1).0,
             log: None,
             tracer: None,
+            begun: Arc::default(),
         };
+        let worker = Rc::new(Worker::new(place, &config, &routes));
+        runtime.spawn_local(Rc::clone(&worker.admission).serve());
         Self {
-            worker: Rc::new(Worker::new(place, &config, &routes)),
+            worker,
             gate: Rc::new(Gate::new(&config, 0).expect("the listener")),
             series: stats.series(&RolloutId::new("d", "s"), Role::Stable),
             runtime,
