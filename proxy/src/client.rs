@@ -215,7 +215,10 @@ async fn begin(
         return Ok(None);
     };
     let stream = match worker.tls.server(gate.index) {
-        Some(server) => Box::pin(tls::accept(server.config(), tcp)).await?,
+        Some(server) => {
+            let spares = Rc::clone(&worker.spares);
+            Box::pin(tls::accept(server.config(), tcp, spares)).await?
+        }
         None => Stream::Plain(tcp),
     };
     Ok(Some(Begun {

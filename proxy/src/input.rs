@@ -26,12 +26,15 @@ pub(crate) fn poll_read(
     context: &mut Context<'_>,
 ) -> Poll<io::Result<usize>> {
     // Connections that wait would hold a buffer each, if room were made before there is something to read.
-    if let Stream::Plain(tcp) = stream {
-        ready!(tcp.poll_read_ready(context))?;
-    }
+    ready!(stream.poll_read_ready(context))?;
     spares.lend(buffer);
     if buffer.capacity() - buffer.len() < room / 4 {
         buffer.reserve(room);
     }
-    stream.poll_read_into(buffer, context)
+    let read = stream.poll_read_into(buffer, context);
+    if read.is_pending() {
+        // Of a record of TLS there may be only a part yet.
+        spares.reclaim(buffer);
+    }
+    read
 }

@@ -50,6 +50,7 @@ mod request;
 mod response;
 mod send;
 mod shared;
+mod socket;
 mod spares;
 mod spool;
 mod spread;

@@ -3,7 +3,7 @@
 use crate::{input::BODY_ROOM, response::Passing};
 use bytes::BytesMut;
 use http::HeaderMap;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 
 /// The most that is kept in buffers, in bytes. Hundreds of requests under way at the same time take some each; to ask the
 /// allocator for them again and again takes a fifth of a small request's instructions.
@@ -22,6 +22,8 @@ pub(crate) struct Spares {
     buffers: RefCell<Vec<BytesMut>>,
     /// What the buffers hold together, in bytes.
     bytes: Cell<usize>,
+    /// What TLS writes records into, before the socket takes them.
+    scratch: RefCell<Vec<u8>>,
     maps: RefCell<Vec<HeaderMap>>,
     #[expect(clippy::vec_box, reason = "it is the boxes that are kept")]
     places: RefCell<Vec<Box<Option<Passing>>>>,
@@ -53,6 +55,14 @@ impl Spares {
             self.bytes.set(bytes);
             self.buffers.borrow_mut().push(buffer);
         }
+    }
+
+    /// Initialised memory that anybody may write to, of any size, and whose content nobody counts on. It stays the worker's.
+    ///
+    /// # Panics
+    /// When somebody else is using it.
+    pub(crate) fn scratch(&self) -> RefMut<'_, Vec<u8>> {
+        self.scratch.borrow_mut()
     }
 
     /// An empty place for an answer.

@@ -1,5 +1,6 @@
 //! A connection, in plain text or over TLS, to a client or to an endpoint.
 
+use crate::{socket, tls::ServerStream};
 use bytes::BytesMut;
 use rustls::CommonState;
 #[cfg(test)]
@@ -9,15 +10,14 @@ use std::{
     future::Future,
     io::{self, IoSlice},
     pin::{Pin, pin},
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, Interest, ReadBuf},
     net::TcpStream,
-    task::coop::poll_proceed,
 };
-use tokio_rustls::{client, server};
+use tokio_rustls::client;
 
 /// A connection's bytes.
 ///
@@ -29,7 +29,7 @@ pub(crate) enum Stream {
     /// Plain text.
     Plain(TcpStream),
     /// TLS, where the other end is the client.
-    Server(Box<server::TlsStream<TcpStream>>),
+    Server(Box<ServerStream>),
     /// TLS, where the other end is the server.
     Client(Box<client::TlsStream<TcpStream>>),
 }
@@ -39,7 +39,7 @@ impl Stream {
     pub(crate) fn tcp(&self) -> &TcpStream {
         match self {
             Self::Plain(tcp) => tcp,
-            Self::Server(tls) => tls.get_ref().0,
+            Self::Server(tls) => tls.tcp(),
             Self::Client(tls) => tls.get_ref().0,
         }
     }
@@ -65,32 +65,27 @@ impl Stream {
         let _ = SockRef::from(self.tcp()).set_linger(Some(Duration::ZERO));
     }
 
-    /// Reads into the free memory of `buffer`, when there is something to be read. In plain text, readiness is asked for once:
-    /// the library's way of reading asks for it twice, and before there is memory to read into. As there, a task that has read
-    /// often enough lets others go on first.
+    /// Ready when a read may find something. Where TLS may hold something back and does not tell, that is always so.
+    ///
+    /// # Errors
+    /// What the socket says.
+    pub(crate) fn poll_read_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(tcp) => tcp.poll_read_ready(context),
+            Self::Server(tls) => tls.poll_read_ready(context),
+            Self::Client(_) => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Reads into the free memory of `buffer`, when there is something to be read.
     pub(crate) fn poll_read_into(
         &mut self,
         buffer: &mut BytesMut,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        let Self::Plain(tcp) = self else {
-            return pin!(self.read_buf(buffer)).poll(context);
-        };
-        let turn = ready!(poll_proceed(context));
-        loop {
-            let room = buffer.capacity() - buffer.len();
-            match tcp.try_read_buf(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    ready!(tcp.poll_read_ready(context))?;
-                }
-                read => {
-                    turn.made_progress();
-                    if matches!(read, Ok(read) if (1..room).contains(&read)) {
-                        forget(tcp, Interest::READABLE);
-                    }
-                    return Poll::Ready(read);
-                }
-            }
+        match self {
+            Self::Plain(tcp) => socket::poll_read(tcp, buffer, context),
+            tls @ (Self::Server(_) | Self::Client(_)) => pin!(tls.read_buf(buffer)).poll(context),
         }
     }
 
@@ -120,15 +115,6 @@ impl Stream {
         }
     }
 
-    /// The name that the client asked for (SNI), in lower case.
-    #[cfg(test)]
-    pub(crate) fn server_name(&self) -> Option<&str> {
-        match self {
-            Self::Server(tls) => tls.get_ref().1.server_name(),
-            Self::Plain(_) | Self::Client(_) => None,
-        }
-    }
-
     /// The certificate that the other end showed, and that was checked.
     #[cfg(test)]
     pub(crate) fn peer_certificate(&self) -> Option<&CertificateDer<'static>> {
@@ -145,37 +131,10 @@ impl Stream {
     fn tls(&self) -> Option<&CommonState> {
         match self {
             Self::Plain(_) => None,
-            Self::Server(tls) => Some(tls.get_ref().1),
+            Self::Server(tls) => Some(tls.tls()),
             Self::Client(tls) => Some(tls.get_ref().1),
         }
     }
-}
-
-/// Writes to `tcp`, and asks for readiness only when it takes nothing. A task that has written often enough lets others go on
-/// first.
-fn write(tcp: &TcpStream, bytes: &[u8], context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-    let turn = ready!(poll_proceed(context));
-    loop {
-        match tcp.try_write(bytes) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                ready!(tcp.poll_write_ready(context))?;
-            }
-            written => {
-                turn.made_progress();
-                if matches!(written, Ok(written) if written < bytes.len()) {
-                    forget(tcp, Interest::WRITABLE);
-                }
-                return Poll::Ready(written);
-            }
-        }
-    }
-}
-
-/// Has the runtime take `tcp` for not ready, as less was done than asked for: the socket would say so itself, at the price of
-/// a system call. What comes from now on the kernel tells again, and nothing that it told is lost, as a worker's runtime is of
-/// one thread.
-fn forget(tcp: &TcpStream, interest: Interest) {
-    let _ = tcp.try_io(interest, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
 }
 
 impl From<TcpStream> for Stream {
@@ -205,7 +164,7 @@ impl AsyncWrite for Stream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Self::Plain(tcp) => write(tcp, bytes, context),
+            Self::Plain(tcp) => socket::poll_write(tcp, bytes, context),
             Self::Server(tls) => Pin::new(tls).poll_write(context, bytes),
             Self::Client(tls) => Pin::new(tls).poll_write(context, bytes),
         }

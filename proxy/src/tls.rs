@@ -12,6 +12,7 @@ mod ocsp;
 mod pem;
 mod resolver;
 mod server;
+mod session;
 mod store;
 mod watch;
 
@@ -22,6 +23,7 @@ pub(crate) use client::ClientTls;
 use client::{ConnectError, Secured};
 pub use error::TlsError;
 pub(crate) use server::{ServerTls, accept};
+pub(crate) use session::ServerStream;
 pub use store::{Expiry, ListenerTlsError, Tls};
 pub(crate) use watch::Watch;
 

@@ -6,9 +6,11 @@ use super::{
     files::{Contents, Files},
     ocsp, pem, provider,
     resolver::{Resolver, Shown},
+    session::ServerStream,
 };
 use crate::{
     config::{Certificate, ClientCertificates, ListenerTls, TlsVersion},
+    spares::Spares,
     stream::Stream,
 };
 use arc_swap::ArcSwap;
@@ -23,11 +25,11 @@ use rustls::{
 use std::{
     io,
     path::{Path, PathBuf},
+    rc::Rc,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
 
 /// How one listener speaks TLS, with what its files held when they were last good.
 #[derive(Debug)]
@@ -263,12 +265,16 @@ pub(super) fn key_pair(
     }
 }
 
-/// Has a client agree on TLS. The caller limits the time.
+/// Has a client agree on TLS. The caller limits the time. The connection takes from `spares` what memory it needs.
 ///
 /// # Errors
 /// What the socket says, or [`io::ErrorKind::InvalidData`] with a [`rustls::Error`] when the client breaks the rules, or
 /// the two cannot agree, or its certificate is refused. It has been told, and the connection is closed.
-pub(crate) async fn accept(config: Arc<ServerConfig>, tcp: TcpStream) -> io::Result<Stream> {
-    let tls = TlsAcceptor::from(config).accept(tcp).await?;
+pub(crate) async fn accept(
+    config: Arc<ServerConfig>,
+    tcp: TcpStream,
+    spares: Rc<Spares>,
+) -> io::Result<Stream> {
+    let tls = ServerStream::accept(config, tcp, spares).await?;
     Ok(Stream::Server(Box::new(tls)))
 }

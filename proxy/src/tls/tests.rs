@@ -15,14 +15,17 @@ use rcgen::{
     PKCS_ECDSA_P256_SHA256, SignatureAlgorithm, date_time_ymd,
 };
 use rustls::{
-    ClientConfig, RootCertStore, ServerConfig,
+    ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
+    server::{ClientHello, ResolvesServerCert},
+    sign::CertifiedKey,
 };
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    rc::Rc,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
 };
@@ -88,6 +91,16 @@ impl Authority {
     /// A client that trusts it.
     fn client(&self) -> ClientConfig {
         self.client_with(None)
+    }
+
+    /// A client of one version of TLS that trusts it.
+    fn client_of(&self, version: &'static SupportedProtocolVersion) -> Arc<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.0.der().clone()).unwrap();
+        let builder =
+            ClientConfig::builder_with_provider(provider()).with_protocol_versions(&[version]);
+        let builder = builder.unwrap().with_root_certificates(roots);
+        Arc::new(builder.with_no_client_auth())
     }
 
     /// A client that trusts it and shows `pair`.
@@ -176,6 +189,16 @@ pub(crate) async fn connection() -> (TcpStream, TcpStream) {
     (client.unwrap(), accepted.unwrap().0)
 }
 
+/// The server `shop.example`, and a client of one version of TLS that trusts it.
+pub(super) fn config_and_client(
+    version: &'static SupportedProtocolVersion,
+) -> (Arc<ServerConfig>, Arc<ClientConfig>) {
+    let (authority, folder) = (Authority::new(), Folder::new());
+    let certificate = folder.certificate("shop", &authority.sign(&["shop.example"]));
+    let server = ServerTls::load(&listener_tls(vec![certificate]), true).unwrap();
+    (server.config(), authority.client_of(version))
+}
+
 /// Two ends of a connection over TLS: the client, and the server `shop.example`.
 pub(crate) async fn secured_pair() -> (Stream, Stream) {
     let (authority, folder) = (Authority::new(), Folder::new());
@@ -211,12 +234,43 @@ impl Met {
     }
 }
 
+/// Remembers which name was asked for last (SNI).
+#[derive(Debug)]
+struct Asked {
+    inner: Arc<dyn ResolvesServerCert>,
+    name: Mutex<Option<String>>,
+}
+
+impl Asked {
+    /// `config`, with what is asked of it.
+    fn of(config: &ServerConfig) -> (Arc<ServerConfig>, Arc<Self>) {
+        let mut config = config.clone();
+        let asked = Arc::new(Self {
+            inner: Arc::clone(&config.cert_resolver),
+            name: Mutex::default(),
+        });
+        config.cert_resolver = Arc::clone(&asked) as Arc<dyn ResolvesServerCert>;
+        (Arc::new(config), asked)
+    }
+
+    fn name(&self) -> Option<String> {
+        self.name.lock().unwrap().clone()
+    }
+}
+
+impl ResolvesServerCert for Asked {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        *self.name.lock().unwrap() = hello.server_name().map(str::to_owned);
+        self.inner.resolve(hello)
+    }
+}
+
 async fn meet(config: Arc<ServerConfig>, client: &Arc<ClientConfig>, name: &str) -> Met {
     let name = ServerName::try_from(name.to_owned()).unwrap();
     let (ours, theirs) = connection().await;
     let connector = TlsConnector::from(Arc::clone(client));
     let serve = async {
-        let mut stream = accept(config, theirs).await?;
+        let mut stream = accept(config, theirs, Rc::default()).await?;
         stream.write_all(b"word").await?;
         stream.flush().await?;
         Ok(stream)

@@ -24,7 +24,7 @@ async fn connect(
         Ok(stream)
     };
     let serve = async {
-        let mut stream = accept(endpoint, theirs).await?;
+        let mut stream = accept(endpoint, theirs, Rc::default()).await?;
         stream.write_all(b"word").await?;
         stream.flush().await?;
         Ok(stream)
@@ -70,11 +70,12 @@ async fn endpoints_are_checked_against_authority_and_name() {
         ),
     ] {
         let secured = secured(&trusting(ca_file, name)).await;
-        let (endpoint, proxy) = connect(server.config(), &secured, Protocol::Http1).await;
+        let (config, asked) = Asked::of(&server.config());
+        let (_endpoint, proxy) = connect(config, &secured, Protocol::Http1).await;
         match (refusal, proxy) {
             (None, Ok(proxy)) => {
                 let expected = name.filter(|name| name.parse::<IpAddr>().is_err());
-                assert_eq!(endpoint.unwrap().server_name(), expected);
+                assert_eq!(asked.name().as_deref(), expected);
                 assert_eq!(proxy.alpn(), Some(&b"http/1.1"[..]));
                 assert_eq!(proxy.peer_subject().as_deref(), Some("CN=shop.internal"));
             }

@@ -10,7 +10,6 @@ use rustls::{
     crypto::{CryptoProvider, aws_lc_rs::cipher_suite},
     pki_types::UnixTime,
 };
-use std::sync::Mutex;
 
 fn load(tls: &ListenerTls) -> ServerTls {
     ServerTls::load(tls, true).unwrap()
@@ -36,14 +35,12 @@ async fn the_name_asked_for_chooses_the_certificate() {
         ("pay.shop.example", 2),
         ("127.0.0.1", 0),
     ] {
-        let met = meet(server.config(), &client, name).await;
+        let (config, asked) = Asked::of(&server.config());
+        let met = meet(config, &client, name).await;
         assert_eq!(met.shown(), pairs[expected].der(), "{name}");
         let stream = met.server.unwrap();
         let is_name = name.parse::<std::net::IpAddr>().is_err();
-        assert_eq!(
-            stream.server_name(),
-            is_name.then(|| name.to_lowercase()).as_deref()
-        );
+        assert_eq!(asked.name(), is_name.then(|| name.to_lowercase()));
         assert_eq!(stream.tls_version(), Some("TLSv1.3"));
         assert!(stream.is_tls() && stream.into_plain().is_err());
     }
@@ -101,26 +98,13 @@ async fn a_client_is_shown_a_key_that_it_knows() {
     }
 }
 
-/// A client of one version of TLS.
-fn of_version(
-    authority: &Authority,
-    version: &'static rustls::SupportedProtocolVersion,
-) -> Arc<ClientConfig> {
-    let mut roots = RootCertStore::empty();
-    roots.add(authority.0.der().clone()).unwrap();
-    let builder =
-        ClientConfig::builder_with_provider(provider()).with_protocol_versions(&[version]);
-    let builder = builder.unwrap().with_root_certificates(roots);
-    Arc::new(builder.with_no_client_auth())
-}
-
 #[tokio::test]
 async fn versions_below_the_oldest_are_refused() {
     let (authority, folder) = (Authority::new(), Folder::new());
     let pair = authority.sign(&["shop.example"]);
     let mut tls = listener_tls(vec![folder.certificate("shop", &pair)]);
     let [old, new] =
-        [&rustls::version::TLS12, &rustls::version::TLS13].map(|v| of_version(&authority, v));
+        [&rustls::version::TLS12, &rustls::version::TLS13].map(|v| authority.client_of(v));
     for (min_version, old_works) in [(TlsVersion::V1_2, true), (TlsVersion::V1_3, false)] {
         tls.min_version = min_version;
         let server = load(&tls);
@@ -150,7 +134,8 @@ async fn tls_1_1_is_refused_with_an_alert() {
     let hello = [&[22, 3, 1, 0, length + 4, 1, 0, 0, length][..], &body].concat();
     let (mut client, theirs) = connection().await;
     client.write_all(&hello).await.unwrap();
-    assert!(accept(server.config(), theirs).await.is_err());
+    let accepted = accept(server.config(), theirs, Rc::default()).await;
+    assert!(accepted.is_err());
     let mut alert = [0; 7];
     client.read_exact(&mut alert).await.unwrap();
     assert_eq!((alert[0], alert[5]), (21, 2), "a fatal alert");
@@ -200,7 +185,7 @@ async fn sessions_are_resumed_by_ticket() {
     let tls = listener_tls(vec![folder.certificate("shop", &pair)]);
     for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
         let (server, other) = (load(&tls), load(&tls));
-        let client = of_version(&authority, version);
+        let client = authority.client_of(version);
         let mut kinds = Vec::new();
         for server in [&server, &server, &other] {
             let met = meet(server.config(), &client, "shop.example").await;
