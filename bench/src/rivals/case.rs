@@ -58,7 +58,7 @@ const PLAIN: Case = Case {
 };
 
 /// All cases.
-pub const CASES: [Case; 10] = [
+pub const CASES: [Case; 12] = [
     PLAIN,
     Case {
         name: "many",
@@ -96,6 +96,20 @@ pub const CASES: [Case; 10] = [
         name: "tls",
         title: "TLS in",
         transport: Transport::Tls,
+        ..PLAIN
+    },
+    Case {
+        name: "tls-large",
+        title: "TLS in, 64 KiB body",
+        transport: Transport::Tls,
+        body: 65_536,
+        ..PLAIN
+    },
+    Case {
+        name: "tls-upload",
+        title: "TLS in, POST of 64 KiB",
+        transport: Transport::Tls,
+        upload: Some(65_536),
         ..PLAIN
     },
     Case {

@@ -1,7 +1,11 @@
 //! Reading of a socket, and what becomes of what was decrypted.
 
 use super::{ServerStream, refusal};
-use crate::{input::BODY_ROOM, socket, spares::Spares};
+use crate::{
+    input::{BODY_ROOM, HEAD_ROOM},
+    socket,
+    spares::Spares,
+};
 use bytes::{Buf as _, BufMut as _, BytesMut};
 use rustls::{Error, unbuffered::ReadTraffic};
 use std::{
@@ -10,9 +14,6 @@ use std::{
     task::{Context, Poll, ready},
 };
 use tokio::io::{AsyncRead, ReadBuf};
-
-/// The least that the socket is asked for at once: about a record of full size.
-const LEAST_ROOM: usize = 16 * 1024;
 
 /// As soon as this much has come that is no whole record or message yet, nothing more is read. No message of a handshake that
 /// the library takes is larger.
@@ -127,7 +128,8 @@ impl AsyncRead for ServerStream {
             if stream.has_ended {
                 return Poll::Ready(Ok(()));
             }
-            let room = buffer.remaining().clamp(LEAST_ROOM, BODY_ROOM);
+            // No more than is wanted: until its record is whole, a slow client holds the memory.
+            let room = buffer.remaining().clamp(HEAD_ROOM, BODY_ROOM);
             if ready!(stream.poll_fill(room, context))? == 0 {
                 let cut = "the client ended the connection without the closing alert";
                 return Poll::Ready(Err(io::Error::new(io::ErrorKind::UnexpectedEof, cut)));
