@@ -25,6 +25,7 @@ use std::{io, process::ExitCode};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    ::proxy::use_small_pages();
     if cluster_cli::is_plugin() {
         return cluster_cli::run(&Plugin::parse().args, &mut io::stdout());
     }

@@ -43,6 +43,7 @@ mod log;
 pub mod metrics;
 mod mirror;
 mod outbox;
+mod pages;
 mod pieces;
 mod pool;
 mod proxy_protocol;
@@ -73,6 +74,7 @@ pub use config::{
 pub use counters::{Counters, CountersRead};
 pub use listener::{Listeners, NoGroup, SocketGroup};
 pub use log::{LogCounters, LogError, LogRead};
+pub use pages::use_small_pages;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub use request::fuzz_head;

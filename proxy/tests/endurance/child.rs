@@ -158,6 +158,8 @@ fn serve() {
     if env::var_os("SLUICE_CHILD").is_none() {
         return;
     }
+    // As the `sluice` binary does.
+    proxy::use_small_pages();
     match told("DESCRIPTORS") {
         Some(most) => {
             let mut limit = getrlimit(Resource::Nofile);

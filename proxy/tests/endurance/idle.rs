@@ -90,7 +90,7 @@ fn thousands_of_idle_connections_cost_little() {
     check("HTTP/1.1", 5, &Plan::default(), plain);
     // What its compression remembers of answers keeps nothing else of them.
     for (what, answers) in [("HTTP/2", 1), ("HTTP/2 after ten answers", 10)] {
-        check(what, 64, &Plan::default(), |address| {
+        check(what, 40, &Plan::default(), |address| {
             let mut peer = Peer::connect(address);
             for answer in 0..answers {
                 peer.get(2 * answer + 1, "/");
@@ -116,8 +116,8 @@ fn thousands_of_idle_connections_over_tls_cost_little() {
     let http1: &[u8] = b"GET / HTTP/1.1\r\nhost: shop.example\r\n\r\n";
     let http2 = frames::opening("/");
     for (what, most_kib, alpn, request) in [
-        ("HTTP/1.1 over TLS", 16, "http/1.1", http1),
-        ("HTTP/2 over TLS", 96, "h2", &http2),
+        ("HTTP/1.1 over TLS", 10, "http/1.1", http1),
+        ("HTTP/2 over TLS", 48, "h2", &http2),
     ] {
         let config = Arc::new(authority.client(&[alpn], None));
         check(what, most_kib, &plan, |address| {
