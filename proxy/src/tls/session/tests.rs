@@ -1,101 +1,16 @@
 //! Over real sockets, against a client of the library that is driven by hand.
 
+mod peer;
+mod steps;
+
 use super::*;
 use crate::tls::tests::{config_and_client, connection};
-use proptest::{collection::vec, prelude::*, sample::select};
-use rustls::{ClientConfig, ClientConnection, ProtocolVersion, pki_types::ServerName};
+use peer::Peer;
 use std::{
     future::Future,
-    io::{IoSlice, Read as _, Write as _},
+    io::{IoSlice, Read as _},
 };
 use tokio::io::{AsyncReadExt as _, AsyncWrite as _, AsyncWriteExt as _};
-
-/// A client, which sends and reads only when it is told to.
-struct Peer {
-    tcp: TcpStream,
-    tls: ClientConnection,
-}
-
-impl Peer {
-    fn new(tcp: TcpStream, config: &Arc<ClientConfig>) -> Self {
-        let name = ServerName::try_from("shop.example").unwrap();
-        let tls = ClientConnection::new(Arc::clone(config), name).unwrap();
-        Self { tcp, tls }
-    }
-
-    /// What it wants to send.
-    fn ciphertext(&mut self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        while self.tls.wants_write() {
-            self.tls.write_tls(&mut bytes).unwrap();
-        }
-        bytes
-    }
-
-    /// Sends what it wants to, in pieces of `size` bytes that arrive each by itself.
-    async fn send(&mut self, size: usize) {
-        self.tcp.set_nodelay(true).unwrap();
-        for piece in self.ciphertext().chunks(size) {
-            self.tcp.write_all(piece).await.unwrap();
-            tokio::task::yield_now().await;
-        }
-    }
-
-    /// Reads once of the socket. Gives how many bytes came, and what the library makes of them.
-    async fn receive(&mut self) -> (usize, Result<(), Error>) {
-        let mut bytes = vec![0; 64 * 1024];
-        let read = self.tcp.read(&mut bytes).await.unwrap();
-        let mut bytes = &bytes[..read];
-        while !bytes.is_empty() {
-            self.tls.read_tls(&mut bytes).unwrap();
-            if let Err(error) = self.tls.process_new_packets() {
-                return (read, Err(error));
-            }
-            if !self.tls.wants_read() {
-                break;
-            }
-        }
-        assert!(bytes.is_empty(), "read with too small a window");
-        (read, Ok(()))
-    }
-
-    async fn handshake(&mut self, size: usize) {
-        while self.tls.is_handshaking() || self.tls.wants_write() {
-            self.send(size).await;
-            if self.tls.is_handshaking() {
-                self.receive().await.1.unwrap();
-            }
-        }
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        self.tls.writer().write_all(bytes).unwrap();
-    }
-
-    /// Reads `length` bytes that were encrypted for it.
-    async fn read(&mut self, length: usize) -> Vec<u8> {
-        let mut read = vec![0; length];
-        let mut come = 0;
-        while come < length {
-            match self.tls.reader().read(&mut read[come..]) {
-                Ok(0) => panic!("ended"),
-                Ok(more) => come += more,
-                Err(_) => self.receive_some().await,
-            }
-        }
-        read
-    }
-
-    /// Reads a record or a part of one, and no more than the library holds.
-    async fn receive_some(&mut self) {
-        let mut bytes = [0; 1024];
-        let read = self.tcp.read(&mut bytes).await.unwrap();
-        assert!(read > 0, "ended");
-        let read = self.tls.read_tls(&mut &bytes[..read]).unwrap();
-        assert!(read > 0);
-        self.tls.process_new_packets().unwrap();
-    }
-}
 
 const VERSIONS: [&rustls::SupportedProtocolVersion; 2] =
     [&rustls::version::TLS12, &rustls::version::TLS13];
@@ -517,81 +432,4 @@ async fn a_message_that_never_becomes_whole_is_refused() {
     assert_eq!(error.kind(), io::ErrorKind::InvalidData);
     let inner = error.into_inner().unwrap();
     assert_eq!(inner.downcast_ref(), Some(&Error::PeerSentOversizedRecord));
-}
-
-/// What happens next on a connection.
-#[derive(Clone, Debug)]
-enum Step {
-    /// The client sends so much, in pieces of this size.
-    Send(usize, usize),
-    /// The server reads once, with so much room.
-    Read(usize),
-    /// The server writes parts of these lengths.
-    Write(Vec<usize>),
-    /// The client updates its keys, where the version knows of that.
-    Update,
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        (1..8000_usize, 20..3000_usize).prop_map(|(length, size)| Step::Send(length, size)),
-        (1..20_000_usize).prop_map(Step::Read),
-        vec(0..40_000_usize, 1..4).prop_map(Step::Write),
-        Just(Step::Update),
-    ]
-}
-
-async fn take(step: &Step, peer: &mut Peer, server: &mut ServerStream, unread: &mut Vec<u8>) {
-    match step {
-        Step::Send(length, size) => {
-            let sent = pattern(*length);
-            peer.write(&sent);
-            peer.send(*size).await;
-            unread.extend(sent);
-        }
-        Step::Read(_) if unread.is_empty() => {}
-        Step::Read(room) => {
-            let mut received = vec![0; *room];
-            let read = server.read(&mut received).await.unwrap();
-            let expected: Vec<u8> = unread.drain(..read).collect();
-            assert!(read > 0 && received[..read] == expected[..]);
-        }
-        Step::Write(lengths) => {
-            let sent = pattern(lengths.iter().sum());
-            let mut rest = &sent[..];
-            let write = async {
-                for &length in lengths {
-                    let part = rest.split_off(..length).unwrap();
-                    server.write_all(part).await.unwrap();
-                }
-                server.flush().await.unwrap();
-            };
-            assert!(both(write, peer.read(sent.len())).await.1 == sent);
-        }
-        Step::Update if peer.tls.protocol_version() == Some(ProtocolVersion::TLSv1_3) => {
-            peer.tls.refresh_traffic_keys().unwrap();
-        }
-        Step::Update => {}
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
-
-    #[test]
-    fn bytes_come_whole_and_in_order(version in select(&VERSIONS[..]), steps in vec(step(), 1..12)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        runtime.unwrap().block_on(async {
-            let (mut peer, mut server) = agreed(version, usize::MAX).await;
-            let mut unread = Vec::new();
-            for step in &steps {
-                take(step, &mut peer, &mut server, &mut unread).await;
-            }
-            peer.tls.send_close_notify();
-            peer.send(usize::MAX).await;
-            let mut rest = Vec::new();
-            server.read_to_end(&mut rest).await.unwrap();
-            assert!(rest == unread && holds_nothing(&server));
-        });
-    }
 }
