@@ -42,6 +42,7 @@ fn main() -> io::Result<()> {
     }
     for (number, script) in FRAMES.iter().enumerate() {
         write("http2_frames", number, &[], script)?;
+        write("http2_session", number, &[0], script)?;
     }
     let choices: Vec<u8> = (0..=255).collect();
     for number in 0..8 {

@@ -4,13 +4,12 @@ use crate::{
     client::{Early, http1},
     headers,
     http1::{BodyFault, Framing, Piece},
-    incoming::Incoming,
+    http2::Handle,
     mirror::Tee,
     pieces::Pieces,
     watch::Watch,
 };
 use std::{
-    cell::RefCell,
     rc::Rc,
     task::{Context, Poll, ready},
     time::Duration,
@@ -57,7 +56,7 @@ enum Source {
     None,
     Http1(Rc<http1::Io>),
     Http2 {
-        incoming: Rc<RefCell<Incoming>>,
+        handle: Rc<Handle>,
         /// Where a client waits to be told that it may send the body.
         waiting: Option<Early>,
     },
@@ -112,16 +111,19 @@ impl RequestBody {
         }
     }
 
-    /// What is `incoming` on an HTTP/2 stream; `length` when it was announced. A client that is `waiting` is told to go on when the
-    /// first piece is asked for.
+    /// What comes on the HTTP/2 stream of `handle`; `length` when it was announced. A client that is `waiting` is told to go on
+    /// when the first piece is asked for.
     pub(crate) fn http2(
-        incoming: Rc<RefCell<Incoming>>,
+        handle: &Rc<Handle>,
         length: Option<u64>,
         waiting: Option<Early>,
         watch: &Rc<Watch>,
     ) -> Self {
         let framing = length.map_or(Framing::Chunked, Framing::Length);
-        let source = Source::Http2 { incoming, waiting };
+        let source = Source::Http2 {
+            handle: Rc::clone(handle),
+            waiting,
+        };
         Self::new(source, framing, watch)
     }
 
@@ -308,12 +310,11 @@ impl Source {
         match self {
             Self::None => Poll::Ready(Ok(Piece::End)),
             Self::Http1(io) => io.poll_piece(context),
-            Self::Http2 { incoming, waiting } => {
+            Self::Http2 { handle, waiting } => {
                 if let Some(early) = waiting.take() {
                     early.go_on();
                 }
-                let piece = incoming.borrow_mut().poll_piece(context);
-                piece.map_err(|_| BodyError::Gone)
+                handle.poll_piece(context).map_err(|_| BodyError::Gone)
             }
         }
     }

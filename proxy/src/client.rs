@@ -1,10 +1,14 @@
 //! A client's connection.
 
+mod desk;
 pub(crate) mod http1;
 pub(crate) mod http2;
 
+pub(crate) use desk::Desks;
+
 use crate::{
     http1::{Preface, is_http2_preface},
+    http2::Handle,
     input::{HEAD_ROOM, poll_read},
     pool::Key,
     proxy_protocol::{self, Header},
@@ -15,9 +19,8 @@ use crate::{
     watch::Watch,
     worker::{Gate, Open, Worker},
 };
-use bytes::{Bytes, BytesMut};
-use h2::server::SendResponse;
-use http::{Response, StatusCode, response};
+use bytes::BytesMut;
+use http::{HeaderMap, StatusCode, response};
 use std::{
     cell::RefCell,
     future::poll_fn,
@@ -83,16 +86,14 @@ pub(crate) enum Early {
     /// To a client that speaks HTTP/1.1.
     Http1(Rc<http1::Io>),
     /// To a client that speaks HTTP/2.
-    Http2(Rc<RefCell<SendResponse<Bytes>>>),
+    Http2(Rc<Handle>),
 }
 
 impl Early {
     /// Has a client that speaks HTTP/2 send the body that it holds back (RFC 9110 section 10.1.1).
     pub(crate) fn go_on(&self) {
-        if let Self::Http2(respond) = self {
-            let mut response = Response::new(());
-            *response.status_mut() = StatusCode::CONTINUE;
-            let _ = respond.borrow_mut().send_informational(response);
+        if let Self::Http2(handle) = self {
+            handle.inform(StatusCode::CONTINUE, &HeaderMap::new());
         }
     }
 
@@ -109,13 +110,7 @@ impl Early {
         match self {
             Self::Nowhere => {}
             Self::Http1(io) => io.inform(interim.status, &headers),
-            Self::Http2(respond) => {
-                let mut response = Response::new(());
-                *response.status_mut() = interim.status;
-                *response.headers_mut() = headers;
-                // A stream that was reset meanwhile shows at the next use.
-                let _ = respond.borrow_mut().send_informational(response);
-            }
+            Self::Http2(handle) => handle.inform(interim.status, &headers),
         }
     }
 }

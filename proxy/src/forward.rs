@@ -82,7 +82,7 @@ async fn route<'r>(
         account.version(chosen.backend);
     }
     let way = Way::begin(ask, &view, &chosen, &seen);
-    let prepared = Prepared::new(ask, &chosen, asked, body, &mut passage, is_grpc);
+    let prepared = Prepared::new(ask, asked, body, &mut passage, is_grpc);
     if !prepared.asks_to_upgrade() {
         mirror::copy(ask, &view, &found, &chosen, asked.parts, body);
     }

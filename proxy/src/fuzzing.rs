@@ -79,6 +79,18 @@ pub fn http2_frames(data: &[u8]) {
     plays::frames(data);
 }
 
+/// A connection of HTTP/2, as a script of frames. The first byte says in what pieces they come.
+pub fn http2_session(data: &[u8]) {
+    if let Some((first, script)) = data.split_first() {
+        plays::session(script, usize::from(*first));
+    }
+}
+
+/// Header blocks of HTTP/2, and fields to be written as such.
+pub fn hpack(data: &[u8]) {
+    crate::hpack::fuzz(data);
+}
+
 /// A head on its way to an endpoint.
 pub fn headers(data: &[u8]) {
     crate::request::fuzz_head(data);

@@ -1,9 +1,8 @@
 //! Headers that concern one connection only and are not passed on (RFC 9110 section 7.6.1).
 
-use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue,
-    header::{CONNECTION, COOKIE, TE, TRANSFER_ENCODING, UPGRADE},
+    header::{CONNECTION, TE, TRANSFER_ENCODING, UPGRADE},
 };
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -127,22 +126,6 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
         .filter_map(|token| HeaderName::try_from(token).ok())
         .filter(|name| !is_kept(name))
         .collect()
-}
-
-/// Makes one `Cookie` of several, into which HTTP/2 lets a client split it (RFC 9113 section 8.2.3).
-pub(crate) fn join_cookies(headers: &mut HeaderMap) {
-    let mut lines = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
-    let (Some(first), Some(second)) = (lines.next(), lines.next()) else {
-        return;
-    };
-    let mut all = first.to_vec();
-    for line in std::iter::once(second).chain(lines) {
-        all.extend_from_slice(b"; ");
-        all.extend_from_slice(line);
-    }
-    if let Ok(all) = HeaderValue::from_maybe_shared(Bytes::from(all)) {
-        let _ = headers.try_insert(COOKIE, all);
-    }
 }
 
 /// Says that the sender takes trailers. RFC 9110 section 10.1.4 demands that `Connection` names it.

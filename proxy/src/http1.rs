@@ -36,13 +36,12 @@ pub(crate) use head::{HeadFault, HeadLimits, HeadReader};
 pub(crate) use host::is_host;
 pub(crate) use lines::Lines;
 pub(crate) use preface::{Preface, is_http2_preface};
-pub(crate) use request::{RequestFault, RequestHead};
+pub(crate) use request::{RequestFault, RequestHead, parse as parse_request};
 #[cfg(test)]
 use response::ResponseFault;
 pub(crate) use response::{Reason, ResponseHead};
 pub(crate) use write::{
-    StatusLine, end_request, write_fields_of_stream, write_request, write_request_line,
-    write_response,
+    StatusLine, decimal, end_request, write_request, write_request_line, write_response,
 };
 
 #[cfg(test)]

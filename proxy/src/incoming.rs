@@ -86,11 +86,6 @@ impl Incoming {
         self.ahead.is_empty() && self.small.is_empty() && self.stream.is_end_stream()
     }
 
-    /// Bytes that have come and were not given to anybody.
-    pub(crate) fn held(&mut self) -> usize {
-        self.stream.flow_control().used_capacity()
-    }
-
     /// Makes a piece of the small frames.
     fn seal(&mut self) {
         if !self.small.is_empty() {

@@ -27,10 +27,7 @@ pub(crate) fn poll_read(
 ) -> Poll<io::Result<usize>> {
     // Connections that wait would hold a buffer each, if room were made before there is something to read.
     ready!(stream.poll_read_ready(context))?;
-    spares.lend(buffer);
-    if buffer.capacity() - buffer.len() < room / 4 {
-        buffer.reserve(room);
-    }
+    spares.make_room(buffer, room);
     let read = stream.poll_read_into(buffer, context);
     if read.is_pending() {
         // Of a record of TLS there may be only a part yet.

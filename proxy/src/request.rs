@@ -16,7 +16,7 @@ pub(crate) use fit::check_lines;
 #[cfg(any(test, feature = "fuzzing"))]
 pub use fit::fuzz_head;
 pub(crate) use forwarded::add_via;
-pub(crate) use http2::check_http2;
+pub(crate) use http2::{check_authority, check_hosts};
 pub(crate) use origin::{client_address, scheme};
 pub(crate) use peer::{Peer, Scheme};
 use present::Present;
@@ -50,8 +50,6 @@ pub(crate) enum Fault {
     TargetInvalid,
     /// `CONNECT` asks for a tunnel to a host of the client's choice.
     Connect,
-    /// HTTP/2 refuses headers that concern an HTTP/1 connection (RFC 9113 section 8.2.2).
-    ConnectionHeader,
     /// `:authority` and `Host` name different hosts (RFC 9113 section 8.3.1).
     HostsDiffer,
     /// More than one `Content-Length`.
@@ -69,9 +67,6 @@ impl Fault {
             }
             Self::TargetInvalid => "the request target is neither a path nor an http URL",
             Self::Connect => "CONNECT is not supported",
-            Self::ConnectionHeader => {
-                "the request has a header that concerns an HTTP/1 connection, which HTTP/2 forbids"
-            }
             Self::HostsDiffer => "the request's :authority and Host differ",
             Self::ManyLengths => "the request has more than one Content-Length header",
         }
@@ -138,9 +133,6 @@ fn rewrite(
         forwarded::remove_false(&mut head.headers, peer);
     }
     origin_form(head);
-    if head.version == Version::HTTP_2 {
-        headers::join_cookies(&mut head.headers);
-    }
     forwarded::tell(&mut head.headers, peer, present.x_forwarded);
     add_via(&mut head.headers, peer, head.version);
     forwarded::identify(&mut head.headers, peer, random);

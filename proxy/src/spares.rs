@@ -40,6 +40,14 @@ impl Spares {
         }
     }
 
+    /// Gives `buffer` memory for some `room` bytes behind what it holds.
+    pub(crate) fn make_room(&self, buffer: &mut BytesMut, room: usize) {
+        self.lend(buffer);
+        if buffer.capacity() - buffer.len() < room / 4 {
+            buffer.reserve(room);
+        }
+    }
+
     /// Takes the memory of an empty buffer away from who has no use for it for a while.
     pub(crate) fn reclaim(&self, buffer: &mut BytesMut) {
         if !buffer.is_empty() {

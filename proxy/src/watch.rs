@@ -70,6 +70,16 @@ impl Watch {
         }
     }
 
+    /// Begins anew, as [`Self::of`] does, for the next of those that take turns to use it. The timer, which may be set, would wake
+    /// the one before.
+    pub(crate) fn restart(&self, worker: &Worker) {
+        self.begin_turn();
+        self.limit(worker.timeouts, None);
+        self.idle_until.set(None);
+        self.is_set.set(false);
+        self.enter(Phase::Fresh);
+    }
+
     /// The connection's task, or its request's, begins to run.
     pub(crate) fn begin_turn(&self) {
         self.turn.begin();
@@ -208,8 +218,12 @@ impl Watch {
     /// Sets the timer, after the connection was driven. A timer that rings too early is set again when it rings.
     pub(crate) fn arm(&self, mut alarm: Pin<&mut Sleep>, context: &mut Context<'_>) {
         let deadline = self.deadline();
-        if deadline < alarm.deadline() || !self.is_set.get() {
-            alarm.as_mut().reset(deadline);
+        let is_too_late = deadline < alarm.deadline();
+        if is_too_late || !self.is_set.get() {
+            // One that rings in time has only to be told whom to wake.
+            if is_too_late || alarm.is_elapsed() {
+                alarm.as_mut().reset(deadline);
+            }
             let has_rung = alarm.poll(context).is_ready();
             self.is_set.set(!has_rung);
             if has_rung {

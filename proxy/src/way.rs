@@ -95,7 +95,6 @@ impl Prepared {
     /// Makes what was `asked` ready for an endpoint of the version that was `chosen`.
     pub(crate) fn new(
         ask: &Ask,
-        chosen: &Chosen<'_>,
         asked: &mut Asked<'_>,
         body: &RequestBody,
         passage: &mut Passage<'_>,
@@ -104,13 +103,7 @@ impl Prepared {
         let client = &ask.client;
         let version = asked.parts.version;
         let may_upgrade = version == Version::HTTP_11 && body.has_ended();
-        let is_looked_at = passage.does_something()
-            || Account::is_wanted(&client.worker)
-            || chosen.backend.policy.protocol == Protocol::Http2;
-        if !is_looked_at {
-            asked.leave_as_it_came();
-        }
-        let looks_at_answer = is_grpc || passage.does_something() || version > Version::HTTP_11;
+        let looks_at_answer = is_grpc || passage.does_something();
         let upgrade = asked.rewrite(may_upgrade, || client.worker.random());
         passage.edit_request(asked.parts);
         Self {

@@ -10,6 +10,7 @@ use crate::{
     drains::Drains,
     filter::mirror::Points,
     http1::HeadLimits,
+    http2::Text,
     lane::Lanes,
     log::WorkerLog,
     pool::Pool,
@@ -117,8 +118,8 @@ pub(crate) struct Worker {
     pub(crate) head_limits: HeadLimits,
     /// How HTTP/2 is spoken with endpoints.
     pub(crate) http2_client: h2::client::Builder,
-    /// How HTTP/2 is spoken with clients.
-    pub(crate) http2_server: h2::server::Builder,
+    /// What heads that come by HTTP/2 are put together in.
+    pub(crate) text: RefCell<Text>,
     /// What connections of HTTP/2 clients may take in beyond their windows.
     pub(crate) purse: Rc<client::http2::Purse>,
     /// Wakes every connection when draining begins.
@@ -132,7 +133,9 @@ pub(crate) struct Worker {
     /// Memory to be used again.
     pub(crate) spares: Rc<Spares>,
     /// Where requests by HTTP/1 are answered.
-    pub(crate) desks: client::http1::Desks,
+    pub(crate) http1_desks: client::Desks<client::http1::Job, client::http1::Next>,
+    /// Where requests by HTTP/2 are.
+    pub(crate) http2_desks: client::Desks<client::http2::Job, ()>,
     reader: RefCell<Reader>,
     random: Cell<u64>,
     counters: Arc<Counters>,
@@ -188,7 +191,7 @@ impl Worker {
             lanes: Lanes::new(reader.view().worker(), Rc::clone(&turn)),
             turn,
             http2_client: http2_client(&limits),
-            http2_server: client::http2::builder(&limits),
+            text: RefCell::default(),
             purse: Rc::new(client::http2::Purse::new(
                 limits.memory_bytes,
                 config.workers.get(),
@@ -196,7 +199,8 @@ impl Worker {
             limits,
             head_limits,
             spares: Rc::default(),
-            desks: client::http1::Desks::default(),
+            http1_desks: client::Desks::default(),
+            http2_desks: client::Desks::default(),
             drain: Notify::new(),
             draining: Cell::new(None),
             open: Cell::new(0),

@@ -1,10 +1,8 @@
 //! A client's connection that speaks HTTP/1.
 
-mod desk;
 mod hangup;
 mod io;
 
-pub(crate) use desk::Desks;
 pub(crate) use io::Io;
 
 use super::{Ask, Client, Early, linger, poll_watched, say_goodbye};
@@ -26,7 +24,6 @@ use crate::{
     watch::{Phase, Watch},
 };
 use bytes::BytesMut;
-use desk::Job;
 use http::{Method, Response, StatusCode, Version};
 use std::{
     future::{Future, poll_fn},
@@ -37,7 +34,7 @@ use std::{
 use tokio::time::sleep_until;
 
 /// How HTTP ended on a connection.
-enum Ended {
+pub(crate) enum Ended {
     /// In order.
     Done,
     /// In order for us, but the client may still be sending.
@@ -105,14 +102,15 @@ async fn session(client: &Rc<Client>, io: &Rc<Io>, watch: &Rc<Watch>) -> Ended {
     while is_asked(client, io).await {
         served += 1;
         let most = worker.limits.requests_per_connection;
-        let mut desk = worker.desks.take(Job {
+        let job = Job {
             client: Rc::clone(client),
             io: Rc::clone(io),
             watch: Rc::clone(watch),
             is_last: most.is_some_and(|most| served >= most),
-        });
+        };
+        let mut desk = worker.http1_desks.take(job, || serve_one);
         let next = desk.done().await;
-        worker.desks.put(desk);
+        worker.http1_desks.put(desk);
         if let Next::End(ended) = next {
             return ended;
         }
@@ -138,8 +136,17 @@ async fn is_asked(client: &Client, io: &Io) -> bool {
     .await
 }
 
+/// A request to be read and answered.
+pub(crate) struct Job {
+    client: Rc<Client>,
+    io: Rc<Io>,
+    watch: Rc<Watch>,
+    /// Whether the connection ends with it.
+    is_last: bool,
+}
+
 /// What follows a request.
-enum Next {
+pub(crate) enum Next {
     Request,
     End(Ended),
 }

@@ -1,405 +1,282 @@
 //! A client's connection that speaks HTTP/2.
 
-mod meter;
+mod answer;
+mod open;
 mod room;
 
+pub(crate) use answer::Job;
 pub(crate) use room::Purse;
 
-use super::{Ask, Client, Early, poll_watched};
+use super::{Client, linger, say_goodbye};
 use crate::{
-    answer::Refusal,
-    body::RequestBody,
     contain,
-    forward::forward,
-    headers,
-    http1::{Framing, HeadFault, HeadLimits, Piece, RequestFault},
-    incoming::Incoming,
-    request::{Asked, check_http2},
-    response::ResponseBody,
+    http2::{Broken, Handle, Session},
+    input::{BODY_ROOM, HEAD_ROOM, poll_read},
     stream::Stream,
-    turn::Turn,
-    upstream::http2::Outgoing,
-    watch::{Phase, Watch},
-    worker::small_frames,
+    worker::Worker,
 };
-use bytes::{Bytes, BytesMut};
-use h2::{
-    Reason, RecvStream,
-    server::{Builder, Connection, SendResponse},
-};
-use http::{
-    HeaderMap, HeaderValue, Method, Response, Version,
-    header::{CONTENT_LENGTH, COOKIE, EXPECT},
-    request::Parts,
-};
-use meter::Metered;
-use room::{Bodies, Room};
+use answer::answer;
+use bytes::BytesMut;
+use open::Open;
+use room::Room;
 use std::{
-    cell::{Cell, RefCell},
+    cell::RefCell,
     future::{Future, poll_fn},
     pin::pin,
-    rc::{Rc, Weak},
-    task::Poll,
+    rc::Rc,
+    task::{Context, Poll},
     time::Duration,
 };
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
-/// Bytes that wait to be sent on one stream beyond what its window takes.
-const SEND_BUFFER: usize = 64 * 1024;
+/// How many times a connection is read before others have their turn.
+const READS: usize = 4;
 
 /// How long a client may take, with nothing under way, to agree that its connection ends. It is asked by a PING, which
 /// it may leave unanswered. Less where a connection may not even lie idle for so long.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// The builder of connections as `limits` say.
-pub(crate) fn builder(limits: &crate::Limits) -> Builder {
-    let http2 = limits.http2;
-    let mut builder = Builder::new();
-    builder
-        .initial_window_size(http2.stream_window)
-        .initial_connection_window_size(http2.connection_window)
-        .data_frame_budget(small_frames(http2.connection_window))
-        .max_concurrent_streams(http2.concurrent_streams)
-        .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
-        .max_pending_accept_reset_streams(http2.pending_resets)
-        .max_local_error_reset_streams(Some(http2.local_resets))
-        .max_send_buffer_size(SEND_BUFFER);
-    builder
+/// How a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    /// In order, or by the client.
+    Done,
+    /// By a fault of the client's, who may still be sending.
+    Unread,
+}
+
+/// What there is to be read after what was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Read {
+    /// Nothing yet.
+    All,
+    /// Perhaps more, when others had their turn.
+    More,
+    /// Perhaps more, when the client has taken some of what waits for it.
+    HeldUp,
+    /// Nothing any more.
+    Closed,
 }
 
 /// Serves the connection to its end. `input` is what has been read of it.
 pub(crate) async fn serve(client: Rc<Client>, stream: Stream, input: BytesMut) {
-    let worker = &client.worker;
-    let metered = Metered::new(stream, input, worker.limits.http2.control_frames);
+    let worker = Rc::clone(&client.worker);
     worker.turn.begin();
-    let open = Rc::new(Open::new(&worker.turn));
-    let room = Room::new(
-        worker.limits.http2.connection_window,
-        Rc::clone(&open.bodies),
-        metered.data(),
-        Rc::clone(&worker.purse),
-    );
-    let handshake = worker.http2_server.handshake(metered);
-    let connection = timeout(worker.timeouts.request_header, handshake).await;
-    let Ok(Ok(connection)) = connection else {
-        return;
-    };
-    drive(&client, connection, open, room).await;
+    let mut driver = Driver::new(client, stream, input);
+    let ended = drive(&worker, &mut driver).await;
+    driver.session.borrow_mut().break_off(None);
+    let Driver { mut stream, .. } = driver;
+    match ended {
+        // A socket by itself says as much when it is closed.
+        Ended::Done if stream.is_tls() => say_goodbye(&mut stream).await,
+        Ended::Done => {}
+        Ended::Unread => {
+            say_goodbye(&mut stream).await;
+            linger(stream).await;
+        }
+    }
 }
 
-/// Begins a task for each request, until the connection ends, lies idle for too long, or has to end for draining.
-async fn drive(
-    client: &Rc<Client>,
-    mut connection: Connection<Metered, Bytes>,
-    open: Rc<Open>,
-    mut room: Room,
-) {
-    let worker = &client.worker;
-    let mut alarm = pin!(sleep_until(open.deadline(worker.timeouts.keep_alive)));
+/// Drives the connection until it ends, lies idle for too long, or has to end for draining.
+async fn drive(worker: &Worker, driver: &mut Driver) -> Ended {
+    let mut alarm = pin!(sleep_until(driver.deadline()));
     let mut drain = pin!(worker.drain.notified());
-    let mut is_ending = false;
-    let mut served = 0_u64;
+    let mut waits = false;
     poll_fn(|context| {
         worker.turn.begin();
-        let _ = drain.as_mut().poll(context);
-        loop {
-            let may_grow = !worker.is_short_of_memory();
-            if let Some(size) = room.resize(may_grow) {
-                connection.set_target_window_size(size);
-            }
-            let has_accepted = match connection.poll_accept(context) {
-                Poll::Ready(Some(Ok((request, respond)))) => {
-                    served += 1;
-                    let (client, open) = (Rc::clone(client), open.begin());
-                    let (head, body) = request.into_parts();
-                    // What a task begins with is moved eight times, and a head is large.
-                    let head = Box::new(head);
-                    contain::spawn(worker, "a request", move || {
-                        answer(client, head, body, respond, open)
-                    });
-                    true
-                }
-                Poll::Ready(Some(Err(error))) => {
-                    tracing::debug!(%error, "an HTTP/2 connection broke off");
-                    return Poll::Ready(());
-                }
-                Poll::Ready(None) => return Poll::Ready(()),
-                Poll::Pending => false,
-            };
-            let limit = worker.limits.requests_per_connection;
-            let patience = match is_ending {
-                false => worker.timeouts.keep_alive,
-                true => FAREWELL.min(worker.timeouts.keep_alive),
-            };
-            let deadline = open.deadline(patience);
-            let is_over = deadline <= worker.turn.now();
-            if is_ending && is_over {
-                return Poll::Ready(());
-            }
-            let must_end =
-                worker.is_draining() || is_over || limit.is_some_and(|most| served >= most);
-            if must_end && !is_ending {
-                is_ending = true;
-                open.touch();
-                // The end is written by the next turn.
-                connection.graceful_shutdown();
-                continue;
-            }
-            if has_accepted {
-                // More may have come with it, of which nothing else would tell.
-                continue;
-            }
-            if let Some(size) = room.resize(may_grow) {
-                connection.set_target_window_size(size);
-                // The client is told by the next turn.
-                continue;
-            }
-            if alarm.is_elapsed() || deadline < alarm.deadline() {
-                alarm.as_mut().reset(deadline);
-            }
-            if alarm.as_mut().poll(context).is_ready() {
-                context.waker().wake_by_ref();
-            }
-            return Poll::Pending;
+        // Polled once, for its waker, which stays this task's; what it is woken for is looked up.
+        if !std::mem::replace(&mut waits, true) {
+            let _ = drain.as_mut().poll(context);
         }
+        if let Poll::Ready(ended) = driver.turn(context) {
+            return Poll::Ready(ended);
+        }
+        let deadline = driver.deadline();
+        if alarm.is_elapsed() || deadline < alarm.deadline() {
+            alarm.as_mut().reset(deadline);
+        }
+        if alarm.as_mut().poll(context).is_ready() {
+            context.waker().wake_by_ref();
+        }
+        Poll::Pending
     })
-    .await;
+    .await
 }
 
-/// The requests under way on a connection.
-#[derive(Debug)]
-struct Open {
-    count: Cell<usize>,
-    /// Since when there is none.
-    since: Cell<Instant>,
-    bodies: Rc<Bodies>,
-    turn: Rc<Turn>,
-}
-
-impl Open {
-    /// None yet.
-    fn new(turn: &Rc<Turn>) -> Self {
-        Self {
-            count: Cell::new(0),
-            since: Cell::new(turn.now()),
-            bodies: Rc::default(),
-            turn: Rc::clone(turn),
-        }
-    }
-
-    fn begin(self: &Rc<Self>) -> OpenStream {
-        self.count.set(self.count.get() + 1);
-        OpenStream(Rc::clone(self))
-    }
-
-    /// Counts the time without requests from now on.
-    fn touch(&self) {
-        self.since.set(self.turn.now());
-    }
-
-    /// When the connection has had no request for `patience`.
-    fn deadline(&self, patience: Duration) -> Instant {
-        let since = match self.count.get() {
-            0 => self.since.get(),
-            _ => self.turn.now(),
-        };
-        since + patience
-    }
-}
-
-/// A request that is under way.
-#[derive(Debug)]
-struct OpenStream(Rc<Open>);
-
-impl Drop for OpenStream {
-    fn drop(&mut self) {
-        self.0.count.set(self.0.count.get() - 1);
-        self.0.touch();
-    }
-}
-
-/// Answers the request of `head`.
-async fn answer(
+/// Reads and writes a connection, and begins a task for each request.
+struct Driver {
     client: Rc<Client>,
-    head: Box<Parts>,
-    stream: RecvStream,
-    respond: SendResponse<Bytes>,
-    open: OpenStream,
-) {
-    let watch = Rc::new(Watch::of(&client.worker));
-    watch.enter(Phase::Upload);
-    let respond = Rc::new(RefCell::new(respond));
-    let mut alarm = pin!(sleep_until(watch.deadline()));
-    let body = (!stream.is_end_stream()).then(|| Rc::new(RefCell::new(Incoming::new(stream))));
-    if let Some(body) = &body {
-        open.0.bodies.add(body);
+    stream: Stream,
+    input: BytesMut,
+    session: Rc<RefCell<Session>>,
+    open: Rc<Open>,
+    room: Room,
+    began: Instant,
+    /// Requests so far.
+    served: u64,
+    /// Whether the client was told that it ends.
+    is_ending: bool,
+}
+
+impl Driver {
+    fn new(client: Rc<Client>, stream: Stream, input: BytesMut) -> Self {
+        let worker = &client.worker;
+        let session = Session::new(
+            worker.limits.http2,
+            worker.limits.head_bytes,
+            Rc::clone(&worker.spares),
+            worker.turn.elapsed(),
+        );
+        let window = worker.limits.http2.connection_window;
+        Self {
+            stream,
+            input,
+            session: Rc::new(RefCell::new(session)),
+            open: Rc::new(Open::new(&worker.turn)),
+            room: Room::new(window, Rc::clone(&worker.purse)),
+            began: worker.turn.now(),
+            served: 0,
+            is_ending: false,
+            client,
+        }
     }
-    let coming = body.as_ref().map_or_else(Weak::new, Rc::downgrade);
-    let mut exchange = pin!(exchange(&client, &watch, head, body, &respond));
-    let done = poll_fn(|context| {
-        poll_watched(&watch, alarm.as_mut(), context, |context| {
-            let polled = exchange.as_mut().poll(context);
-            if polled.is_pending()
-                && let Some(body) = coming.upgrade()
-            {
-                body.borrow_mut().gather(context);
-            }
-            polled
+
+    /// Until when the client has to do something, if nothing is under way.
+    fn deadline(&self) -> Instant {
+        let timeouts = &self.client.worker.timeouts;
+        if !self.session.borrow().has_begun() {
+            return self.began + timeouts.request_header;
+        }
+        self.open.deadline(match self.is_ending {
+            false => timeouts.keep_alive,
+            true => FAREWELL.min(timeouts.keep_alive),
         })
-    })
-    .await;
-    if done.is_none() {
-        respond.borrow_mut().send_reset(Reason::CANCEL);
     }
-}
 
-async fn exchange(
-    client: &Rc<Client>,
-    watch: &Rc<Watch>,
-    mut parts: Box<Parts>,
-    body: Option<Rc<RefCell<Incoming>>>,
-    respond: &Rc<RefCell<SendResponse<Bytes>>>,
-) {
-    let is_head = parts.method == Method::HEAD;
-    let mut answer = None;
-    match check(&parts, &client.worker.head_limits) {
-        Err(refusal) => answer = Some(refusal.unrouted(client, Some(&parts))),
-        Ok(()) => {
-            let ask = Ask {
-                client: Rc::clone(client),
-                watch: Rc::clone(watch),
-                early: Early::Http2(Rc::clone(respond)),
-            };
-            let mut body = match body {
-                Some(incoming) => {
-                    let length = parts.headers.get(CONTENT_LENGTH).and_then(length_of);
-                    let waits = headers::has_token(&parts.headers, &EXPECT, "100-continue");
-                    let waiting = waits.then(|| ask.early.clone());
-                    RequestBody::http2(incoming, length, waiting, watch)
-                }
-                None => RequestBody::none(watch),
-            };
-            let mut asked = Asked::new(&mut parts, None, &client.peer);
-            let mut forwarding = pin!(forward(&ask, &mut asked, &mut body, &mut answer));
-            poll_fn(|context| {
-                let forwarded = forwarding.as_mut().poll(context);
-                if forwarded.is_ready() {
-                    return forwarded;
-                }
-                // A client that gives its request up.
-                respond.borrow_mut().poll_reset(context).map(|_| ())
-            })
-            .await;
+    /// Does what there is to do.
+    fn turn(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
+        self.session.borrow_mut().begin_turn(context);
+        // Answers go out before more is asked for.
+        if self.flush(context).is_err() {
+            return Poll::Ready(Ended::Done);
+        }
+        let read = match self.read(context) {
+            Ok(Read::Closed) => return Poll::Ready(Ended::Done),
+            Ok(read) => read,
+            Err(broken) => {
+                self.session.borrow_mut().break_off(Some(broken));
+                let _ = self.flush(context);
+                return Poll::Ready(Ended::Unread);
+            }
+        };
+        self.end_in_time();
+        if self.flush(context).is_err() {
+            return Poll::Ready(Ended::Done);
+        }
+        let mut session = self.session.borrow_mut();
+        let is_late = self.deadline_has_passed(&session);
+        if (session.is_over() && session.is_flushed()) || is_late {
+            return Poll::Ready(Ended::Done);
+        }
+        session.end_turn();
+        if read == Read::More || (read == Read::HeldUp && session.may_read()) {
+            context.waker().wake_by_ref();
+        }
+        if self.input.is_empty() {
+            // An idle connection keeps no memory.
+            self.client.worker.spares.reclaim(&mut self.input);
+            session.rest();
+        }
+        Poll::Pending
+    }
+
+    /// Whether a client that was told of the end, or has not begun, has had its time.
+    fn deadline_has_passed(&self, session: &Session) -> bool {
+        let worker = &self.client.worker;
+        if session.has_begun() {
+            let patience = FAREWELL.min(worker.timeouts.keep_alive);
+            self.is_ending && self.open.deadline(patience) <= worker.turn.now()
+        } else {
+            self.began + worker.timeouts.request_header <= worker.turn.now()
         }
     }
-    if let Some(response) = answer {
-        write(watch, response, respond, is_head).await;
-    }
-}
 
-/// Whether a request can be passed on. The size of its head has been seen to by the library.
-fn check(head: &Parts, limits: &HeadLimits) -> Result<(), Refusal> {
-    let target = head
-        .uri
-        .path_and_query()
-        .map_or(0, |path| path.as_str().len());
-    if target > limits.uri_bytes {
-        return Err(Refusal::Malformed(RequestFault::TargetTooLong));
-    }
-    // RFC 9113 section 8.2.3: a `Cookie` may come in as many pieces as there are cookies in it.
-    let cookies = || head.headers.get_all(COOKIE).iter().count();
-    let count = head.headers.len();
-    if count > limits.headers && count - cookies().saturating_sub(1) > limits.headers {
-        let too_many = RequestFault::Head(HeadFault::TooManyHeaders);
-        return Err(Refusal::Malformed(too_many));
-    }
-    check_http2(head).map_err(Refusal::BadRequest)
-}
-
-/// Sends `response` as its body comes.
-async fn write(
-    watch: &Watch,
-    response: Response<ResponseBody>,
-    respond: &RefCell<SendResponse<Bytes>>,
-    is_head: bool,
-) {
-    let (mut parts, mut body) = response.into_parts();
-    parts.version = Version::HTTP_2;
-    let framing = body.framing();
-    announce(&mut parts.headers, framing, is_head);
-    let is_empty = framing == Framing::None || is_head;
-    let head = Response::from_parts(parts, ());
-    let sent = respond.borrow_mut().send_response(head, is_empty);
-    let Ok(stream) = sent else { return };
-    let mut outgoing = Outgoing::new(stream);
-    let mut has_ended = false;
-    poll_fn(|context| {
-        if body.poll_upload(context).is_err() {
-            outgoing.reset(Reason::CANCEL);
-            return Poll::Ready(());
+    /// Tells the client of the end when it is time.
+    fn end_in_time(&mut self) {
+        let worker = &self.client.worker;
+        let limit = worker.limits.requests_per_connection;
+        let is_idle = self.open.deadline(worker.timeouts.keep_alive) <= worker.turn.now();
+        let must_end =
+            worker.is_draining() || is_idle || limit.is_some_and(|most| self.served >= most);
+        if must_end && !self.is_ending {
+            self.is_ending = true;
+            self.open.touch();
+            self.session.borrow_mut().end_in_order();
         }
+    }
+
+    /// Writes what waits, as far as the socket takes it.
+    fn flush(&mut self, context: &mut Context<'_>) -> std::io::Result<()> {
+        let mut session = self.session.borrow_mut();
+        match session.poll_flush(&mut self.stream, context) {
+            Poll::Ready(written) => written,
+            Poll::Pending => Ok(()),
+        }
+    }
+
+    /// Reads what has come.
+    fn read(&mut self, context: &mut Context<'_>) -> Result<Read, Broken> {
+        let worker = Rc::clone(&self.client.worker);
+        for _ in 0..READS {
+            let (now, text) = (worker.turn.elapsed(), &mut worker.text.borrow_mut());
+            let needed = self
+                .session
+                .borrow_mut()
+                .receive(&mut self.input, text, now)?;
+            self.accept();
+            self.resize();
+            if !self.session.borrow().may_read() {
+                return Ok(Read::HeldUp);
+            }
+            let room = if needed > HEAD_ROOM {
+                BODY_ROOM
+            } else {
+                HEAD_ROOM
+            };
+            let (stream, input) = (&mut self.stream, &mut self.input);
+            match poll_read(stream, input, room, &worker.spares, context) {
+                Poll::Ready(Ok(read)) if read > 0 => {}
+                Poll::Ready(_) => return Ok(Read::Closed),
+                Poll::Pending => return Ok(Read::All),
+            }
+        }
+        Ok(Read::More)
+    }
+
+    /// Begins a task for each request that has come.
+    fn accept(&mut self) {
         loop {
-            if is_empty {
-                return match body.poll_piece(context) {
-                    Poll::Ready(Ok(Piece::End) | Err(_)) => Poll::Ready(()),
-                    Poll::Ready(Ok(_)) => continue,
-                    Poll::Pending => Poll::Pending,
-                };
-            }
-            match outgoing.poll_room(watch, context) {
-                Poll::Ready(Ok(())) if has_ended => return Poll::Ready(()),
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(_)) => return Poll::Ready(()),
-                Poll::Pending => {
-                    body.gather(context);
-                    return Poll::Pending;
-                }
-            }
-            match body.poll_piece(context) {
-                Poll::Ready(Ok(Piece::End)) => {
-                    outgoing.end();
-                    return Poll::Ready(());
-                }
-                Poll::Ready(Ok(piece)) => {
-                    outgoing.put(piece);
-                    // What is the last piece says so itself.
-                    if body.is_at_end()
-                        && let Poll::Ready(Ok(Piece::End)) = body.poll_piece(context)
-                    {
-                        outgoing.end();
-                        has_ended = true;
-                    }
-                }
-                Poll::Ready(Err(cut)) => {
-                    outgoing.reset(match cut.is_cancelled {
-                        true => Reason::CANCEL,
-                        false => Reason::INTERNAL_ERROR,
-                    });
-                    return Poll::Ready(());
-                }
-                Poll::Pending => return outgoing.poll_reset(context),
-            }
+            let Some(arrived) = self.session.borrow_mut().accept() else {
+                return;
+            };
+            self.served += 1;
+            let job = Job {
+                client: Rc::clone(&self.client),
+                handle: Rc::new(Handle::new(&self.session, arrived.stream)),
+                arrived,
+                _open: self.open.begin(),
+            };
+            contain::spawn(&self.client.worker, "a request", move || answer(job));
         }
-    })
-    .await;
-}
-
-/// Says how long the body is, where that is known and the head does not say it.
-fn announce(headers: &mut HeaderMap, framing: Framing, is_head: bool) {
-    let Framing::Length(length) = framing else {
-        return;
-    };
-    let mut said = headers.get_all(CONTENT_LENGTH).iter();
-    let is_first = said
-        .next()
-        .is_some_and(|said| length_of(said) == Some(length));
-    let is_said = is_first && said.next().is_none();
-    if !is_head && !is_said {
-        headers.insert(CONTENT_LENGTH, length.into());
     }
-}
 
-/// The number that a `Content-Length` is.
-fn length_of(value: &HeaderValue) -> Option<u64> {
-    value.to_str().ok()?.parse().ok()
+    /// Gives bodies that stall room beside them, and takes it back.
+    fn resize(&mut self) {
+        let mut session = self.session.borrow_mut();
+        let (came, held) = session.bodies();
+        let may_grow = !self.client.worker.is_short_of_memory();
+        if let Some(size) = self.room.resize(came, held, may_grow) {
+            session.set_target(size);
+        }
+    }
 }

@@ -159,7 +159,18 @@ pub(super) fn answers(bytes: &[u8], closing: u8) {
 
 /// Frames of HTTP/2 from a client: kind, flags, stream and length of each, and its payload. A head may be one of those that are
 /// well-formed, so that requests get through. Endpoints get requests that are whole, and every one ends.
-pub(super) fn frames(mut script: &[u8]) {
+pub(super) fn frames(script: &[u8]) {
+    let played = play(bytes_of(script).chunks(1024), 0, Rc::new(ok));
+    conserved(&played);
+}
+
+/// The same, without a worker: what a connection makes of them in pieces of `size`.
+pub(super) fn session(script: &[u8], size: usize) {
+    crate::http2::transcript::check(&bytes_of(script), size);
+}
+
+/// The bytes of the frames of `script`, with what a client begins with.
+fn bytes_of(mut script: &[u8]) -> Vec<u8> {
     let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec();
     while let Some((&[kind, flags, stream, length], rest)) = script.split_first_chunk::<4>() {
         let (payload, rest) = rest.split_at(usize::from(length).min(rest.len()));
@@ -178,8 +189,7 @@ pub(super) fn frames(mut script: &[u8]) {
         bytes.extend_from_slice(&stream.to_be_bytes());
         bytes.extend_from_slice(payload);
     }
-    let played = play(bytes.chunks(1024), 0, Rc::new(ok));
-    conserved(&played);
+    bytes
 }
 
 /// Heads by RFC 7541: indexed fields, and an `:authority` and others as they stand.

@@ -40,5 +40,9 @@ fn requests_by_http2_reach_endpoints() {
 }
 
 fn frames_of(frames: &[&[u8]]) {
-    http2_frames(&frames.concat());
+    let script = frames.concat();
+    http2_frames(&script);
+    for size in 0..20 {
+        http2_session(&[&[size], &script[..]].concat());
+    }
 }

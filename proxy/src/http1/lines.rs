@@ -3,7 +3,7 @@
 use super::Framing;
 use bytes::{BufMut, Bytes, BytesMut};
 use http::StatusCode;
-use traffic::Headers;
+use traffic::{Headers, request::fields};
 
 /// The most parts that are left out; a head that needs more is taken apart.
 const GAPS: usize = 4;
@@ -117,6 +117,19 @@ impl Lines {
     /// All of them as they came but the first, those that are left out included.
     pub(crate) fn all(&self) -> Bytes {
         self.block.slice(usize::from(self.first)..)
+    }
+
+    /// Gives name and value of those that are not left out, the names in any case.
+    pub(crate) fn each(&self, mut line: impl FnMut(&[u8], &[u8])) {
+        let mut at = usize::from(self.first);
+        let gaps = self.gaps[..self.count.into()].iter();
+        let ends = gaps.map(|(from, to)| (usize::from(*from), usize::from(*to)));
+        for (end, next) in ends.chain([(self.block.len(), 0)]) {
+            for (name, value) in fields(&self.block[at..end]) {
+                line(name, value);
+            }
+            at = next;
+        }
     }
 
     /// Bytes of all of them.

@@ -109,7 +109,7 @@ impl From<SectionFault> for RequestFault {
 const START: usize = "  HTTP/1.1\r\n".len();
 
 /// Reads `head`, which ends with its first empty line.
-pub(super) fn parse(
+pub(crate) fn parse(
     head: &Bytes,
     limits: &HeadLimits,
     looks_at: impl Fn(&str, &[u8]) -> bool,

@@ -4,7 +4,7 @@ use super::{Encoder, Framing, Lines, Reason, fields::tokens, response::has_never
 use bytes::{BufMut, BytesMut};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version,
-    header::{CONNECTION, CONTENT_LENGTH, COOKIE, HOST, TRANSFER_ENCODING},
+    header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING},
     request::Parts,
 };
 
@@ -154,43 +154,13 @@ pub(super) fn write_field(out: &mut BytesMut, name: &HeaderName, value: &HeaderV
     out.put_slice(b"\r\n");
 }
 
-/// Writes the headers of a request for `host` that came by HTTP/2, all but those that say how its body is framed.
-pub(crate) fn write_fields_of_stream(out: &mut BytesMut, host: &str, fields: &HeaderMap) {
-    out.reserve(room(fields));
-    out.put_slice(b"host: ");
-    out.put_slice(host.as_bytes());
-    out.put_slice(b"\r\n");
-    let mut has_cookies = false;
-    for (name, value) in fields {
-        if *name == COOKIE {
-            has_cookies = true;
-        } else if *name != HOST && *name != CONTENT_LENGTH {
-            write_field(out, name, value);
-        }
-    }
-    if has_cookies {
-        write_cookies(out, fields);
-    }
-}
-
-/// Writes one line of all cookies, which a client of HTTP/2 may split (RFC 9113 section 8.2.3).
-fn write_cookies(out: &mut BytesMut, fields: &HeaderMap) {
-    let mut separator: &[u8] = b"cookie: ";
-    for cookie in fields.get_all(COOKIE) {
-        out.put_slice(separator);
-        out.put_slice(cookie.as_bytes());
-        separator = b"; ";
-    }
-    out.put_slice(b"\r\n");
-}
-
 fn write_framing(out: &mut BytesMut, framing: Framing) {
     match framing {
         Framing::None | Framing::UntilClose => {}
         Framing::Chunked => out.put_slice(b"transfer-encoding: chunked\r\n"),
         Framing::Length(bytes) => {
             out.put_slice(b"content-length: ");
-            write_decimal(out, bytes);
+            out.put_slice(decimal(bytes, &mut [b'0'; 20]));
             out.put_slice(b"\r\n");
         }
     }
@@ -216,10 +186,8 @@ fn write_connection(out: &mut BytesMut, headers: &HeaderMap, option: Option<&'st
     }
 }
 
-/// Writes `number` in decimal.
-fn write_decimal(out: &mut BytesMut, mut number: u64) {
-    // Enough for 2^64.
-    let mut digits = [b'0'; 20];
+/// `number` in decimal, at the end of `digits`, which are enough for 2^64.
+pub(crate) fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
     let mut length = 0;
     for digit in digits.iter_mut().rev() {
         *digit = b'0' + (number % 10) as u8;
@@ -229,5 +197,5 @@ fn write_decimal(out: &mut BytesMut, mut number: u64) {
             break;
         }
     }
-    out.put_slice(&digits[digits.len() - length..]);
+    &digits[digits.len() - length..]
 }

@@ -4,14 +4,13 @@ use super::{
     forwarded::{new_id, write_told},
     origin_form,
     peer::Peer,
-    present::needs_map,
     rewrite,
 };
 use crate::{
     headers::Upgrade,
     http1::{
-        Encoder, Framing, HeadFault, Lines, apart, collect_lines, end_request,
-        write_fields_of_stream, write_request, write_request_line,
+        Encoder, Framing, HeadFault, Lines, apart, collect_lines, end_request, write_request,
+        write_request_line,
     },
     spares::Spares,
 };
@@ -39,8 +38,6 @@ enum Form {
     TakenApart,
     /// As lines of HTTP/1.
     Lines(Lines),
-    /// As they came by HTTP/2, outside of the head.
-    Fields(HeaderMap),
 }
 
 impl<'a> Asked<'a> {
@@ -62,7 +59,6 @@ impl<'a> Asked<'a> {
             headers: match &self.form {
                 Form::TakenApart => Headers::Map(&self.parts.headers),
                 Form::Lines(lines) => lines.headers(),
-                Form::Fields(fields) => Headers::Map(fields),
             },
             client,
             listener,
@@ -88,21 +84,6 @@ impl<'a> Asked<'a> {
         None
     }
 
-    /// Leaves the headers of a request that came by HTTP/2 as they came, if nothing has to be done about any of them. To be
-    /// called when nobody looks into them any more, and before [`Self::rewrite`].
-    pub(crate) fn leave_as_it_came(&mut self) {
-        let head = &mut *self.parts;
-        let is_plain = head.version == Version::HTTP_2
-            && head.uri.authority().is_some()
-            && !head
-                .headers
-                .iter()
-                .any(|(name, value)| needs_map(name.as_str(), value.as_bytes(), self.peer));
-        if is_plain && matches!(self.form, Form::TakenApart) {
-            self.form = Form::Fields(std::mem::take(&mut head.headers));
-        }
-    }
-
     /// Writes the head for an endpoint that speaks HTTP/1, with a body framed by `framing`, and gives the body's encoder.
     pub(crate) fn write(&self, out: &mut BytesMut, framing: Framing) -> Encoder {
         if matches!(self.form, Form::TakenApart) {
@@ -125,13 +106,6 @@ impl<'a> Asked<'a> {
                 self.write_told(out, lines.host());
                 is_said
             }
-            Form::Fields(fields) => {
-                let host = self.parts.uri.authority().map_or("", |it| it.as_str());
-                write_request_line(out, self.parts);
-                write_fields_of_stream(out, host, fields);
-                self.write_told(out, host.as_bytes());
-                false
-            }
         }
     }
 
@@ -151,7 +125,6 @@ impl<'a> Asked<'a> {
         }
         let lines = self.id.is_some().then(|| self.written());
         let headers = match (std::mem::replace(&mut self.form, Form::TakenApart), lines) {
-            (Form::Fields(fields), None) => fields,
             (Form::Lines(lines), None) => collected(&lines.all(), spares)?,
             (_, Some(lines)) => {
                 origin_form(self.parts);
@@ -174,10 +147,7 @@ impl<'a> Asked<'a> {
 
     /// Lets others use the memory of the headers, which nobody needs any more.
     pub(crate) fn give_back(&mut self, spares: &Spares) {
-        spares.put_map(match &mut self.form {
-            Form::Fields(fields) => fields,
-            Form::TakenApart | Form::Lines(_) => &mut self.parts.headers,
-        });
+        spares.put_map(&mut self.parts.headers);
     }
 }
 

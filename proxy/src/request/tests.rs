@@ -460,20 +460,6 @@ fn the_proxy_adds_itself_to_via() {
 }
 
 #[test]
-fn cookies_that_http2_split_are_one_again() {
-    let sent = &[("cookie", "a=1"), ("cookie", "b=2"), ("cookie", "c=3")];
-    let forwarding = policy(false, ForwardedHeaders::Remove);
-    assert_eq!(
-        told(&forwarding, Version::HTTP_2, sent),
-        ["cookie: a=1; b=2; c=3"]
-    );
-    assert_eq!(
-        told(&forwarding, Version::HTTP_11, sent),
-        ["cookie: a=1", "cookie: b=2", "cookie: c=3"]
-    );
-}
-
-#[test]
 fn an_ipv6_peer_is_quoted() {
     for (headers, expected) in [
         (

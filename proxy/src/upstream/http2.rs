@@ -411,9 +411,4 @@ impl Outgoing {
     pub(crate) fn reset(&mut self, reason: Reason) {
         self.stream.send_reset(reason);
     }
-
-    /// Whether the other side has given the stream up.
-    pub(crate) fn poll_reset(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        self.stream.poll_reset(context).map(drop)
-    }
 }

@@ -5,11 +5,7 @@
 //! for each connection. So a connection's window grows by what stalls on it, out of a purse that all connections of the
 //! worker share. When the purse is empty, or the process short of memory, windows stay as they are.
 
-use crate::incoming::Incoming;
-use std::{
-    cell::{Cell, RefCell},
-    rc::{Rc, Weak},
-};
+use std::{cell::Cell, rc::Rc};
 
 /// The largest window (RFC 9113 section 6.9.1).
 const LARGEST: u64 = (1 << 31) - 1;
@@ -42,63 +38,29 @@ impl Purse {
     }
 }
 
-/// The bodies of a connection's requests that are not read to their end.
-#[derive(Debug, Default)]
-pub(super) struct Bodies(RefCell<Vec<Weak<RefCell<Incoming>>>>);
-
-impl Bodies {
-    /// Looks after `body` as long as somebody holds it.
-    pub(super) fn add(&self, body: &Rc<RefCell<Incoming>>) {
-        let mut bodies = self.0.borrow_mut();
-        if bodies.len() == bodies.capacity() {
-            bodies.retain(|body| body.strong_count() > 0);
-        }
-        bodies.push(Rc::downgrade(body));
-    }
-
-    /// Bytes that have come and were not read.
-    fn held(&self) -> u64 {
-        let bodies = self.0.borrow();
-        let held = bodies.iter().filter_map(Weak::upgrade);
-        held.map(|body| body.borrow_mut().held() as u64).sum()
-    }
-}
-
 /// A connection's window, as it grows and shrinks.
 #[derive(Debug)]
 pub(super) struct Room {
     window: Window,
-    bodies: Rc<Bodies>,
-    /// Bytes of bodies that have come.
-    came: Rc<Cell<u64>>,
     purse: Rc<Purse>,
 }
 
 impl Room {
     /// That of a connection which begins with a window of `base` bytes.
-    pub(super) fn new(
-        base: u32,
-        bodies: Rc<Bodies>,
-        came: Rc<Cell<u64>>,
-        purse: Rc<Purse>,
-    ) -> Self {
+    pub(super) fn new(base: u32, purse: Rc<Purse>) -> Self {
         Self {
             window: Window::new(base),
-            bodies,
-            came,
             purse,
         }
     }
 
-    /// The size that the window is to have from now on, if another one. `may_grow` unless memory is short. To be asked after
-    /// bytes were read from the connection, and before more are: what the client may send is told in between, and must not
-    /// be more than is paid for. Looks at the bodies only when that may change something.
-    pub(super) fn resize(&mut self, may_grow: bool) -> Option<u32> {
-        let came = self.came.get();
+    /// The size that the window is to have from now on, if another one, when so many bytes of bodies `came` and so many of these
+    /// are `held`, as nobody has read them. `may_grow` unless memory is short. To be asked after bytes were read from the
+    /// connection, and before more are: what the client may send is told in between, and must not be more than is paid for.
+    pub(super) fn resize(&mut self, came: u64, held: u64, may_grow: bool) -> Option<u32> {
         if !self.window.is_due(came) {
             return None;
         }
-        let held = self.bodies.held();
         self.window.resize(came, held, may_grow, &self.purse)
     }
 }

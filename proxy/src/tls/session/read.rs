@@ -45,10 +45,7 @@ impl ServerStream {
         }
         // A connection that waits is to hold no memory.
         ready!(self.tcp.poll_read_ready(context))?;
-        self.spares.lend(&mut self.incoming);
-        if self.incoming.capacity() - self.incoming.len() < room / 4 {
-            self.incoming.reserve(room);
-        }
+        self.spares.make_room(&mut self.incoming, room);
         let read = socket::poll_read(&self.tcp, &mut (&mut self.incoming).limit(room), context);
         match read {
             Poll::Ready(Ok(read)) if read > 0 => self.is_settled = false,

@@ -5,11 +5,6 @@
 //! connections that take turns would have all of that in the caches in turns. The place that was given back last is the next
 //! to be taken, so that there are as many in the caches as there are requests at the same time.
 
-use super::{Next, serve_one};
-use crate::{
-    client::{Client, http1::Io},
-    watch::Watch,
-};
 use std::{
     cell::{Cell, RefCell},
     convert::Infallible,
@@ -23,51 +18,45 @@ use std::{
 /// The most that are kept while nobody uses them: with some 2,500 bytes each, a megabyte.
 const KEPT: usize = 512;
 
-/// A request to be read and answered.
-pub(super) struct Job {
-    pub(super) client: Rc<Client>,
-    pub(super) io: Rc<Io>,
-    pub(super) watch: Rc<Watch>,
-    /// Whether the connection ends with it.
-    pub(super) is_last: bool,
-}
-
-/// A place where one request at a time is answered. Dropped in the middle of one, it gives that up.
-pub(super) struct Desk {
-    tray: Rc<Tray>,
+/// A place where one request at a time, a `Job`, is answered. Dropped in the middle of one, it gives that up.
+pub(crate) struct Desk<Job, Done> {
+    tray: Rc<Tray<Job, Done>>,
     /// Does what lies in the tray, one job after the other. It never ends, so that its memory is there for the next.
     clerk: Pin<Box<dyn Future<Output = Infallible>>>,
 }
 
-#[derive(Default)]
-struct Tray {
+struct Tray<Job, Done> {
     job: Cell<Option<Job>>,
-    done: Cell<Option<Next>>,
+    done: Cell<Option<Done>>,
 }
 
-impl Desk {
-    fn new() -> Self {
-        let tray = Rc::new(Tray::default());
+impl<Job: 'static, Done: 'static> Desk<Job, Done> {
+    /// A desk at which jobs are done by `serve`.
+    fn new(serve: impl AsyncFn(&Job) -> Done + 'static) -> Self {
+        let tray = Rc::new(Tray {
+            job: Cell::new(None),
+            done: Cell::new(None),
+        });
         let of_clerk = Rc::clone(&tray);
         let clerk = Box::pin(async move {
             loop {
                 let job = poll_fn(|_| of_clerk.job.take().map_or(Poll::Pending, Poll::Ready));
                 let job = job.await;
                 // Pinned, as what is awaited by value is moved first, whole.
-                let next = pin!(serve_one(&job)).await;
+                let done = pin!(serve(&job)).await;
                 drop(job);
-                of_clerk.done.set(Some(next));
+                of_clerk.done.set(Some(done));
             }
         });
         Self { tray, clerk }
     }
 
-    /// Waits for what follows the request.
-    pub(super) async fn done(&mut self) -> Next {
+    /// Waits until the job is done.
+    pub(super) async fn done(&mut self) -> Done {
         poll_fn(|context| self.poll_done(context)).await
     }
 
-    fn poll_done(&mut self, context: &mut Context<'_>) -> Poll<Next> {
+    fn poll_done(&mut self, context: &mut Context<'_>) -> Poll<Done> {
         if let Poll::Ready(never) = self.clerk.as_mut().poll(context) {
             match never {}
         }
@@ -76,19 +65,22 @@ impl Desk {
 }
 
 /// A worker's desks that nobody uses.
-#[derive(Default)]
-pub(crate) struct Desks(RefCell<Vec<Desk>>);
+pub(crate) struct Desks<Job, Done>(RefCell<Vec<Desk<Job, Done>>>);
 
-impl Desks {
-    /// A desk at which `job` is done.
-    pub(super) fn take(&self, job: Job) -> Desk {
-        let desk = self.0.borrow_mut().pop().unwrap_or_else(Desk::new);
+impl<Job: 'static, Done: 'static> Desks<Job, Done> {
+    /// A desk at which `job` is done, by what `serve` gives if it is a new one.
+    pub(super) fn take<S>(&self, job: Job, serve: impl FnOnce() -> S) -> Desk<Job, Done>
+    where
+        S: AsyncFn(&Job) -> Done + 'static,
+    {
+        let desk = self.0.borrow_mut().pop();
+        let desk = desk.unwrap_or_else(|| Desk::new(serve()));
         desk.tray.job.set(Some(job));
         desk
     }
 
     /// Keeps a desk whose job is done for the next.
-    pub(super) fn put(&self, desk: Desk) {
+    pub(super) fn put(&self, desk: Desk<Job, Done>) {
         let mut desks = self.0.borrow_mut();
         if desks.len() < KEPT {
             desks.push(desk);
@@ -96,7 +88,13 @@ impl Desks {
     }
 }
 
-impl fmt::Debug for Desks {
+impl<Job, Done> Default for Desks<Job, Done> {
+    fn default() -> Self {
+        Self(RefCell::default())
+    }
+}
+
+impl<Job, Done> fmt::Debug for Desks<Job, Done> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Desks")
             .field(&self.0.borrow().len())
