@@ -5,9 +5,9 @@
 //! targets and pieces of bodies are slices of what was read.
 //!
 //! What two servers could read differently is refused, not repaired: an attacker's request that means one thing here and
-//! another one at the endpoint is worth more to him than a lenient parser is to anybody else. `httparse` finds the parts
-//! of a head; what it lets through (line ends without CR, lines before a response, bytes beyond ASCII and `#` in targets)
-//! is refused around it. The only leniency is that of RFC 9112 section 2.2: empty lines before a request.
+//! another one at the endpoint is worth more to him than a lenient parser is to anybody else. What a head that is
+//! whole has as its parts is what `httparse` finds, which tests compare; what that lets through (line ends without CR, lines
+//! before a response, bytes beyond ASCII and `#` in targets) is refused around it. The only leniency is that of RFC 9112 section 2.2: empty lines before a request.
 
 mod chunked;
 mod codings;
@@ -21,9 +21,11 @@ mod lines;
 mod preface;
 mod request;
 mod response;
+mod scan;
 mod section;
 mod target;
 mod trailers;
+mod words;
 mod write;
 
 pub(crate) use decode::{BodyFault, Decoder, Piece};
@@ -44,6 +46,12 @@ pub(crate) use write::{
     StatusLine, decimal, end_request, write_request, write_request_line, write_response,
 };
 
+#[cfg(any(test, feature = "fuzzing"))]
+#[allow(
+    clippy::expect_used,
+    reason = "what is surprising is what is looked for"
+)]
+mod reference;
 #[cfg(test)]
 mod tests;
 #[cfg(any(test, feature = "fuzzing"))]

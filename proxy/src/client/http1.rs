@@ -191,7 +191,7 @@ async fn read_head(
     let worker = &client.worker;
     let mut reader = HeadReader::default();
     let is_noted = Account::is_wanted(worker);
-    let looks_at = |name: &str, value: &[u8]| is_noted || needs_map(name, value, &client.peer);
+    let looks_at = |name: &[u8], value: &[u8]| is_noted || needs_map(name, value, &client.peer);
     poll_fn(|context| {
         let mut input = io.input.borrow_mut();
         loop {

@@ -3,7 +3,7 @@
 use super::{
     BodyFault, HeadFault, HeadLimits, Piece,
     decode::take,
-    fields::{apart, collect},
+    fields::{Fields, apart, collect},
     section::Section,
     trailers,
 };
@@ -168,17 +168,15 @@ fn hex_digit(digit: u8) -> u8 {
 }
 
 /// The trailers in `lines`, which end with their first empty line, without those that may not be there.
-fn parse(lines: &Bytes, limit: usize) -> Result<HeaderMap, HeadFault> {
-    let count = limit.min(lines.len() / 4 + 1);
-    let mut room = vec![httparse::EMPTY_HEADER; count];
-    let found = match httparse::parse_headers(lines, &mut room) {
-        Ok(httparse::Status::Complete((length, found))) if length == lines.len() => found,
-        Err(httparse::Error::TooManyHeaders) => return Err(HeadFault::TooManyHeaders),
-        Err(httparse::Error::HeaderValue) => return Err(HeadFault::HeaderValue),
-        _ => return Err(HeadFault::HeaderName),
-    };
-    let mut trailers = HeaderMap::with_capacity(found.len());
-    collect(lines, &apart(lines), found, &mut trailers)?;
+pub(super) fn parse(lines: &Bytes, limit: usize) -> Result<HeaderMap, HeadFault> {
+    let mut fields = Fields::default();
+    let read = fields.read(lines, 0, limit, |_| false);
+    read.map_err(|fault| match fault {
+        HeadFault::LineEnd => HeadFault::HeaderName,
+        fault => fault,
+    })?;
+    let mut trailers = HeaderMap::with_capacity(fields.count);
+    collect(&apart(lines), &fields, &mut trailers)?;
     trailers::remove_forbidden(&mut trailers);
     Ok(trailers)
 }

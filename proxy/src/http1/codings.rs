@@ -1,6 +1,6 @@
 //! The codings of `Transfer-Encoding` (RFC 9112 section 6.1).
 
-use super::{fields::is_token, framing::FramingFault};
+use super::{framing::FramingFault, scan::is_token};
 
 /// All the codings of all the lines of `Transfer-Encoding`, in their order.
 #[derive(Clone, Copy, Debug, Default)]

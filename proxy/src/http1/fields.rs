@@ -1,27 +1,35 @@
 //! The header lines of a head: into a map, and what they say of the message's framing and connection.
 
 use super::{
-    framing::{Announced, Framing, FramingFault},
+    framing::{Announced, Framing, FramingFault, plain_decimal},
     head::HeadFault,
+    lines::Gaps,
+    scan::{Line, line},
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 
 /// What the header lines of a head say that the codec must know.
 #[derive(Debug, Default)]
-pub(super) struct Fields<'a> {
-    /// The last `Host`.
-    pub(super) host: Option<&'a [u8]>,
+pub(super) struct Fields {
+    /// Where the value of the last `Host` is, from and to.
+    pub(super) host: Option<(usize, usize)>,
     /// How many times `Host` is there.
     pub(super) hosts: usize,
     /// Whether the client waits for a 100 before it sends the body.
     pub(super) expects_continue: bool,
     /// Whether `TE` has `trailers`, in any case. Parameters after a semicolon do not count.
     pub(super) takes_trailers: bool,
-    /// Which lines the next connection says in its own way, or not at all: a bit for each of the first 128.
-    pub(super) left_out: u128,
-    /// Which line is the last `Content-Length`.
-    pub(super) length_at: Option<usize>,
+    /// Whether a line is looked at on the way.
+    pub(super) is_looked_at: bool,
+    /// Which lines the next connection says in its own way, or not at all.
+    pub(super) gaps: Gaps,
+    /// How many lines there are.
+    pub(super) count: usize,
+    /// Where the first of them begins.
+    pub(super) start: usize,
+    /// Where the last of them ends, and the empty line begins.
+    pub(super) end: usize,
     body: Announced,
     connection: Connection,
 }
@@ -50,7 +58,7 @@ enum Kind {
 
 impl Kind {
     /// What `name`, in any case, is.
-    fn of(name: &str) -> Self {
+    fn of(name: &[u8]) -> Self {
         match name.len() {
             2 if is(name, b"te") => Self::Te,
             4 if is(name, b"host") => Self::Host,
@@ -73,35 +81,58 @@ impl Kind {
 
 /// Whether `name`, which is a token, is `known` in any case. All bytes at once: what is known has letters and hyphens only, which
 /// no other byte of a token becomes by the bit that tells lower case.
-fn is<const LENGTH: usize>(name: &str, known: &[u8; LENGTH]) -> bool {
-    let name: Result<&[u8; LENGTH], _> = name.as_bytes().try_into();
+fn is<const LENGTH: usize>(name: &[u8], known: &[u8; LENGTH]) -> bool {
+    let name: Result<&[u8; LENGTH], _> = name.try_into();
     name.is_ok_and(|name| {
         let pairs = name.iter().zip(known);
         pairs.fold(0, |other, (byte, known)| other | ((byte | 0x20) ^ known)) == 0
     })
 }
 
-impl<'a> Fields<'a> {
-    /// What `lines` say.
-    pub(super) fn of(lines: &[httparse::Header<'a>]) -> Self {
-        let mut fields = Self::default();
-        for (at, line) in lines.iter().enumerate() {
+impl Fields {
+    /// Takes in what the lines of `head` say that begin at `start`, up to the empty line. `looks_at` says of a line whether it is
+    /// looked at.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with them; more of them than `limit` are.
+    #[inline(always)]
+    pub(super) fn read(
+        &mut self,
+        head: &[u8],
+        start: usize,
+        limit: usize,
+        looks_at: impl Fn(&Line<'_>) -> bool,
+    ) -> Result<(), HeadFault> {
+        self.start = start;
+        let mut text = head.get(start..).unwrap_or_default();
+        while let Some(line) = line(text)? {
+            if self.count == limit {
+                return Err(HeadFault::TooManyHeaders);
+            }
+            self.count += 1;
+            self.is_looked_at = self.is_looked_at || looks_at(&line);
             let kind = Kind::of(line.name);
-            if kind.is_left_out() {
-                fields.left_out |= 1_u128.checked_shl(at as u32).unwrap_or_default();
+            if kind != Kind::Other {
+                self.note(kind, &line, head, head.len() - text.len());
             }
-            if kind == Kind::ContentLength {
-                fields.length_at = Some(at);
-            }
-            fields.note(kind, line.value);
+            text = line.rest;
         }
-        fields
+        self.end = head.len() - text.len();
+        Ok(())
     }
 
-    fn note(&mut self, kind: Kind, value: &'a [u8]) {
+    /// Takes in a line of `kind`, which begins at `from` in `head`.
+    fn note(&mut self, kind: Kind, line: &Line<'_>, head: &[u8], from: usize) {
+        let value = line.value;
+        if kind.is_left_out() {
+            let is_length = kind == Kind::ContentLength;
+            let length = is_length.then(|| plain_decimal(value)).flatten();
+            self.gaps
+                .leave_out(from, head.len() - line.rest.len(), length);
+        }
         match kind {
             Kind::Host => {
-                self.host = Some(value);
+                self.host = Some(place(value, head));
                 self.hosts += 1;
             }
             Kind::ContentLength => self.body.length.add(value),
@@ -151,19 +182,16 @@ impl Connection {
     }
 }
 
-/// Moves `lines`, which are slices of `head`, into `map`, as slices of `kept`, which is the same text.
-pub(super) fn collect(
-    head: &[u8],
-    kept: &Bytes,
-    lines: &[httparse::Header<'_>],
-    map: &mut HeaderMap,
-) -> Result<(), HeadFault> {
-    for line in lines {
-        let from = line.value.as_ptr() as usize - head.as_ptr() as usize;
-        let value = kept.slice(from..from + line.value.len());
-        append(line.name.as_bytes(), value, map)?;
-    }
-    Ok(())
+/// Where `part` is in `head`, from and to.
+fn place(part: &[u8], head: &[u8]) -> (usize, usize) {
+    let from = part.as_ptr() as usize - head.as_ptr() as usize;
+    (from, from + part.len())
+}
+
+/// Moves the lines of `head`, which are `found`, into `map`.
+pub(super) fn collect(head: &Bytes, found: &Fields, map: &mut HeaderMap) -> Result<(), HeadFault> {
+    let lines = head.get(found.start..found.end);
+    collect_from(head, lines.unwrap_or_default(), map)
 }
 
 /// Moves the header lines in `block`, which have been checked, into `map`.
@@ -171,8 +199,14 @@ pub(super) fn collect(
 /// # Errors
 /// Lines that have not been checked, or more than a map holds.
 pub(crate) fn collect_lines(block: &Bytes, map: &mut HeaderMap) -> Result<(), HeadFault> {
-    for (name, value) in traffic::request::fields(block) {
-        append(name, block.slice_ref(value), map)?;
+    collect_from(block, block, map)
+}
+
+/// Moves `lines`, which are a part of `text`, into `map`.
+fn collect_from(text: &Bytes, lines: &[u8], map: &mut HeaderMap) -> Result<(), HeadFault> {
+    for (name, value) in traffic::request::fields(lines) {
+        let (from, to) = place(value, text);
+        append(name, text.slice(from..to), map)?;
     }
     Ok(())
 }
@@ -193,14 +227,4 @@ fn append(name: &[u8], value: Bytes, map: &mut HeaderMap) -> Result<(), HeadFaul
 /// The elements of a comma-separated list.
 pub(super) fn tokens(list: &[u8]) -> impl Iterator<Item = &[u8]> {
     list.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
-}
-
-/// Whether `text` is a token (RFC 9110 section 5.6.2).
-pub(super) fn is_token(text: &[u8]) -> bool {
-    !text.is_empty() && text.iter().copied().all(is_token_byte)
-}
-
-/// Whether a token may have `byte`.
-pub(super) fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }

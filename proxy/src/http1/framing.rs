@@ -16,17 +16,6 @@ pub(crate) enum Framing {
     UntilClose,
 }
 
-impl Framing {
-    /// The length that a `Content-Length` of `value` says the body has, if this is how it is framed and written.
-    pub(super) fn said_by(self, value: &[u8]) -> Option<u64> {
-        match self {
-            // Zeros before a number are a client's own, and no other server's to puzzle over.
-            Self::Length(length) if value.len() == 1 || !value.starts_with(b"0") => Some(length),
-            _ => None,
-        }
-    }
-}
-
 /// Why it is not certain where a body ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FramingFault {
@@ -96,6 +85,12 @@ fn decimal(text: &[u8]) -> Option<u64> {
         let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
         number.checked_mul(10)?.checked_add(digit)
     })
+}
+
+/// The number that `text` is, if it is written as the proxy would: zeros before a number are a client's own, and no other
+/// server's to puzzle over.
+pub(super) fn plain_decimal(text: &[u8]) -> Option<u64> {
+    decimal(text).filter(|_| text.len() == 1 || !text.starts_with(b"0"))
 }
 
 impl Announced {

@@ -1,20 +1,16 @@
 //! Heads as bytes come: where one ends, and what is wrong with it in general.
 
 use super::{
-    fields::is_token_byte,
     request::{self, RequestFault, RequestHead},
     response::{self, ResponseFault, ResponseHead},
+    scan::is_token_byte,
     section::{Section, SectionFault},
 };
 use bytes::{Buf, BytesMut};
 use http::{HeaderMap, Method};
-use std::mem::MaybeUninit;
 
 /// The empty lines, CR and LF each, that may stand before a request: some clients end a body with one.
 const EMPTY_LINES: u8 = 4;
-
-/// The headers for which there is room on the stack.
-const USUAL_HEADERS: usize = 100;
 
 /// How large a head may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,13 +70,13 @@ pub(crate) struct HeadReader {
 
 impl HeadReader {
     /// Takes a request's head off `buffer`, or nothing when it is not whole. Its headers stay lines where they can, unless
-    /// there is one, by name and value, that `looks_at` says is looked at; else they are in `recycled`, whose contents are
-    /// dropped and whose room is kept.
+    /// there is one, by name and value, that `looks_at` says is looked at, or one whose name has an underscore; else they are
+    /// in `recycled`, whose contents are dropped and whose room is kept.
     pub(crate) fn request(
         &mut self,
         buffer: &mut BytesMut,
         limits: &HeadLimits,
-        looks_at: impl Fn(&str, &[u8]) -> bool,
+        looks_at: impl Fn(&[u8], &[u8]) -> bool,
         recycled: impl FnOnce() -> HeaderMap,
     ) -> Result<Option<RequestHead>, RequestFault> {
         self.skip_empty_lines(buffer)?;
@@ -92,13 +88,23 @@ impl HeadReader {
             Some(first) if !is_token_byte(*first) => return Err(RequestFault::RequestLine),
             Some(_) => {}
         }
+        // Most come at once, and are well.
+        if self.section.is_new() {
+            let mut read = request::Read::default();
+            let found = read.find(within(buffer, limits), limits, &looks_at);
+            if found.is_ok() {
+                self.empty_lines = 0;
+                let head = buffer.split_to(read.len()).freeze();
+                return read.understand(head, limits, recycled);
+            }
+        }
         let end = self.section.end(buffer, limits.head_bytes);
         let Some(length) = end.map_err(RequestFault::from)? else {
             return Ok(None);
         };
         self.empty_lines = 0;
         let head = buffer.split_to(length).freeze();
-        request::parse(&head, limits, looks_at, recycled).map(Some)
+        request::parse(head, limits, looks_at, recycled)
     }
 
     /// Takes the head of the response to a request of `request_method` off `buffer`, or nothing when it is not whole.
@@ -116,12 +122,19 @@ impl HeadReader {
         if buffer[..begun] != b"HTTP/"[..begun] {
             return Err(ResponseFault::StatusLine);
         }
+        if self.section.is_new() {
+            let mut read = response::Read::default();
+            if read.find(within(buffer, limits), limits).is_ok() {
+                let head = buffer.split_to(read.len()).freeze();
+                return read.understand(head, request_method, looked_at, recycled);
+            }
+        }
         let end = self.section.end(buffer, limits.head_bytes);
         let Some(length) = end.map_err(|fault| ResponseFault::Head(fault.into()))? else {
             return Ok(None);
         };
         let head = buffer.split_to(length).freeze();
-        response::parse(&head, limits, request_method, looked_at, recycled).map(Some)
+        response::parse(head, limits, request_method, looked_at, recycled)
     }
 
     fn skip_empty_lines(&mut self, buffer: &mut BytesMut) -> Result<(), RequestFault> {
@@ -136,32 +149,7 @@ impl HeadReader {
     }
 }
 
-/// Room for the headers that one head can have: on the stack for the usual number.
-pub(super) struct Room<'a> {
-    usual: [MaybeUninit<httparse::Header<'a>>; USUAL_HEADERS],
-    many: Vec<MaybeUninit<httparse::Header<'a>>>,
-}
-
-impl<'a> Room<'a> {
-    pub(super) fn new() -> Self {
-        Self {
-            usual: [const { MaybeUninit::uninit() }; USUAL_HEADERS],
-            many: Vec::new(),
-        }
-    }
-
-    /// Room for the headers of a head of `bytes`, and for no more than `limit`.
-    pub(super) fn for_headers(
-        &mut self,
-        bytes: usize,
-        limit: usize,
-    ) -> &mut [MaybeUninit<httparse::Header<'a>>] {
-        // No header is shorter than `a:` and its line's end.
-        let count = limit.min(bytes / 4 + 1);
-        if count <= USUAL_HEADERS {
-            return &mut self.usual[..count];
-        }
-        self.many.resize_with(count, MaybeUninit::uninit);
-        &mut self.many
-    }
+/// The bytes at the beginning of `buffer` that a head may have.
+fn within<'a>(buffer: &'a [u8], limits: &HeadLimits) -> &'a [u8] {
+    buffer.get(..limits.head_bytes).unwrap_or(buffer)
 }

@@ -1,12 +1,15 @@
 //! The header lines of a head that nobody looks into on the way, or no further than at a few of them.
 
-use super::Framing;
+use super::{Framing, fields::Fields};
 use bytes::{BufMut, Bytes, BytesMut};
 use http::StatusCode;
 use traffic::{Headers, request::fields};
 
 /// The most parts that are left out; a head that needs more is taken apart.
 const GAPS: usize = 4;
+
+/// The most lines; a head that has more is taken apart, as whoever looks for one walks over all.
+const MOST: usize = 128;
 
 /// Header lines as they came, less those that concern one connection only or frame the body otherwise than it is framed. To
 /// pass them on costs a copy, where a map of them costs a hash, a check and a search for each.
@@ -18,74 +21,34 @@ pub(crate) struct Lines {
     first: u16,
     /// Whether the first line is as the proxy would write it.
     has_start: bool,
-    /// Where in `block` there is something to be left out, from and to, in order.
-    gaps: [(u16, u16); GAPS],
-    count: u8,
-    /// Which gap is a `Content-Length` as the proxy would write it, and what it says.
-    length: Option<(u8, u64)>,
+    /// What of `block` is left out.
+    gaps: Gaps,
     /// Where in `block` the value of `Host` is, from and to.
     host: (u16, u16),
 }
 
-/// What is said of lines when they are found.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Found<'a> {
-    /// The lines but the first.
-    pub(super) lines: &'a [httparse::Header<'a>],
-    /// The length of the first line with its end, if it is as the proxy would write it, else none.
-    pub(super) start: Option<usize>,
-    /// Which of `lines` are left out, a bit for each.
-    pub(super) left_out: u128,
-    /// Which of `lines` is `Content-Length`.
-    pub(super) length_at: Option<usize>,
-    /// The value of the only `Host`, of a request.
-    pub(super) host: Option<&'a [u8]>,
-    /// How the body is framed.
-    pub(super) framing: Framing,
+/// Which parts of a head are left out.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Gaps {
+    /// Where there is something to be left out, from and to, in order.
+    parts: [(u16, u16); GAPS],
+    count: u8,
+    /// Which part is a `Content-Length` as the proxy would write it, and what it says.
+    length: Option<(u8, u64)>,
+    /// Whether there are more than there is room for.
+    are_too_many: bool,
 }
 
-impl Lines {
-    /// The lines of `head`, which are `found`; nothing when there are more lines than bits, more parts are to be left out than
-    /// there is room for, or a map might refuse a name for its length.
-    pub(super) fn of(head: &Bytes, found: &Found<'_>) -> Option<Self> {
-        let base = head.as_ptr() as usize;
-        // `httparse` knows no folded lines, so that a line ends where the next one begins.
-        let start = |line: &httparse::Header<'_>| (line.name.as_ptr() as usize).checked_sub(base);
-        let end = head.len().checked_sub(2)?;
-        if end > usize::from(u16::MAX) || found.lines.len() > u128::BITS as usize {
-            return None;
-        }
-        let first = found.lines.first().map_or(Some(end), start)?;
-        let mut lines = Self {
-            block: head.slice(..end),
-            first: u16::try_from(first).ok()?,
-            has_start: found.start == Some(first),
-            gaps: [(0, 0); GAPS],
-            count: 0,
-            length: None,
-            host: match found.host {
-                Some(host) => part(base, host)?,
-                None => (0, 0),
-            },
-        };
-        let mut rest = found.left_out;
-        while rest != 0 {
-            let at = rest.trailing_zeros() as usize;
-            rest &= rest - 1;
-            let line = found.lines.get(at)?;
-            let to = found.lines.get(at + 1).map_or(Some(end), start)?;
-            let says_length = found.length_at == Some(at);
-            let length = says_length.then(|| found.framing.said_by(line.value));
-            let gap = (u16::try_from(start(line)?).ok()?, u16::try_from(to).ok()?);
-            lines.leave_out(gap, length.flatten())?;
-        }
-        Some(lines)
+impl Gaps {
+    /// Leaves the line out that is from `from` to `to`; if it says `length`, only where another framing is written.
+    pub(super) fn leave_out(&mut self, from: usize, to: usize, length: Option<u64>) {
+        self.are_too_many |= self.add(from, to, length).is_none();
     }
 
-    /// Leaves `gap` out; if it says `length`, only where another framing is written.
-    fn leave_out(&mut self, (from, to): (u16, u16), length: Option<u64>) -> Option<()> {
+    fn add(&mut self, from: usize, to: usize, length: Option<u64>) -> Option<()> {
+        let (from, to) = (u16::try_from(from).ok()?, u16::try_from(to).ok()?);
         if let Some(last) = self.count.checked_sub(1)
-            && let Some((_, end)) = self.gaps.get_mut(usize::from(last))
+            && let Some((_, end)) = self.parts.get_mut(usize::from(last))
             && *end == from
             && length.is_none()
             && self.length.is_none_or(|(gap, _)| gap != last)
@@ -93,12 +56,40 @@ impl Lines {
             *end = to;
             return Some(());
         }
-        *self.gaps.get_mut(usize::from(self.count))? = (from, to);
+        *self.parts.get_mut(usize::from(self.count))? = (from, to);
         if let Some(length) = length {
             self.length = Some((self.count, length));
         }
         self.count += 1;
         Some(())
+    }
+
+    /// Those that there are, from and to.
+    fn iter(&self) -> impl Iterator<Item = (usize, usize)> {
+        let parts = self.parts.iter().take(self.count.into());
+        parts.map(|(from, to)| (usize::from(*from), usize::from(*to)))
+    }
+}
+
+impl Lines {
+    /// Whether there can be lines of what is `found` in a head: not when they are too many, more parts are to be left out than
+    /// there is room for, or a map might refuse a name for its length.
+    pub(super) fn can_be(found: &Fields) -> bool {
+        found.end <= usize::from(u16::MAX) && found.count <= MOST && !found.gaps.are_too_many
+    }
+
+    /// The lines of `head`, which are `found` and [can be](Self::can_be), behind a first line that is as the proxy would write
+    /// it if `has_start`.
+    pub(super) fn of(mut head: Bytes, found: &Fields, has_start: bool) -> Self {
+        head.truncate(found.end);
+        let (from, to) = found.host.unwrap_or_default();
+        Self {
+            block: head,
+            first: found.start as u16,
+            has_start,
+            gaps: found.gaps,
+            host: (from as u16, to as u16),
+        }
     }
 
     /// The value of `Host`, if they are of a request.
@@ -122,9 +113,7 @@ impl Lines {
     /// Gives name and value of those that are not left out, the names in any case.
     pub(crate) fn each(&self, mut line: impl FnMut(&[u8], &[u8])) {
         let mut at = usize::from(self.first);
-        let gaps = self.gaps[..self.count.into()].iter();
-        let ends = gaps.map(|(from, to)| (usize::from(*from), usize::from(*to)));
-        for (end, next) in ends.chain([(self.block.len(), 0)]) {
+        for (end, next) in self.gaps.iter().chain([(self.block.len(), 0)]) {
             for (name, value) in fields(&self.block[at..end]) {
                 line(name, value);
             }
@@ -145,24 +134,18 @@ impl Lines {
     /// Writes those that are not left out, of a message whose body is framed by `framing` from now on. Whether they say so.
     pub(crate) fn write(&self, out: &mut BytesMut, framing: Framing) -> bool {
         let says = |(_, length): &(u8, u64)| framing == Framing::Length(*length);
-        let said = self.length.filter(says).map(|(gap, _)| usize::from(gap));
+        let length = self.gaps.length.filter(says);
+        let said = length.map(|(gap, _)| usize::from(gap));
         let mut at = if self.has_start { 0 } else { self.first.into() };
-        for (gap, &(from, to)) in self.gaps[..self.count.into()].iter().enumerate() {
+        for (gap, (from, to)) in self.gaps.iter().enumerate() {
             if said != Some(gap) {
-                out.put_slice(&self.block[at..from.into()]);
-                at = to.into();
+                out.put_slice(&self.block[at..from]);
+                at = to;
             }
         }
         out.put_slice(&self.block[at..]);
         said.is_some()
     }
-}
-
-/// Where `part` of the head that begins at `base` is, from and to.
-fn part(base: usize, part: &[u8]) -> Option<(u16, u16)> {
-    let from = (part.as_ptr() as usize).checked_sub(base)?;
-    let (from, length) = (u16::try_from(from).ok()?, u16::try_from(part.len()).ok()?);
-    Some((from, from.checked_add(length)?))
 }
 
 /// Whether a response of `status` can be passed on by its lines: it is the last one, with a body as any other.

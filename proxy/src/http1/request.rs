@@ -3,14 +3,12 @@
 use super::{
     Framing, FramingFault, HeadFault, HeadLimits, Lines,
     fields::{Fields, collect},
-    head::Room,
-    lines::Found,
+    scan::{Line, token_end},
     section::SectionFault,
-    target,
+    target, words,
 };
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, Version, request::Parts};
-use httparse::{ParserConfig, Status};
 
 /// A request's head.
 #[derive(Debug)]
@@ -105,94 +103,157 @@ impl From<SectionFault> for RequestFault {
     }
 }
 
-/// Bytes of a request's first line, with its end, beside method and target.
-const START: usize = "  HTTP/1.1\r\n".len();
-
-/// Reads `head`, which ends with its first empty line.
-pub(crate) fn parse(
-    head: &Bytes,
-    limits: &HeadLimits,
-    looks_at: impl Fn(&str, &[u8]) -> bool,
-    recycled: impl FnOnce() -> HeaderMap,
-) -> Result<RequestHead, RequestFault> {
-    let mut room = Room::new();
-    let mut request = httparse::Request::new(&mut []);
-    let parsed = ParserConfig::default().parse_request_with_uninit_headers(
-        &mut request,
-        head,
-        room.for_headers(head.len(), limits.headers),
-    );
-    let (method, target) = match (parsed, request.method, request.path) {
-        (Ok(Status::Complete(length)), Some(method), Some(path)) if length == head.len() => {
-            (method, path)
-        }
-        (Err(error), ..) => return Err(fault(error, head)),
-        _ => return Err(RequestFault::RequestLine),
-    };
-    let method = Method::from_bytes(method.as_bytes()).map_err(|_| RequestFault::RequestLine)?;
-    let version = match request.version {
-        Some(1) => Version::HTTP_11,
-        Some(0) => Version::HTTP_10,
-        _ => return Err(RequestFault::Version),
-    };
-    let uri = target::parse(head.slice_ref(target.as_bytes()), &method, limits)?;
-    let fields = Fields::of(request.headers);
-    // What HTTP/1.0 may leave out, or a target says in place of `Host`, has to be put in.
-    let are_plain = version == Version::HTTP_11
-        && uri.authority().is_none()
-        && !fields.names_others()
-        && !request
-            .headers
-            .iter()
-            .any(|line| looks_at(line.name, line.value));
-    target::check_host(&uri, version, &fields)?;
-    let framing = fields.framing(version).map_err(RequestFault::Framing)?;
-    let found = Found {
-        lines: request.headers,
-        start: Some(method.as_str().len() + target.len() + START),
-        left_out: fields.left_out,
-        length_at: fields.length_at,
-        host: fields.host,
-        framing,
-    };
-    let lines = are_plain.then(|| Lines::of(head, &found)).flatten();
-    let (mut parts, ()) = http::Request::new(()).into_parts();
-    if lines.is_none() {
-        parts.headers = recycled();
-        parts.headers.clear();
-        collect(head, head, request.headers, &mut parts.headers).map_err(RequestFault::Head)?;
-    }
-
-    parts.method = method;
-    parts.uri = uri;
-    parts.version = version;
-    let has_body = !matches!(framing, Framing::None | Framing::Length(0));
-    Ok(RequestHead {
-        parts,
-        lines,
-        framing,
-        keep_alive: fields.keep_alive(version),
-        // RFC 9110 section 10.1.1: to be ignored in HTTP/1.0.
-        takes_trailers: fields.takes_trailers,
-        expects_continue: fields.expects_continue && has_body && version == Version::HTTP_11,
-    })
+/// Where the parts of a head are, and what its lines say. All of it has the form that it must have.
+#[derive(Debug, Default)]
+pub(super) struct Read {
+    method_end: usize,
+    target_end: usize,
+    version: Version,
+    fields: Fields,
 }
 
-fn fault(error: httparse::Error, head: &[u8]) -> RequestFault {
-    match error {
-        httparse::Error::HeaderName => RequestFault::Head(HeadFault::HeaderName),
-        httparse::Error::HeaderValue => RequestFault::Head(HeadFault::HeaderValue),
-        httparse::Error::NewLine => RequestFault::Head(HeadFault::LineEnd),
-        httparse::Error::TooManyHeaders => RequestFault::Head(HeadFault::TooManyHeaders),
-        httparse::Error::Version if has_other_version(head) => RequestFault::Version,
-        httparse::Error::Version | httparse::Error::Status | httparse::Error::Token => {
-            RequestFault::RequestLine
+/// Bytes of the empty line.
+const END: usize = "\r\n".len();
+
+/// Reads `head`, which ends with its first empty line. There is one always, given as it is given on, as it is large to be moved.
+pub(crate) fn parse(
+    head: Bytes,
+    limits: &HeadLimits,
+    looks_at: impl Fn(&[u8], &[u8]) -> bool,
+    recycled: impl FnOnce() -> HeaderMap,
+) -> Result<Option<RequestHead>, RequestFault> {
+    let mut read = Read::default();
+    read.find(&head, limits, looks_at)?;
+    if read.len() != head.len() {
+        return Err(RequestFault::RequestLine);
+    }
+    read.understand(head, limits, recycled)
+}
+
+impl Read {
+    /// The bytes of the head.
+    pub(super) fn len(&self) -> usize {
+        self.fields.end + END
+    }
+
+    /// Finds the parts of the head at the beginning of `bytes`.
+    ///
+    /// # Errors
+    /// When one has not its form, or not all of it is there: what is wrong is certain only where a whole head is.
+    #[inline(always)]
+    pub(super) fn find(
+        &mut self,
+        bytes: &[u8],
+        limits: &HeadLimits,
+        looks_at: impl Fn(&[u8], &[u8]) -> bool,
+    ) -> Result<(), RequestFault> {
+        let method = method_end(bytes);
+        let (method, rest) = bytes.split_at(method);
+        let rest = rest.strip_prefix(b" ").filter(|_| !method.is_empty());
+        let rest = rest.ok_or(RequestFault::RequestLine)?;
+        let (target, rest) = rest.split_at(words::word_end(rest));
+        let is_text = target.is_ascii() || str::from_utf8(target).is_ok();
+        let rest = rest
+            .strip_prefix(b" ")
+            .filter(|_| !target.is_empty() && is_text)
+            .ok_or(RequestFault::RequestLine)?;
+        self.version = match rest.first_chunk() {
+            Some(VERSION_11) => Version::HTTP_11,
+            Some(VERSION_10) => Version::HTTP_10,
+            _ => return Err(version_fault(bytes, rest)),
+        };
+        self.method_end = method.len();
+        self.target_end = method.len() + 1 + target.len();
+        // A name with an underscore may be read as one with a hyphen, be it one that is looked at.
+        let looks_at = |line: &Line<'_>| line.has_underscore || looks_at(line.name, line.value);
+        let start = self.target_end + 1 + VERSION_11.len();
+        let read = self.fields.read(bytes, start, limits.headers, looks_at);
+        read.map_err(RequestFault::Head)
+    }
+
+    /// Method, target and minor version of `head`, whose parts these are.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn line<'a>(&self, head: &'a [u8]) -> (&'a [u8], &'a [u8], u8) {
+        let (method, target) = head[..self.target_end].split_at(self.method_end);
+        let minor = u8::from(self.version == Version::HTTP_11);
+        (method, &target[1..], minor)
+    }
+
+    /// What `head` means, whose parts these are. It is given as it is given on, as it is large to be moved.
+    pub(super) fn understand(
+        &self,
+        head: Bytes,
+        limits: &HeadLimits,
+        recycled: impl FnOnce() -> HeaderMap,
+    ) -> Result<Option<RequestHead>, RequestFault> {
+        let Self {
+            version,
+            ref fields,
+            method_end,
+            target_end,
+        } = *self;
+        let method = head.get(..method_end).unwrap_or_default();
+        let method = Method::from_bytes(method).map_err(|_| RequestFault::RequestLine)?;
+        let uri = target::parse(head.slice(method_end + 1..target_end), &method, limits)?;
+        let host = fields.host.and_then(|(from, to)| head.get(from..to));
+        target::check_host(&uri, version, fields.hosts, host)?;
+        let framing = fields.framing(version).map_err(RequestFault::Framing)?;
+        // What HTTP/1.0 may leave out, or a target says in place of `Host`, has to be put in.
+        let are_plain = version == Version::HTTP_11
+            && uri.authority().is_none()
+            && !fields.names_others()
+            && !fields.is_looked_at
+            && Lines::can_be(fields);
+        let (mut parts, ()) = http::Request::new(()).into_parts();
+        if !are_plain {
+            parts.headers = recycled();
+            parts.headers.clear();
+            let collected = collect(&head, fields, &mut parts.headers);
+            collected.map_err(RequestFault::Head)?;
         }
+
+        parts.method = method;
+        parts.uri = uri;
+        parts.version = version;
+        let has_body = !matches!(framing, Framing::None | Framing::Length(0));
+        Ok(Some(RequestHead {
+            parts,
+            lines: are_plain.then(|| Lines::of(head, fields, true)),
+            framing,
+            keep_alive: fields.keep_alive(version),
+            // RFC 9110 section 10.1.1: to be ignored in HTTP/1.0.
+            takes_trailers: fields.takes_trailers,
+            expects_continue: fields.expects_continue && has_body && version == Version::HTTP_11,
+        }))
+    }
+}
+
+/// Where the method at the beginning of `head` ends.
+#[inline]
+fn method_end(head: &[u8]) -> usize {
+    match words::letters_end(head) {
+        end if head.get(end) == Some(&b' ') => end,
+        _ => token_end(head),
+    }
+}
+
+const VERSION_11: &[u8; 10] = b"HTTP/1.1\r\n";
+const VERSION_10: &[u8; 10] = b"HTTP/1.0\r\n";
+
+/// What is wrong with the first line of `head`, where it ends with `rest` in place of a version.
+#[cold]
+fn version_fault(head: &[u8], rest: &[u8]) -> RequestFault {
+    if rest.starts_with(b"HTTP/1.1") || rest.starts_with(b"HTTP/1.0") {
+        RequestFault::Head(HeadFault::LineEnd)
+    } else if has_other_version(head) {
+        RequestFault::Version
+    } else {
+        RequestFault::RequestLine
     }
 }
 
 /// Whether the first line is one of HTTP (RFC 9112 section 2.3), with whatever version.
-fn has_other_version(head: &[u8]) -> bool {
+pub(super) fn has_other_version(head: &[u8]) -> bool {
     let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
     let version = line.split(|byte| *byte == b' ').nth(2);
     let version = version.and_then(|version| version.strip_prefix(b"HTTP/"));

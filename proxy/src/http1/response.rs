@@ -3,8 +3,8 @@
 use super::{
     Framing, FramingFault, HeadFault, HeadLimits, Lines,
     fields::{Fields, apart, collect},
-    head::Room,
-    lines::{Found, is_plain},
+    lines::is_plain,
+    words,
 };
 use bytes::Bytes;
 use http::{
@@ -12,7 +12,6 @@ use http::{
     header::{CONTENT_LENGTH, TRANSFER_ENCODING},
     response::Parts,
 };
-use httparse::{ParserConfig, Status};
 
 /// A response's head.
 #[derive(Debug)]
@@ -54,84 +53,173 @@ impl ResponseFault {
     }
 }
 
-/// Bytes of a response's first line, with its end, beside its words.
-const START: usize = "HTTP/1.1 200 \r\n".len();
+/// Where the parts of a head are, and what its lines say. All of it has the form that it must have.
+#[derive(Debug, Default)]
+pub(super) struct Read {
+    version: Version,
+    code: u16,
+    /// Where the words behind the status begin and end, which are text.
+    words: (usize, usize),
+    fields: Fields,
+}
+
+/// Bytes of the empty line.
+const END: usize = "\r\n".len();
+
+/// Where the words of a response's first line begin.
+const WORDS: usize = "HTTP/1.1 200 ".len();
 
 /// Reads `head`, which ends with its first empty line.
 pub(super) fn parse(
-    head: &Bytes,
+    head: Bytes,
     limits: &HeadLimits,
     request_method: &Method,
     looked_at: bool,
     recycled: impl FnOnce() -> HeaderMap,
-) -> Result<ResponseHead, ResponseFault> {
-    let mut room = Room::new();
-    let mut response = httparse::Response::new(&mut []);
-    let parsed = ParserConfig::default().parse_response_with_uninit_headers(
-        &mut response,
-        head,
-        room.for_headers(head.len(), limits.headers),
-    );
-    let code = match (parsed, response.code) {
-        (Ok(Status::Complete(length)), Some(code)) if length == head.len() => code,
-        (Err(error), _) => return Err(fault(error)),
-        _ => return Err(ResponseFault::StatusLine),
-    };
-    let status = StatusCode::from_u16(code).map_err(|_| ResponseFault::StatusLine)?;
-    let version = match response.version {
-        Some(1) => Version::HTTP_11,
-        Some(0) => Version::HTTP_10,
-        _ => return Err(ResponseFault::StatusLine),
-    };
-    let fields = Fields::of(response.headers);
-    let are_plain =
-        !looked_at && is_plain(status) && *request_method != Method::HEAD && !fields.names_others();
-    let announced = fields.framing(version).map_err(ResponseFault::Framing)?;
-    let framing = framing(announced, status, request_method);
-    // Where there are no words, the usual ones are put in.
-    let words = response.reason.filter(|words| !words.is_empty());
-    let found = Found {
-        lines: response.headers,
-        start: words
-            .filter(|_| version == Version::HTTP_11)
-            .map(|words| words.len() + START),
-        left_out: fields.left_out,
-        length_at: fields.length_at,
-        host: None,
-        framing,
-    };
-    let lines = are_plain.then(|| Lines::of(head, &found)).flatten();
-    let (mut parts, ()) = http::Response::new(()).into_parts();
-    let headers = &mut parts.headers;
-    if lines.is_none() {
-        *headers = recycled();
-        headers.clear();
-        collect(head, &apart(head), response.headers, headers).map_err(ResponseFault::Head)?;
+) -> Result<Option<ResponseHead>, ResponseFault> {
+    let mut read = Read::default();
+    read.find(&head, limits)?;
+    if read.len() != head.len() {
+        return Err(ResponseFault::StatusLine);
     }
-    if has_never_a_body(status) {
-        // Who reads them would wait for a body that does not come (RFC 9110 section 8.6, RFC 9112 section 6.1).
-        headers.remove(CONTENT_LENGTH);
-        headers.remove(TRANSFER_ENCODING);
-    }
-    // Of such an endpoint one does not know whether it sends the body nevertheless, where a next response begins.
-    let is_doubtful =
-        has_never_a_body(status) && !matches!(announced, Framing::None | Framing::Length(0));
+    read.understand(head, request_method, looked_at, recycled)
+}
 
-    parts.status = status;
-    parts.version = version;
-    if let Some(reason) = words
-        && status.canonical_reason() != Some(reason)
-    {
-        parts
-            .extensions
-            .insert(Reason(head.slice_ref(reason.as_bytes())));
+impl Read {
+    /// The bytes of the head.
+    pub(super) fn len(&self) -> usize {
+        self.fields.end + END
     }
-    Ok(ResponseHead {
-        parts,
-        lines,
-        framing,
-        keep_alive: fields.keep_alive(version) && framing != Framing::UntilClose && !is_doubtful,
-    })
+
+    /// Finds the parts of the head at the beginning of `bytes`.
+    ///
+    /// # Errors
+    /// When one has not its form, or not all of it is there: what is wrong is certain only where a whole head is.
+    #[inline(always)]
+    pub(super) fn find(&mut self, bytes: &[u8], limits: &HeadLimits) -> Result<(), ResponseFault> {
+        let (version, code) = match bytes.first_chunk() {
+            Some(
+                [
+                    b'H',
+                    b'T',
+                    b'T',
+                    b'P',
+                    b'/',
+                    b'1',
+                    b'.',
+                    minor,
+                    b' ',
+                    a,
+                    b,
+                    c,
+                ],
+            ) => (version(*minor), decimal([*a, *b, *c])),
+            _ => (None, None),
+        };
+        self.version = version.ok_or(ResponseFault::StatusLine)?;
+        self.code = code.ok_or(ResponseFault::StatusLine)?;
+        let (from, to) = words(bytes).ok_or(ResponseFault::StatusLine)?;
+        if bytes.get(from..to).is_some_and(<[u8]>::is_ascii) {
+            self.words = (from, to);
+        }
+        let read = self.fields.read(bytes, to + END, limits.headers, |_| false);
+        read.map_err(ResponseFault::Head)
+    }
+
+    /// Minor version, status and words of `head`, whose parts these are.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn line<'a>(&self, head: &'a [u8]) -> (u8, u16, &'a [u8]) {
+        let minor = u8::from(self.version == Version::HTTP_11);
+        (minor, self.code, &head[self.words.0..self.words.1])
+    }
+
+    /// What `head` means, whose parts these are, in answer to a request of `request_method`. It is given as it
+    /// is given on, as it is large to be moved.
+    pub(super) fn understand(
+        &self,
+        head: Bytes,
+        request_method: &Method,
+        looked_at: bool,
+        recycled: impl FnOnce() -> HeaderMap,
+    ) -> Result<Option<ResponseHead>, ResponseFault> {
+        let status = StatusCode::from_u16(self.code).map_err(|_| ResponseFault::StatusLine)?;
+        let (version, fields) = (self.version, &self.fields);
+        let are_plain = !looked_at
+            && is_plain(status)
+            && *request_method != Method::HEAD
+            && !fields.names_others()
+            && Lines::can_be(fields);
+        let announced = fields.framing(version).map_err(ResponseFault::Framing)?;
+        let framing = framing(announced, status, request_method);
+        // Where there are no words, the usual ones are put in.
+        let (from, to) = self.words;
+        let words = head.get(from..to).filter(|words| !words.is_empty());
+        let has_start = words.is_some() && version == Version::HTTP_11;
+        let (mut parts, ()) = http::Response::new(()).into_parts();
+        let headers = &mut parts.headers;
+        if !are_plain {
+            *headers = recycled();
+            headers.clear();
+            let collected = collect(&apart(&head), fields, headers);
+            collected.map_err(ResponseFault::Head)?;
+        }
+        if has_never_a_body(status) {
+            // Who reads them would wait for a body that does not come (RFC 9110 section 8.6, RFC 9112 section 6.1).
+            headers.remove(CONTENT_LENGTH);
+            headers.remove(TRANSFER_ENCODING);
+        }
+        // Of such an endpoint one does not know whether it sends the body nevertheless, where a next response begins.
+        let is_doubtful =
+            has_never_a_body(status) && !matches!(announced, Framing::None | Framing::Length(0));
+
+        parts.status = status;
+        parts.version = version;
+        if let Some(words) = words
+            && status.canonical_reason().map(str::as_bytes) != Some(words)
+        {
+            parts.extensions.insert(Reason(head.slice(from..to)));
+        }
+        Ok(Some(ResponseHead {
+            parts,
+            lines: are_plain.then(|| Lines::of(head, fields, has_start)),
+            framing,
+            keep_alive: fields.keep_alive(version)
+                && framing != Framing::UntilClose
+                && !is_doubtful,
+        }))
+    }
+}
+
+/// The version of HTTP/1 with this `minor` number.
+fn version(minor: u8) -> Option<Version> {
+    match minor {
+        b'1' => Some(Version::HTTP_11),
+        b'0' => Some(Version::HTTP_10),
+        _ => None,
+    }
+}
+
+/// The number of three `digits`.
+fn decimal(digits: [u8; 3]) -> Option<u16> {
+    let is_number = digits.iter().all(u8::is_ascii_digit);
+    let number = digits
+        .iter()
+        .fold(0, |number, digit| number * 10 + u16::from(digit & 0xf));
+    is_number.then_some(number)
+}
+
+/// Where the words of the first line at the beginning of `bytes` begin and end, of which there may be none, with or without a
+/// space before them.
+#[inline]
+fn words(bytes: &[u8]) -> Option<(usize, usize)> {
+    let (from, rest) = match bytes.get(WORDS - 1..)? {
+        [b' ', rest @ ..] => (WORDS, rest),
+        rest @ [b'\r', ..] => (WORDS - 1, rest),
+        _ => return None,
+    };
+    let (words, rest) = rest.split_at(words::value_end(rest));
+    let ends = rest.starts_with(b"\r\n");
+    ends.then_some((from, from + words.len()))
 }
 
 /// RFC 9112 section 6.3.
@@ -149,16 +237,4 @@ fn framing(announced: Framing, status: StatusCode, request_method: &Method) -> F
 /// Whether responses of `status` neither have a body nor may say how long one would have been.
 pub(super) fn has_never_a_body(status: StatusCode) -> bool {
     status.is_informational() || status == StatusCode::NO_CONTENT
-}
-
-fn fault(error: httparse::Error) -> ResponseFault {
-    match error {
-        httparse::Error::HeaderName => ResponseFault::Head(HeadFault::HeaderName),
-        httparse::Error::HeaderValue => ResponseFault::Head(HeadFault::HeaderValue),
-        httparse::Error::NewLine => ResponseFault::Head(HeadFault::LineEnd),
-        httparse::Error::TooManyHeaders => ResponseFault::Head(HeadFault::TooManyHeaders),
-        httparse::Error::Version | httparse::Error::Status | httparse::Error::Token => {
-            ResponseFault::StatusLine
-        }
-    }
 }

@@ -23,6 +23,11 @@ pub(super) enum SectionFault {
 }
 
 impl Section {
+    /// Whether nothing has been looked at yet.
+    pub(super) fn is_new(&self) -> bool {
+        self.scanned == 0
+    }
+
     /// The length of the section at the beginning of `bytes`, its empty line included, or none when more bytes are
     /// needed. `bytes` are those of the call before and more. What it says does not depend on how many more.
     pub(super) fn end(

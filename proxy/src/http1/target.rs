@@ -1,6 +1,6 @@
 //! What a request asks for (RFC 9112 section 3.2), and whether `Host` says the same.
 
-use super::{HeadLimits, fields::Fields, host::HostPort, request::RequestFault};
+use super::{HeadLimits, host::HostPort, request::RequestFault};
 use bytes::Bytes;
 use http::{Method, Uri, Version, uri::Scheme};
 
@@ -50,13 +50,15 @@ pub(super) fn parse(
     }
 }
 
-/// Refuses a request whose host is not certain. An empty `Host` is that of a target that has none.
+/// Refuses a request whose host is not certain: of `hosts` that are there, the last is `host`. An empty `Host` is that of a
+/// target that has none.
 pub(super) fn check_host(
     uri: &Uri,
     version: Version,
-    fields: &Fields<'_>,
+    hosts: usize,
+    host: Option<&[u8]>,
 ) -> Result<(), RequestFault> {
-    let host = match (fields.hosts, fields.host) {
+    let host = match (hosts, host) {
         (0, _) | (_, None) if version == Version::HTTP_11 => return Err(RequestFault::NoHost),
         (0, _) | (_, None) => return Ok(()),
         (1, Some(host)) => host,

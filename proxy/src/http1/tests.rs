@@ -1,5 +1,6 @@
 mod bodies;
 mod corpus;
+mod heads;
 mod properties;
 mod requests;
 mod responses;

@@ -226,6 +226,7 @@ pub(crate) fn check_requests(bytes: &[u8], at_a_time: usize, limits: &HeadLimits
     let mut whole = Requests::default();
     whole.feed(bytes, limits);
     check_request_lines(bytes, limits);
+    reference::check_request(bytes, limits);
     let mut split = Requests::default();
     for part in bytes.chunks(at_a_time.max(1)) {
         split.feed(part, limits);
@@ -261,6 +262,7 @@ pub(crate) fn check_responses(
     let split = responses(bytes.chunks(at_a_time.max(1)), method, limits);
     assert_eq!(format!("{whole:?}"), format!("{split:?}"));
     check_lines(bytes, method, limits);
+    reference::check_response(bytes, limits);
 }
 
 /// Checks that the head of a request at the beginning of `bytes` is refused, or says the same, whether it is looked at or
@@ -342,6 +344,7 @@ pub(crate) fn check_chunks(bytes: &[u8], at_a_time: usize, limits: &HeadLimits) 
     let whole = chunks([bytes].into_iter(), limits);
     let split = chunks(bytes.chunks(at_a_time.max(1)), limits);
     assert_eq!(format!("{whole:?}"), format!("{split:?}"));
+    reference::check_trailers(bytes, limits);
     let (Ok(true), message, _) = whole else {
         return;
     };

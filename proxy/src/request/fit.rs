@@ -87,7 +87,7 @@ pub(crate) fn check_lines(bytes: &[u8], policy: u8) -> bool {
         uri_bytes: 256,
     };
     let peer = peer(policy);
-    let read = |looks_at: &dyn Fn(&str, &[u8]) -> bool| {
+    let read = |looks_at: &dyn Fn(&[u8], &[u8]) -> bool| {
         let mut heads = HeadReader::default();
         heads.request(
             &mut BytesMut::from(bytes),
@@ -107,7 +107,7 @@ pub(crate) fn check_lines(bytes: &[u8], policy: u8) -> bool {
         asked.write(&mut out, head.framing);
         (upgrade, written(&out))
     };
-    let by_need = |name: &str, value: &[u8]| needs_map(name, value, &peer);
+    let by_need = |name: &[u8], value: &[u8]| needs_map(name, value, &peer);
     let (Ok(Some(map)), Ok(Some(lines)), Ok(Some(late))) =
         (read(&|_, _| true), read(&by_need), read(&by_need))
     else {

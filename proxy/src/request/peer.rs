@@ -106,9 +106,9 @@ impl Peer {
     }
 
     /// Whether requests have their id in a header of `name`, in any case.
-    pub(super) fn is_request_id(&self, name: &str) -> bool {
+    pub(super) fn is_request_id(&self, name: &[u8]) -> bool {
         let id = self.forwarding.request_id.as_ref();
-        id.is_some_and(|id| name.eq_ignore_ascii_case(id.as_str()))
+        id.is_some_and(|id| name.eq_ignore_ascii_case(id.as_str().as_bytes()))
     }
 
     /// How it speaks to this proxy.

@@ -5,26 +5,26 @@ use crate::grpc;
 use http::HeaderMap;
 
 /// Whether a request from `peer` with a header of `name`, in any case, and `value` needs a map of its headers: there is
-/// something to be done about it beside what all requests are sent with, or about the answer.
-pub(crate) fn needs_map(name: &str, value: &[u8], peer: &Peer) -> bool {
-    let is = |known: &str| name.eq_ignore_ascii_case(known);
-    let begins = |known: &str| {
+/// something to be done about it beside what all requests are sent with, or about the answer. A name with an underscore may be
+/// read as one of these, and needs one in any case.
+pub(crate) fn needs_map(name: &[u8], value: &[u8], peer: &Peer) -> bool {
+    let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
+    let begins = |known: &[u8]| {
         name.get(..known.len())
             .is_some_and(|it| it.eq_ignore_ascii_case(known))
     };
     let is_dealt_with = match name.len() {
-        2 => is("te"),
-        5 => is("proxy"),
-        6 => is("expect"),
-        7 => is("upgrade"),
-        9 => is("forwarded"),
-        12 if is("content-type") => grpc::is_kind(value),
-        14 => is("http2-settings"),
-        15 if is("x-sluice-mirror") => true,
-        _ => begins("x-forwarded-"),
+        2 => is(b"te"),
+        5 => is(b"proxy"),
+        6 => is(b"expect"),
+        7 => is(b"upgrade"),
+        9 => is(b"forwarded"),
+        12 if is(b"content-type") => grpc::is_kind(value),
+        14 => is(b"http2-settings"),
+        15 if is(b"x-sluice-mirror") => true,
+        _ => begins(b"x-forwarded-"),
     };
-    // What is written with an underscore may be read as one of these.
-    is_dealt_with || name.contains('_') || peer.is_request_id(name)
+    is_dealt_with || peer.is_request_id(name)
 }
 
 /// What one look at the names of a request's headers tells. Most requests have none of these, and are spared a look-up for

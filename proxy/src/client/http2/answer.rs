@@ -8,7 +8,7 @@ use crate::{
     client::{Ask, Client, Early, poll_watched},
     forward::forward,
     headers,
-    http1::{Framing, Piece, RequestHead, parse_request},
+    http1::{Framing, Piece, RequestFault, RequestHead, parse_request},
     http2::{AnswerHead, Arrived, Gone, Handle, Head, Refused},
     request::{Asked, needs_map},
     response::ResponseBody,
@@ -134,9 +134,10 @@ fn read(client: &Client, head: &Head) -> Result<RequestHead, Refusal> {
     })?;
     let worker = &client.worker;
     let is_noted = Account::is_wanted(worker);
-    let looks_at = |name: &str, value: &[u8]| is_noted || needs_map(name, value, &client.peer);
+    let looks_at = |name: &[u8], value: &[u8]| is_noted || needs_map(name, value, &client.peer);
     let recycled = || worker.spares.take_map();
-    let head = parse_request(text, &worker.head_limits, looks_at, recycled);
+    let head = parse_request(text.clone(), &worker.head_limits, looks_at, recycled);
+    let head = head.and_then(|head| head.ok_or(RequestFault::RequestLine));
     let mut head = head.map_err(Refusal::Malformed)?;
     head.parts.version = Version::HTTP_2;
     Ok(head)
