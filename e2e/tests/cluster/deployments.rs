@@ -164,7 +164,7 @@ async fn answers(client: Client, namespace: String) -> Result<()> {
     });
     apply(&services, &service).await?;
     let slices: Api<EndpointSlice> = Api::namespaced(client.clone(), &namespace);
-    let addresses = ready_addresses(slices, 3).await?;
+    let addresses = ready_addresses(slices, "web", 3).await?;
     for ip in &addresses {
         ensure!(
             ip.to_string().starts_with("10.244."),
@@ -179,11 +179,16 @@ async fn answers(client: Client, namespace: String) -> Result<()> {
     Ok(())
 }
 
-/// Waits until `count` endpoints of the Service are ready, and returns their addresses.
-async fn ready_addresses(slices: Api<EndpointSlice>, count: usize) -> Result<BTreeSet<IpAddr>> {
+/// Waits until `count` endpoints of `service` are ready, and returns their addresses.
+pub(crate) async fn ready_addresses(
+    slices: Api<EndpointSlice>,
+    service: &str,
+    count: usize,
+) -> Result<BTreeSet<IpAddr>> {
     use futures_util::StreamExt as _;
     use kube::runtime::WatchStreamExt as _;
-    let config = watcher::Config::default().labels("kubernetes.io/service-name=web");
+    let of_service = format!("kubernetes.io/service-name={service}");
+    let config = watcher::Config::default().labels(&of_service);
     let mut found = Box::pin(watcher(slices, config).applied_objects());
     while let Some(slice) = found.next().await {
         let endpoints = slice?.endpoints.unwrap_or_default().into_iter();

@@ -1,7 +1,10 @@
 //! `sluice proxy` as a process: what it makes of Rollouts, with what rights, and without an API server. The controller's
 //! part is done by hand.
 
-use crate::controller::{late_bytes::Way, process, rollouts::Rollouts};
+use crate::{
+    controller::{late_bytes::Way, process, rollouts::Rollouts},
+    deployments::ready_addresses,
+};
 use anyhow::{Context as _, Result, bail, ensure};
 use controller::fleet::{self, Report, RolloutReport};
 use e2e::{bed::harness, http, proxy::Proxy};
@@ -110,6 +113,11 @@ async fn deploy(client: &Client, namespace: &str) -> Result<()> {
             status.and_then(|status| status.ready_replicas) == Some(2)
         };
         e2e::bed::objects::wait(&sets, name, is_ready).await?;
+    }
+    // Which are told some time after that.
+    for service in ["shop", "shop-canary"] {
+        let slices = Api::namespaced(client.clone(), namespace);
+        ready_addresses(slices, service, 2).await?;
     }
     Ok(())
 }
