@@ -42,6 +42,7 @@ pub(crate) use request::{RequestFault, RequestHead, parse as parse_request};
 #[cfg(test)]
 use response::ResponseFault;
 pub(crate) use response::{Reason, ResponseHead};
+pub(crate) use scan::IS_TOKEN;
 pub(crate) use write::{
     StatusLine, decimal, end_request, write_request, write_request_line, write_response,
 };

@@ -1,5 +1,6 @@
 //! A host and its port, as `Host` and the authority of a target have them (RFC 3986 section 3.2).
 
+use super::scan::letters_digits_and;
 use std::net::Ipv6Addr;
 
 /// A host and perhaps a port.
@@ -60,21 +61,7 @@ fn is_ipv6(address: &[u8]) -> bool {
 }
 
 /// The bytes that a `reg-name` has as they are (RFC 3986 section 3.2.2: unreserved and sub-delims).
-const IS_OF_NAMES: [bool; 256] = {
-    let others = b"-._~!$&'()*+,;=";
-    let mut is = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        is[byte] = (byte as u8).is_ascii_alphanumeric();
-        byte += 1;
-    }
-    let mut i = 0;
-    while i < others.len() {
-        is[others[i] as usize] = true;
-        i += 1;
-    }
-    is
-};
+const IS_OF_NAMES: [bool; 256] = letters_digits_and(b"-._~!$&'()*+,;=");
 
 fn is_of_names(byte: &u8) -> bool {
     IS_OF_NAMES[usize::from(*byte)]

@@ -84,8 +84,11 @@ pub(super) fn is_token_byte(byte: u8) -> bool {
     IS_TOKEN[usize::from(byte)]
 }
 
-const IS_TOKEN: [bool; 256] = {
-    let others = b"!#$%&'*+-.^_`|~";
+/// Which bytes a token may have.
+pub(crate) const IS_TOKEN: [bool; 256] = letters_digits_and(b"!#$%&'*+-.^_`|~");
+
+/// Which bytes are ASCII letters, digits, or one of `others`.
+pub(super) const fn letters_digits_and(others: &[u8]) -> [bool; 256] {
     let mut is = [false; 256];
     let mut byte = 0;
     while byte < 256 {
@@ -98,4 +101,4 @@ const IS_TOKEN: [bool; 256] = {
         i += 1;
     }
     is
-};
+}

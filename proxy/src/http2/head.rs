@@ -6,7 +6,7 @@
 
 use super::Text;
 use crate::{
-    http1::{HeadFault, RequestFault},
+    http1::{HeadFault, IS_TOKEN, RequestFault},
     request::{Fault, Scheme, check_authority, check_hosts},
 };
 use bytes::{BufMut, Bytes};
@@ -250,12 +250,11 @@ pub(super) fn is_trailer(name: &[u8], value: &[u8]) -> bool {
 /// Whether `name` is a token without capitals (RFC 9113 section 8.2.1).
 fn is_name(name: &[u8]) -> bool {
     const IN_NAMES: [bool; 256] = {
-        let mut table = [false; 256];
-        let mut byte = 0;
-        while byte < 128 {
-            table[byte as usize] = matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*'
-                | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~');
-            byte += 1;
+        let mut table = IS_TOKEN;
+        let mut capital = b'A';
+        while capital <= b'Z' {
+            table[capital as usize] = false;
+            capital += 1;
         }
         table
     };
