@@ -1,6 +1,8 @@
 //! One check of one endpoint.
 
-use http::{Request, StatusCode, Uri, header::HOST, header::USER_AGENT};
+use crate::http1::{HeadLimits, HeadReader};
+use bytes::BytesMut;
+use http::{HeaderMap, Method, Request, StatusCode, Uri, header::HOST, header::USER_AGENT};
 use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use traffic::{
@@ -11,11 +13,12 @@ use traffic::{
 /// Who asks.
 const AGENT: &str = concat!("sluice-health/", env!("CARGO_PKG_VERSION"));
 
-/// The largest head of an answer that is read.
-const HEAD_BYTES: usize = 16 * 1024;
-
-/// The most headers that an answer may have.
-const HEADERS: usize = 128;
+/// What the head of an answer may be.
+const LIMITS: HeadLimits = HeadLimits {
+    head_bytes: 16 * 1024,
+    headers: 128,
+    uri_bytes: 0,
+};
 
 /// The PROXY protocol header of a connection that the proxy makes for itself (`doc/proxy-protocol.txt` of HAProxy,
 /// section 2.1 `UNKNOWN`, section 2.2 `LOCAL`).
@@ -59,33 +62,25 @@ async fn ask_http1(
     );
     stream.write_all(request.as_bytes()).await?;
     stream.flush().await?;
-    let mut received = Vec::new();
+    let (mut received, mut reader, mut head) = (BytesMut::new(), HeadReader::default(), None);
     loop {
-        if let Some((status, length)) = status_of(&received)? {
-            if status >= 200 {
-                return Ok(status);
-            }
-            received.drain(..length);
-            continue;
-        }
-        if received.len() >= HEAD_BYTES {
-            return Err(invalid("the head of the answer is too large"));
-        }
-        if stream.read_buf(&mut received).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+        let method = &Method::GET;
+        let read = reader.response(
+            &mut received,
+            &LIMITS,
+            method,
+            false,
+            HeaderMap::new,
+            &mut head,
+        );
+        read.map_err(|fault| invalid(fault.as_str()))?;
+        match head.take().map(|head| head.parts.status) {
+            Some(status) if status.is_informational() => continue,
+            Some(status) => return Ok(status.as_u16()),
+            None if stream.read_buf(&mut received).await? > 0 => {}
+            None => return Err(io::ErrorKind::UnexpectedEof.into()),
         }
     }
-}
-
-/// The status and length of the head that `received` begins with, when it is there whole.
-fn status_of(received: &[u8]) -> io::Result<Option<(u16, usize)>> {
-    let mut headers = [httparse::EMPTY_HEADER; HEADERS];
-    let mut response = httparse::Response::new(&mut headers);
-    let parsed = response.parse(received).map_err(invalid)?;
-    Ok(match (parsed, response.code) {
-        (httparse::Status::Complete(length), Some(status)) => Some((status, length)),
-        _ => None,
-    })
 }
 
 async fn ask_http2(
@@ -144,7 +139,10 @@ mod tests {
 
     #[test]
     fn the_status_is_that_of_the_final_answer() {
-        let long = format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "y".repeat(HEAD_BYTES));
+        let long = format!(
+            "HTTP/1.1 200 OK\r\nx: {}\r\n\r\n",
+            "y".repeat(LIMITS.head_bytes)
+        );
         for (answer, expected) in [
             ("HTTP/1.1 200 OK\r\n\r\n", Some(200)),
             ("HTTP/1.0 503 Busy\r\ncontent-length: 9\r\n\r\n", Some(503)),
