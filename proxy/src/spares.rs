@@ -22,7 +22,8 @@ pub(crate) struct Spares {
     buffers: RefCell<Vec<BytesMut>>,
     /// What the buffers hold together, in bytes.
     bytes: Cell<usize>,
-    /// What TLS writes records into, before the socket takes them.
+    /// What little is read into before it is known whose memory it is to fill, and what TLS writes records into before the socket
+    /// takes them.
     scratch: RefCell<Vec<u8>>,
     maps: RefCell<Vec<HeaderMap>>,
     #[expect(clippy::vec_box, reason = "it is the boxes that are kept")]
@@ -65,12 +66,17 @@ impl Spares {
         }
     }
 
-    /// Initialised memory that anybody may write to, of any size, and whose content nobody counts on. It stays the worker's.
+    /// Initialised memory of `least` bytes or more that anybody may write to, and whose content nobody counts on. It stays the
+    /// worker's.
     ///
     /// # Panics
     /// When somebody else is using it.
-    pub(crate) fn scratch(&self) -> RefMut<'_, Vec<u8>> {
-        self.scratch.borrow_mut()
+    pub(crate) fn scratch(&self, least: usize) -> RefMut<'_, Vec<u8>> {
+        let mut scratch = self.scratch.borrow_mut();
+        if scratch.len() < least {
+            scratch.resize(least, 0);
+        }
+        scratch
     }
 
     /// An empty place for an answer.

@@ -1,20 +1,18 @@
 //! A connection, in plain text or over TLS, to a client or to an endpoint.
 
 use crate::{socket, tls::ServerStream};
-use bytes::BytesMut;
 use rustls::CommonState;
 #[cfg(test)]
 use rustls::{ProtocolVersion, pki_types::CertificateDer};
 use socket2::SockRef;
 use std::{
-    future::Future,
     io::{self, IoSlice},
-    pin::{Pin, pin},
+    pin::Pin,
     task::{Context, Poll},
     time::Duration,
 };
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, Interest, ReadBuf},
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::TcpStream,
 };
 use tokio_rustls::client;
@@ -74,18 +72,6 @@ impl Stream {
             Self::Plain(tcp) => tcp.poll_read_ready(context),
             Self::Server(tls) => tls.poll_read_ready(context),
             Self::Client(_) => Poll::Ready(Ok(())),
-        }
-    }
-
-    /// Reads into the free memory of `buffer`, when there is something to be read.
-    pub(crate) fn poll_read_into(
-        &mut self,
-        buffer: &mut BytesMut,
-        context: &mut Context<'_>,
-    ) -> Poll<io::Result<usize>> {
-        match self {
-            Self::Plain(tcp) => socket::poll_read(tcp, buffer, context),
-            tls @ (Self::Server(_) | Self::Client(_)) => pin!(tls.read_buf(buffer)).poll(context),
         }
     }
 

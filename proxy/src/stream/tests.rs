@@ -1,5 +1,10 @@
 use super::*;
-use crate::tls::tests::{connection, secured_pair};
+use crate::{
+    input::poll_read,
+    spares::Spares,
+    tls::tests::{connection, secured_pair},
+};
+use bytes::BytesMut;
 use std::future::poll_fn;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -90,10 +95,10 @@ async fn a_task_that_never_waits_lets_others_go_on() {
     near.tcp().readable().await.unwrap();
     // Within one turn of this task each.
     let read = poll_fn(|context| {
-        let mut byte = BytesMut::with_capacity(1);
+        let (mut byte, spares) = (BytesMut::new(), Spares::default());
         let reads = (0..MOST).take_while(|_| {
             byte.clear();
-            near.poll_read_into(&mut byte, context).is_ready()
+            poll_read(&mut near, &mut byte, 1, &spares, context).is_ready()
         });
         Poll::Ready(reads.count())
     });

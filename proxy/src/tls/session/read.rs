@@ -2,11 +2,10 @@
 
 use super::{ServerStream, refusal};
 use crate::{
-    input::{BODY_ROOM, HEAD_ROOM},
-    socket,
+    input::{BODY_ROOM, HEAD_ROOM, poll_socket},
     spares::Spares,
 };
-use bytes::{Buf as _, BufMut as _, BytesMut};
+use bytes::{Buf as _, BytesMut};
 use rustls::{Error, unbuffered::ReadTraffic};
 use std::{
     io,
@@ -43,13 +42,12 @@ impl ServerStream {
             self.fail(Error::PeerSentOversizedRecord);
             return Poll::Ready(Err(refusal(Error::PeerSentOversizedRecord)));
         }
-        // A connection that waits is to hold no memory.
-        ready!(self.tcp.poll_read_ready(context))?;
-        self.spares.make_room(&mut self.incoming, room);
-        let read = socket::poll_read(&self.tcp, &mut (&mut self.incoming).limit(room), context);
+        let incoming = &mut self.incoming;
+        let read = poll_socket(&self.tcp, incoming, room, &self.spares, context);
         match read {
             Poll::Ready(Ok(read)) if read > 0 => self.is_settled = false,
-            _ => self.spares.reclaim(&mut self.incoming),
+            // A connection that waits is to hold no memory.
+            _ => self.spares.reclaim(incoming),
         }
         read
     }

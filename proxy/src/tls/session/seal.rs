@@ -36,7 +36,7 @@ impl<'a> Sealed<'a> {
     /// Nothing yet.
     pub(super) fn new(spares: &'a Spares) -> Self {
         Self {
-            memory: spares.scratch(),
+            memory: spares.scratch(0),
             length: 0,
         }
     }
