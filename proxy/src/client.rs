@@ -257,14 +257,21 @@ async fn speaks_http2(client: &Client, stream: &mut Stream, input: &mut BytesMut
     looked.await.unwrap_or(false)
 }
 
-/// Says that nothing more comes. With TLS that takes room at a client, which may never make any.
-pub(crate) async fn say_goodbye(stream: &mut Stream) {
-    let _ = timeout(LINGER, stream.shutdown()).await;
+/// Ends a connection in order, whose client `may_send` more.
+pub(crate) async fn end(mut stream: Stream, may_send: bool) {
+    // A socket by itself says as much when it is closed.
+    if may_send || stream.is_tls() {
+        // With TLS that takes room at a client, which may never make any.
+        let _ = timeout(LINGER, stream.shutdown()).await;
+    }
+    if may_send {
+        linger(stream).await;
+    }
 }
 
 /// Reads on until the client ends, for a while. To close a socket with bytes unread would reset the connection, and
 /// the client might never see the answer that it was sent.
-pub(crate) async fn linger(mut stream: Stream) {
+async fn linger(mut stream: Stream) {
     // Not in the task itself, which would be larger by that for as long as it lasts.
     let mut bytes = vec![0; 4096];
     let discard = async { while stream.read(&mut bytes).await.is_ok_and(|n| n > 0) {} };
@@ -275,12 +282,12 @@ pub(crate) async fn linger(mut stream: Stream) {
 /// to that.
 pub(crate) fn poll_watched<T>(
     watch: &Watch,
-    mut alarm: Pin<&mut Sleep>,
+    alarm: Pin<&mut Sleep>,
     context: &mut Context<'_>,
     work: impl FnOnce(&mut Context<'_>) -> Poll<T>,
 ) -> Poll<Option<T>> {
     watch.begin_turn();
-    watch.ring(alarm.as_mut(), context);
+    watch.ring(&alarm);
     if let Poll::Ready(done) = work(context) {
         return Poll::Ready(Some(done));
     }

@@ -40,8 +40,9 @@ pub(crate) fn looks_at_headers(found: &Found<'_>) -> bool {
     found.has_actions || matches!(found.target, Target::Redirect(_))
 }
 
-/// Lets a request with `headers` in that `found` is the route of, at `now` (from the process's epoch): or answers it, when it is a
-/// browser's question, when the route sends clients elsewhere, or when it takes no more.
+/// Lets a request with `headers` in that `found` is the route of, at `now` (from the process's epoch), and puts what it takes along
+/// into `passage`, which is empty: or answers it, when it is a browser's question, when the route sends clients elsewhere, or when
+/// it takes no more.
 ///
 /// # Errors
 /// The answer, complete but for what every answer of the proxy has.
@@ -51,15 +52,13 @@ pub(crate) fn arrive<'a>(
     found: &Found<'a>,
     peer: &Peer,
     now: Duration,
-) -> Result<Passage<'a>, OwnAnswer> {
+    passage: &mut Passage<'a>,
+) -> Result<(), OwnAnswer> {
     if !looks_at_headers(found) {
-        return Ok(Passage::default());
+        return Ok(());
     }
     let actions = found.actions;
-    let mut passage = Passage {
-        actions: Some(actions),
-        ..Passage::default()
-    };
+    passage.actions = Some(actions);
     if let Some(cors) = &actions.cors {
         // A question costs no version anything, so that it takes no token.
         if let Some(headers) = cors::preflight(cors, head.method, headers) {
@@ -67,14 +66,11 @@ pub(crate) fn arrive<'a>(
         }
         passage.grant = Some(Grant::of(cors, headers));
     }
-    match admit(head, headers, found, peer, now, &mut passage) {
-        Ok(()) => Ok(passage),
-        Err(answer) => {
-            let mut response = answer.into_response();
-            passage.edit_response(response.headers_mut());
-            Err(response)
-        }
-    }
+    admit(head, headers, found, peer, now, passage).map_err(|answer| {
+        let mut response = answer.into_response();
+        passage.edit_response(response.headers_mut());
+        response
+    })
 }
 
 /// What [`arrive`] does when the request is no browser's question.
@@ -90,7 +86,7 @@ fn admit(
     if let Some(limit) = &actions.rate_limit {
         found
             .state
-            .admit(limit, head.client, headers, now)
+            .admit(limit, *head.client, headers, now)
             .map_err(Answer::RateLimited)?;
     }
     if let Target::Redirect(redirect) = found.target {

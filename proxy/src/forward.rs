@@ -5,7 +5,8 @@ use crate::{
     answer::Refusal,
     body::RequestBody,
     client::Ask,
-    filter, grpc, mirror,
+    filter::{self, Passage},
+    grpc, mirror,
     request::{self, Asked, client_address},
     response::ResponseBody,
     way::{Chosen, Prepared, Way},
@@ -15,7 +16,6 @@ use std::net::IpAddr;
 use traffic::Found;
 
 /// What is known of a request before its route is.
-#[derive(Clone, Copy)]
 struct Known {
     client: IpAddr,
     is_grpc: bool,
@@ -35,7 +35,7 @@ pub(crate) async fn forward(
         is_grpc: grpc::is_grpc(&asked.parts.headers),
     };
     let mut account = Account::begin(&ask.client, known.client, asked.parts);
-    let routed = route(ask, known, asked, body, &mut account, answer).await;
+    let routed = route(ask, &known, asked, body, &mut account, answer).await;
     let response = match routed {
         Ok(response) => response,
         Err(refusal) => answer.insert(refusal.answer(ask, known.is_grpc, &mut account)),
@@ -52,7 +52,7 @@ pub(crate) async fn forward(
 /// Finds the request's route and goes it.
 async fn route<'r>(
     ask: &Ask,
-    known: Known,
+    known: &Known,
     asked: &mut Asked<'_>,
     body: &mut RequestBody,
     account: &mut Option<Box<Account>>,
@@ -62,8 +62,9 @@ async fn route<'r>(
     let worker = &ask.client.worker;
     let view = worker.view();
     let listener = &ask.client.gate.name;
-    let found = view.table().find(&asked.seen(client, listener));
-    let found = found.ok_or(Refusal::NoRoute)?;
+    let Some(found) = view.table().find(&asked.seen(client, listener)) else {
+        return Err(Refusal::NoRoute);
+    };
     if let Some(account) = account {
         account.route(found.name);
     }
@@ -75,14 +76,15 @@ async fn route<'r>(
     }
     let (seen, headers) = (asked.seen(client, listener), &asked.parts.headers);
     let now = worker.turn.elapsed();
-    let mut passage = filter::arrive(&seen, headers, &found, &ask.client.peer, now)?;
+    let mut passage = Passage::default();
+    filter::arrive(&seen, headers, &found, &ask.client.peer, now, &mut passage)?;
     limit(ask, &found, body)?;
     let chosen = Chosen::of(&view, &found, &seen, || worker.random())?;
     if let Some(account) = account {
         account.version(chosen.backend);
     }
     let way = Way::begin(ask, &view, &chosen, &seen);
-    let prepared = Prepared::new(ask, asked, body, &mut passage, is_grpc);
+    let prepared = Prepared::new(ask, asked, body, &mut passage, *is_grpc);
     if !prepared.asks_to_upgrade() {
         mirror::copy(ask, &view, &found, &chosen, asked.parts, body);
     }

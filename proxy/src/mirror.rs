@@ -12,7 +12,7 @@ use crate::{
     lane::Dispatched,
     pieces::Pieces,
     request::Asked,
-    send::{Delivery, NoAnswer},
+    send::{Delivery, NoAnswer, Tries},
     watch::{Phase, Watch},
     way::Chosen,
 };
@@ -153,13 +153,14 @@ async fn exchange(
     let worker = &ask.client.worker;
     let now = worker.turn.elapsed();
     let service = worker.balancer.service(backend, generation, now);
-    let Ok(_permit) = service.admit(Limit::Requests) else {
+    let Ok(permit) = service.admit(Limit::Requests) else {
         return;
     };
     let is_grpc = grpc::is_grpc(&head.headers);
     let lane = worker.lanes.of(&backend.series);
     let mut sent = Dispatched::begin(lane, false);
     let mut asked = Asked::new(&mut head, None, &ask.client.peer);
+    let mut answered = None;
     let mut delivery = Delivery {
         ask,
         backend,
@@ -168,14 +169,18 @@ async fn exchange(
         asked: &mut asked,
         body: &mut body,
         is_looked_at: true,
+        tries: Tries::default(),
         sent: &mut sent,
+        permit: Some(permit),
+        answered: &mut answered,
         account: None,
     };
-    let mut answered = match delivery.send().await {
-        Ok(answered) => answered,
+    let status = match delivery.send().await {
+        Ok(status) => status.as_u16(),
         Err(NoAnswer::Version(failure)) => return sent.end(answer::failed(failure)),
         Err(NoAnswer::Client(_)) => return,
     };
+    let Some(mut answered) = answered else { return };
     ask.watch.enter(Phase::Transfer);
     let head = answered.exchange.take_answer().parts;
     let mut verdict = is_grpc.then(|| grpc::Verdict::of(&head.headers));
@@ -198,7 +203,6 @@ async fn exchange(
         }
     })
     .await;
-    let status = answered.status.as_u16();
     let seen = if is_whole && status < 500 {
         Seen::Success
     } else {

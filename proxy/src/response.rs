@@ -9,7 +9,7 @@ use crate::{
     headers,
     http1::{Framing, Lines, Piece},
     lane::Dispatched,
-    send::Attempt,
+    send::{Answered, Attempt},
     tunnel::Tunnel,
     upstream::Exchange,
     watch::{Phase, Watch},
@@ -156,6 +156,22 @@ impl ResponseBody {
         piece
     }
 
+    /// Gives the next piece to `copy` if it is here, and is little data of an endpoint's that nobody notes; else it is to be polled
+    /// for. Whether it was given.
+    ///
+    /// # Errors
+    /// What `copy` says.
+    pub(crate) fn copy_piece<E>(
+        &mut self,
+        copy: impl FnOnce(&[u8]) -> Result<(), E>,
+    ) -> Result<bool, E> {
+        let is_noted = self.account.is_some();
+        match self.passed_mut() {
+            Some(passing) if !is_noted => passing.copy_piece(copy),
+            _ => Ok(false),
+        }
+    }
+
     /// Whether it has come, all but [`Piece::End`].
     pub(crate) fn is_at_end(&self) -> bool {
         match &self.kind {
@@ -244,7 +260,7 @@ pub(crate) struct Passing {
     /// What it comes from, until it has come whole.
     exchange: Option<Exchange>,
     attempt: Option<Attempt>,
-    _permit: Permit,
+    _permit: Option<Permit>,
     _drain: Option<Draining>,
     framing: Framing,
     /// Headers of the answer, as they came.
@@ -260,10 +276,7 @@ pub(crate) struct Passing {
 
 /// What an answer is made of when its head has come.
 pub(crate) struct Begun {
-    pub(crate) exchange: Exchange,
-    pub(crate) attempt: Attempt,
-    /// The request's place among those that the Service has under way.
-    pub(crate) permit: Permit,
+    pub(crate) answered: Answered,
     pub(crate) drain: Option<Draining>,
     pub(crate) framing: Framing,
     /// Those of its headers that are not in its head.
@@ -314,9 +327,9 @@ impl Passing {
         begun.request.keep_no_more();
         let mut place = worker.spares.take_place();
         *place = Some(Self {
-            exchange: Some(begun.exchange),
-            attempt: Some(begun.attempt),
-            _permit: begun.permit,
+            exchange: Some(begun.answered.exchange),
+            attempt: Some(begun.answered.attempt),
+            _permit: begun.answered.permit,
             _drain: begun.drain,
             framing: begun.framing,
             lines: begun.lines,
@@ -369,6 +382,17 @@ impl Passing {
             }
             Poll::Pending => Poll::Pending,
         }
+    }
+
+    fn copy_piece<E>(&mut self, copy: impl FnOnce(&[u8]) -> Result<(), E>) -> Result<bool, E> {
+        let Some(exchange) = &mut self.exchange else {
+            return Ok(false);
+        };
+        let has_copied = exchange.copy_piece(copy)?;
+        if has_copied {
+            self.watch.moved();
+        }
+        Ok(has_copied)
     }
 
     /// Bytes of the request's body that came, and the gRPC status.

@@ -48,17 +48,33 @@ pub(crate) struct Delivery<'a, 'h> {
     pub(crate) body: &'a mut RequestBody,
     /// Whether the headers of the answer are looked at on their way to the client.
     pub(crate) is_looked_at: bool,
+    pub(crate) tries: Tries,
     /// Counts how the first attempt ends. When that was not the last, it has ended before there is an answer.
     pub(crate) sent: &'a mut Dispatched,
+    /// The request's place among those that the Service has under way, until there is an answer that has it.
+    pub(crate) permit: Option<Permit>,
+    /// Where the answer is put, as it is large to be moved.
+    pub(crate) answered: &'a mut Option<Answered>,
     pub(crate) account: Option<&'a mut Account>,
 }
 
+/// What became of a request before the present attempt.
+#[derive(Debug, Default)]
+pub(crate) struct Tries {
+    /// The endpoints that it was tried on.
+    on: Vec<SocketAddr>,
+    /// How often it was lost with its connection.
+    lost: u32,
+}
+
 /// An answer that has begun.
+#[derive(Debug)]
 pub(crate) struct Answered {
     /// What keeps the head, and gives the body.
     pub(crate) exchange: Exchange,
-    pub(crate) status: StatusCode,
     pub(crate) attempt: Attempt,
+    /// The request's place among those that the Service has under way.
+    pub(crate) permit: Option<Permit>,
 }
 
 /// An attempt at an endpoint, for as long as it lasts.
@@ -82,8 +98,8 @@ impl Attempt {
 }
 
 impl Delivery<'_, '_> {
-    /// The head of the version's answer, and what its body comes on.
-    pub(crate) async fn send(&mut self) -> Result<Answered, NoAnswer> {
+    /// Has the version answer, and gives the status.
+    pub(crate) async fn send(&mut self) -> Result<StatusCode, NoAnswer> {
         let retry = &self.backend.policy.retry;
         let may_repeat = is_idempotent(&self.asked.parts.method);
         // HTTP/2 says which requests it has not acted on, whatever was sent of them.
@@ -91,14 +107,12 @@ impl Delivery<'_, '_> {
             self.body.keep(retry.max_body_bytes);
         }
         self.service.count_request(self.now());
-        let mut tried = Vec::new();
         let mut attempts = retry.attempts;
-        let mut lost = LOST;
         loop {
-            let connection = self.connection(&mut tried, lost == LOST).await;
+            let connection = self.connection().await;
             let (mut exchange, mut pick) = connection.inspect_err(|_| {
                 // None could be reached: that is where the request went.
-                if let Some(first) = tried.first() {
+                if let Some(first) = self.tries.on.first() {
                     self.sent.goes_to(*first);
                 }
             })?;
@@ -112,12 +126,14 @@ impl Delivery<'_, '_> {
                 poll_fn(|context| exchange.poll_head(body, &ask.early, &ask.watch, context)).await;
             let again = match &answer {
                 Ok(status) => may_repeat && retry.statuses.contains(&status.as_u16()),
-                Err(SendError::Unsent) if lost > 0 && self.body.rewind() => {
-                    lost -= 1;
+                Err(SendError::Unsent) if self.tries.lost < LOST && self.body.rewind() => {
+                    self.tries.lost += 1;
                     continue;
                 }
-                Err(SendError::Stale) if lost > 0 && may_repeat && self.body.rewind() => {
-                    lost -= 1;
+                Err(SendError::Stale)
+                    if self.tries.lost < LOST && may_repeat && self.body.rewind() =>
+                {
+                    self.tries.lost += 1;
                     continue;
                 }
                 Err(SendError::Failed(Failure::ResponseTimeout)) => {
@@ -134,11 +150,12 @@ impl Delivery<'_, '_> {
             let attempt = Attempt { pick, began };
             match answer {
                 Ok(status) if !again => {
-                    return Ok(Answered {
+                    *self.answered = Some(Answered {
                         exchange,
-                        status,
                         attempt,
+                        permit: self.permit.take(),
                     });
+                    return Ok(status);
                 }
                 Ok(status) => {
                     attempt.end(judged(status), now);
@@ -153,7 +170,7 @@ impl Delivery<'_, '_> {
                 }
             }
             attempts -= 1;
-            tried.push(address);
+            self.tries.on.push(address);
         }
     }
 
@@ -211,25 +228,21 @@ impl Delivery<'_, '_> {
     }
 
     /// A connection to an endpoint that was not tried yet, or to one of the next when it cannot be reached.
-    async fn connection(
-        &mut self,
-        tried: &mut Vec<SocketAddr>,
-        may_reuse: bool,
-    ) -> Result<(Exchange, Pick), NoAnswer> {
+    async fn connection(&mut self) -> Result<(Exchange, Pick), NoAnswer> {
         let mut failure = Failure::NoEndpoint;
         for _ in 0..ENDPOINTS_TRIED {
             let now = self.now();
-            let pick = match self.service.pick(self.key, tried, now) {
+            let pick = match self.service.pick(self.key, &self.tries.on, now) {
                 Ok(pick) => pick,
                 // With one endpoint there is no other to turn to.
                 Err(Unavailable::AllTried) if failure == Failure::NoEndpoint => {
-                    tried.clear();
+                    self.tries.on.clear();
                     continue;
                 }
                 Err(Unavailable::AllTried | Unavailable::NoEndpoint) => break,
             };
             let key = self.key_of(pick.address());
-            let exchange = match self.idle(&key, may_reuse) {
+            let exchange = match self.idle(&key) {
                 Some(idle) => Ok(idle),
                 // Seldom, and in its place a request's task would be twice as large.
                 None => {
@@ -244,7 +257,7 @@ impl Delivery<'_, '_> {
                     return Err(NoAnswer::Version(Failure::Overload));
                 }
                 Err(NoConnection::Version(reason)) => {
-                    tried.push(pick.address());
+                    self.tries.on.push(pick.address());
                     let now = self.now();
                     pick.end(Seen::ConnectFailure, Duration::ZERO, now);
                     failure = reason;
@@ -277,11 +290,11 @@ impl Delivery<'_, '_> {
         key
     }
 
-    /// A connection that is there already.
-    fn idle(&self, key: &Key, may_reuse: bool) -> Option<Exchange> {
+    /// A connection that is there already. One of HTTP/1 may end at any time, and is not taken for what was lost with another.
+    fn idle(&self, key: &Key) -> Option<Exchange> {
         let pool = &self.ask.client.worker.pool;
         match self.backend.policy.protocol {
-            Protocol::Http1 if !may_reuse => None,
+            Protocol::Http1 if self.tries.lost > 0 => None,
             Protocol::Http1 => pool.take(key).map(Exchange::Http1),
             Protocol::Http2 => pool.shared(key).map(Exchange::http2),
         }

@@ -31,13 +31,12 @@ use traffic::Failure;
 pub(crate) fn prepare(
     ask: &Ask,
     answered: Answered,
-    permit: Permit,
     asked: Option<&Upgrade>,
 ) -> Result<Response<ResponseBody>, NoAnswer> {
     let Answered {
         mut exchange,
         attempt,
-        ..
+        permit,
     } = answered;
     let mut head = exchange.take_answer().parts;
     // An endpoint may change the protocol only when it was asked to (RFC 9110 section 15.2.2).
@@ -85,7 +84,7 @@ pub(crate) struct Tunnel {
 #[expect(dead_code, reason = "held to be dropped")]
 struct Held {
     slot: Slot,
-    permit: Permit,
+    permit: Option<Permit>,
     attempt: Attempt,
 }
 

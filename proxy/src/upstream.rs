@@ -176,6 +176,20 @@ impl Exchange {
         }
     }
 
+    /// Gives the next piece of the answer's body to `copy` if it is here, and is little data. Whether it was.
+    ///
+    /// # Errors
+    /// What `copy` says.
+    pub(crate) fn copy_piece<E>(
+        &mut self,
+        copy: impl FnOnce(&[u8]) -> Result<(), E>,
+    ) -> Result<bool, E> {
+        match self {
+            Self::Http1(connection) => connection.copy_piece(copy),
+            Self::Http2(_) => Ok(false),
+        }
+    }
+
     /// Takes what has come of the answer's body, for later, where leaving it costs memory.
     pub(crate) fn gather(&mut self, context: &mut Context<'_>) {
         if let Self::Http2(call) = self {

@@ -70,14 +70,13 @@ impl Watch {
         }
     }
 
-    /// Begins anew, as [`Self::of`] does, for the next of those that take turns to use it. The timer, which may be set, would wake
-    /// the one before.
+    /// Begins anew, but for the phase, for the next of those that take turns to use it. The timer, which may be set, would wake the
+    /// one before.
     pub(crate) fn restart(&self, worker: &Worker) {
         self.begin_turn();
         self.limit(worker.timeouts, None);
         self.idle_until.set(None);
         self.is_set.set(false);
-        self.enter(Phase::Fresh);
     }
 
     /// The connection's task, or its request's, begins to run.
@@ -202,15 +201,13 @@ impl Watch {
         self.is_over.get()
     }
 
-    /// Looks at the timer, before the connection is driven. One that cannot have rung is left alone, set or not: to look at one
-    /// that is not would set it, and [`Self::arm`] would do so again.
-    pub(crate) fn ring(&self, alarm: Pin<&mut Sleep>, context: &mut Context<'_>) {
-        if self.turn.now() < alarm.deadline() {
+    /// Looks at the timer, before the connection is driven.
+    pub(crate) fn ring(&self, alarm: &Sleep) {
+        if !alarm.is_elapsed() {
             return;
         }
-        let has_rung = alarm.poll(context).is_ready();
-        self.is_set.set(!has_rung);
-        if has_rung && self.deadline() <= self.turn.now() {
+        self.is_set.set(false);
+        if self.deadline() <= self.turn.now() {
             self.is_over.set(true);
         }
     }

@@ -3,7 +3,7 @@
 use crate::{
     account::Account,
     answer::{self, Refusal},
-    balance::{Permit, Service},
+    balance::Service,
     body::RequestBody,
     client::Ask,
     drains,
@@ -12,8 +12,9 @@ use crate::{
     lane::Dispatched,
     request::Asked,
     response::{Begun, Passing, ResponseBody},
-    send::{Answered, Delivery, NoAnswer, judged},
+    send::{Answered, Delivery, NoAnswer, Tries, judged},
     tunnel,
+    upstream::Answer,
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header::SET_COOKIE};
 use std::rc::Rc;
@@ -183,15 +184,17 @@ impl<'a> Way<'a> {
             service: &self.service,
             is_looked_at,
         };
-        let mut answered = self.deliver(chosen, asked, body, &mut sent, account).await;
-        if let Some(stable) = self.rescuer(&answered, &asked.parts.method)
+        let mut answered = None;
+        let mut status = self
+            .deliver(chosen, asked, body, &mut sent, account, &mut answered)
+            .await;
+        if let Some(stable) = self.rescuer(&status, &asked.parts.method)
             && body.rewind()
         {
-            sent.end(outcome(&answered));
+            sent.end(outcome(&status));
             worker.counters().rescued.count();
-            if let Ok((answered, _)) = answered {
-                let seen = judged(answered.status);
-                answered.attempt.end(seen, worker.turn.elapsed());
+            if let (Ok(status), Some(answered)) = (status, answered.take()) {
+                answered.attempt.end(judged(status), worker.turn.elapsed());
             }
             backend = stable;
             let service = self.service_of(stable);
@@ -200,14 +203,31 @@ impl<'a> Way<'a> {
                 service: &service,
                 is_looked_at,
             };
-            answered = self.deliver(rescuer, asked, body, &mut sent, account).await;
+            status = self
+                .deliver(rescuer, asked, body, &mut sent, account, &mut answered)
+                .await;
         }
-        self.take(prepared, backend, answered, body, sent)
-            .map(|response| answer.insert(response))
-            .map_err(|no_answer| match no_answer {
-                NoAnswer::Version(failure) => Refusal::failed(failure, backend),
-                NoAnswer::Client(refusal) => refusal,
-            })
+        let no_answer = match (status, answered) {
+            (Ok(StatusCode::SWITCHING_PROTOCOLS), Some(answered)) => {
+                match self.tunnel(prepared, backend, answered, &mut sent) {
+                    Ok(response) => return Ok(answer.insert(response)),
+                    Err(no_answer) => no_answer,
+                }
+            }
+            (Ok(_), Some(answered)) => {
+                return Ok(self.pass(prepared, backend, answered, body, sent, answer));
+            }
+            (Ok(_), None) => NoAnswer::Version(Failure::Protocol),
+            (Err(no_answer), _) => no_answer,
+        };
+        let (outcome, refusal) = match no_answer {
+            NoAnswer::Version(failure) => {
+                (answer::failed(failure), Refusal::failed(failure, backend))
+            }
+            NoAnswer::Client(refusal) => (Outcome::Cancelled, refusal),
+        };
+        sent.end(outcome);
+        Err(refusal)
     }
 
     /// The Service of `backend`.
@@ -218,7 +238,7 @@ impl<'a> Way<'a> {
         worker.balancer.service(backend, generation, now)
     }
 
-    /// Has the version `to` answer.
+    /// Has the version `to` answer, and gives the status; the answer itself is put into `answered`.
     async fn deliver(
         &self,
         to: Destination<'_>,
@@ -226,7 +246,8 @@ impl<'a> Way<'a> {
         body: &mut RequestBody,
         sent: &mut Dispatched,
         account: &mut Option<Box<Account>>,
-    ) -> Result<(Answered, Permit), NoAnswer> {
+        answered: &mut Option<Answered>,
+    ) -> Result<StatusCode, NoAnswer> {
         if to.backend.policy.protocol == Protocol::Http2 {
             let taken_apart = asked.take_apart(&self.ask.client.worker.spares);
             taken_apart.map_err(|fault| NoAnswer::Client(fault.into()))?;
@@ -246,84 +267,64 @@ impl<'a> Way<'a> {
             asked,
             body,
             is_looked_at: to.is_looked_at,
+            tries: Tries::default(),
             sent,
+            permit: Some(permit),
+            answered,
             account: account.as_deref_mut(),
         };
-        Ok((delivery.send().await?, permit))
+        delivery.send().await
     }
 
     /// The stable version, when it is to answer what the canary failed.
-    fn rescuer<T>(
-        &self,
-        answered: &Result<(Answered, T), NoAnswer>,
-        method: &Method,
-    ) -> Option<&Backend> {
+    fn rescuer(&self, status: &Result<StatusCode, NoAnswer>, method: &Method) -> Option<&Backend> {
         let split = self.chosen.split.filter(|split| split.rescue)?;
         let is_canary = self.chosen.choice.as_ref()?.side == Side::Canary;
-        let has_failed = match answered {
-            Ok((answered, _)) => answered.status.is_server_error(),
+        let has_failed = match status {
+            Ok(status) => status.is_server_error(),
             Err(NoAnswer::Version(_)) => true,
             Err(NoAnswer::Client(_)) => false,
         };
         (is_canary && has_failed && is_idempotent(method)).then_some(&split.stable)
     }
 
-    /// Makes the answer of `backend` ready to be passed on, or to begin a tunnel. Whatever happens, `sent` ends.
-    fn take(
+    /// Makes the tunnel ready that the answer of `backend` begins.
+    fn tunnel(
         &self,
         prepared: &Prepared,
         backend: &Backend,
-        answered: Result<(Answered, Permit), NoAnswer>,
-        body: &mut RequestBody,
-        mut sent: Dispatched,
+        answered: Answered,
+        sent: &mut Dispatched,
     ) -> Result<Response<ResponseBody>, NoAnswer> {
-        let outcome = outcome(&answered);
-        let tunnel = match answered {
-            Ok((answered, permit)) => {
-                if answered.status != StatusCode::SWITCHING_PROTOCOLS {
-                    return Ok(self.pass(prepared, backend, (answered, permit), body, sent));
-                }
-                tunnel::prepare(self.ask, answered, permit, prepared.upgrade.as_ref())
-            }
-            Err(no_answer) => Err(no_answer),
-        };
-        match tunnel {
-            // The tunnel that begins now is nothing that a version's latency could be measured by.
-            Ok(mut response) => {
-                sent.end(outcome);
-                response.body_mut().drain(drains::enter(self.ask, backend));
-                Ok(response)
-            }
-            Err(no_answer) => {
-                sent.end(match &no_answer {
-                    NoAnswer::Version(failure) => answer::failed(*failure),
-                    NoAnswer::Client(_) => Outcome::Cancelled,
-                });
-                Err(no_answer)
-            }
-        }
+        let mut response = tunnel::prepare(self.ask, answered, prepared.upgrade.as_ref())?;
+        // What it lasts is nothing that a version's latency could be measured by.
+        sent.end(Outcome::Answered(StatusCode::SWITCHING_PROTOCOLS.as_u16()));
+        response.body_mut().drain(drains::enter(self.ask, backend));
+        Ok(response)
     }
 
     /// Passes the answer of `backend` on.
-    fn pass(
+    fn pass<'r>(
         &self,
         prepared: &Prepared,
         backend: &Backend,
-        (mut answered, permit): (Answered, Permit),
+        mut answered: Answered,
         request: &mut RequestBody,
         sent: Dispatched,
-    ) -> Response<ResponseBody> {
-        let answer = answered.exchange.take_answer();
-        let mut head = answer.parts;
-        if answer.lines.is_none() {
+        answer: &'r mut Option<Response<ResponseBody>>,
+    ) -> &'r mut Response<ResponseBody> {
+        let Answer {
+            parts: mut head,
+            lines,
+            framing,
+        } = answered.exchange.take_answer();
+        if lines.is_none() {
             headers::remove_hop_by_hop(&mut head.headers);
         }
         let begun = Begun {
-            exchange: answered.exchange,
-            attempt: answered.attempt,
-            permit,
-            framing: answer.framing,
-            lines: answer.lines,
+            answered,
+            framing,
+            lines,
             request: request.take(),
             sent,
             status: head.status.as_u16(),
@@ -331,14 +332,14 @@ impl<'a> Way<'a> {
             drain: drains::enter(self.ask, backend),
         };
         let passing = Passing::begin(begun, &self.ask.watch, &self.ask.client.worker);
-        Response::from_parts(head, ResponseBody::passing(passing))
+        answer.insert(Response::from_parts(head, ResponseBody::passing(passing)))
     }
 }
 
 /// How an attempt that is given up, or ended without a body, is counted.
-fn outcome<T>(answered: &Result<(Answered, T), NoAnswer>) -> Outcome {
-    match answered {
-        Ok((answered, _)) => Outcome::Answered(answered.status.as_u16()),
+fn outcome(status: &Result<StatusCode, NoAnswer>) -> Outcome {
+    match status {
+        Ok(status) => Outcome::Answered(status.as_u16()),
         Err(NoAnswer::Version(failure)) => answer::failed(*failure),
         Err(NoAnswer::Client(_)) => Outcome::Cancelled,
     }

@@ -133,7 +133,7 @@ pub(crate) struct Worker {
     /// Memory to be used again.
     pub(crate) spares: Rc<Spares>,
     /// Where requests by HTTP/1 are answered.
-    pub(crate) http1_desks: client::Desks<client::http1::Job, client::http1::Next>,
+    pub(crate) http1_desks: client::Desks<Rc<client::http1::Io>, client::http1::Next>,
     /// Where requests by HTTP/2 are.
     pub(crate) http2_desks: client::Desks<client::http2::Job, ()>,
     reader: RefCell<Reader>,

@@ -123,7 +123,7 @@ impl Asked {
                 lines: &self.lines,
                 host: &self.host,
             },
-            client: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            client: &IpAddr::V4(Ipv4Addr::LOCALHOST),
             listener: "",
         }
     }

@@ -145,7 +145,7 @@ fn check(data: &[u8]) {
             method: &method,
             uri: &uri,
             headers: (&headers).into(),
-            client: Ipv4Addr::LOCALHOST.into(),
+            client: &Ipv4Addr::LOCALHOST.into(),
             listener: choices.of(&LISTENERS),
         };
         let expected = reference(&routes, &head, host, path, &query);

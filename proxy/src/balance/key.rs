@@ -32,7 +32,7 @@ mod tests {
             method: request.method(),
             uri: request.uri(),
             headers: request.headers().into(),
-            client: client.parse().unwrap(),
+            client: &client.parse().unwrap(),
             listener: "",
         };
         key_of(by, &head)

@@ -29,12 +29,37 @@ pub(crate) enum Seen {
 pub(crate) struct Pick {
     service: Rc<Service>,
     endpoint: Rc<Endpoint>,
-    /// Whether it tries an endpoint after an ejection.
-    is_trial: bool,
-    /// Whether others must not try it meanwhile.
-    is_alone: bool,
-    /// Whether the latency was taken in.
-    is_timed: bool,
+    marks: Marks,
+}
+
+/// What is noted of an attempt. It is as wide as a register: what is handed on by value is copied in pieces as wide as its
+/// narrowest field, and pieces that overlap have the processor wait until what was written just before has left it.
+#[derive(Clone, Copy, Debug)]
+struct Marks(usize);
+
+impl Marks {
+    const NONE: Self = Self(0);
+    /// It tries an endpoint after an ejection.
+    const TRIAL: Self = Self(1);
+    /// Others must not try the endpoint meanwhile.
+    const ALONE: Self = Self(2);
+    /// The latency was taken in.
+    const TIMED: Self = Self(4);
+
+    fn has(self, mark: Self) -> bool {
+        self.0 & mark.0 != 0
+    }
+
+    fn set(&mut self, mark: Self) {
+        self.0 |= mark.0;
+    }
+
+    /// Whether there was `mark`, which is gone after that.
+    fn take(&mut self, mark: Self) -> bool {
+        let had = self.has(mark);
+        self.0 &= !mark.0;
+        had
+    }
 }
 
 impl Pick {
@@ -43,12 +68,15 @@ impl Pick {
     pub(super) fn new(service: &Rc<Service>, endpoint: &Rc<Endpoint>, is_trial: bool) -> Self {
         endpoint.in_flight.set(endpoint.in_flight.get() + 1);
         service.in_flight.set(service.in_flight.get() + 1);
+        let mut marks = Marks::NONE;
+        if is_trial {
+            marks.set(Marks::TRIAL);
+            marks.set(Marks::ALONE);
+        }
         Self {
             service: Rc::clone(service),
             endpoint: Rc::clone(endpoint),
-            is_trial,
-            is_alone: is_trial,
-            is_timed: false,
+            marks,
         }
     }
 
@@ -60,7 +88,7 @@ impl Pick {
     /// Notes at `now` that the head of the answer came, `latency` after the attempt began. A long answer must not look
     /// like a slow endpoint, nor keep others from trying it.
     pub(crate) fn answered(&mut self, latency: Duration, now: Duration) {
-        self.is_timed = true;
+        self.marks.set(Marks::TIMED);
         self.endpoint.latency.observe(latency, now);
         self.service.observe(latency);
         self.let_others_try();
@@ -77,13 +105,13 @@ impl Pick {
         match seen {
             Seen::Success => {
                 self.judge(false, now);
-                if !self.is_timed {
+                if !self.marks.has(Marks::TIMED) {
                     self.answered(latency, now);
                 }
             }
             Seen::Failure | Seen::ConnectFailure => {
                 let mean = self.service.mean();
-                let waited = if self.is_timed {
+                let waited = if self.marks.has(Marks::TIMED) {
                     Duration::ZERO
                 } else {
                     latency
@@ -94,7 +122,7 @@ impl Pick {
             // Who gave up after a long time tells at least that it was long.
             Seen::Cancelled => {
                 let mean = self.endpoint.latency.mean(self.service.mean(), now);
-                if !self.is_timed && latency.as_secs_f64() > mean {
+                if !self.marks.has(Marks::TIMED) && latency.as_secs_f64() > mean {
                     self.endpoint.latency.observe(latency, now);
                 }
             }
@@ -112,9 +140,9 @@ impl Pick {
         let ejecting = self.ejecting(&members, policy);
         let endpoint = &self.endpoint.state;
         if is_failure {
-            self.tell(ejecting.failed(endpoint, self.is_trial, now));
+            self.tell(ejecting.failed(endpoint, self.marks.has(Marks::TRIAL), now));
             self.tell(ejecting.compare(&self.service.shard, now));
-        } else if ejecting.succeeded(endpoint, self.is_trial, now) {
+        } else if ejecting.succeeded(endpoint, self.marks.has(Marks::TRIAL), now) {
             let service = self.service.id();
             tracing::info!(%service, endpoint = %self.address(), "an endpoint works again");
         }
@@ -141,7 +169,7 @@ impl Pick {
     }
 
     fn let_others_try(&mut self) {
-        if std::mem::take(&mut self.is_alone) {
+        if self.marks.take(Marks::ALONE) {
             self.endpoint.state.end_trial();
         }
     }

@@ -5,7 +5,7 @@ mod io;
 
 pub(crate) use io::Io;
 
-use super::{Ask, Client, Early, linger, poll_watched, say_goodbye};
+use super::{Ask, Client, Early, end, poll_watched};
 use crate::{
     account::Account,
     answer::Refusal,
@@ -19,7 +19,6 @@ use crate::{
     request::{Asked, needs_map},
     response::{Cut, ResponseBody},
     stream::Stream,
-    tunnel::Tunnel,
     upstream::http1::put,
     watch::{Phase, Watch},
 };
@@ -39,8 +38,8 @@ pub(crate) enum Ended {
     Done,
     /// In order for us, but the client may still be sending.
     Unread,
-    /// It became a tunnel.
-    Tunnel(Box<Tunnel>),
+    /// It becomes the tunnel that [`Io`] has.
+    Tunnel,
     /// It failed, or took too long.
     Broken,
 }
@@ -52,9 +51,9 @@ pub(crate) async fn serve(client: Rc<Client>, stream: Stream, input: BytesMut) {
     if !input.is_empty() {
         watch.received();
     }
-    let io = Io::new(stream, input, &watch, &worker);
+    let io = Io::new(&client, stream, input, &watch);
     let ended = {
-        let mut session = pin!(session(&client, &io, &watch));
+        let mut session = pin!(session(&io));
         let mut alarm = pin!(sleep_until(watch.deadline()));
         let mut drain = pin!(worker.drain.notified());
         let mut waits = false;
@@ -74,16 +73,14 @@ pub(crate) async fn serve(client: Rc<Client>, stream: Stream, input: BytesMut) {
     io.forget_hangup();
     io.release();
     let is_cut = io.ends_answer.get();
-    let mut stream = io.stream.into_inner();
+    let stream = io.stream.into_inner();
     match ended {
-        // A socket by itself says as much when it is closed.
-        Ended::Done if stream.is_tls() => say_goodbye(&mut stream).await,
-        Ended::Done => {}
-        Ended::Unread => {
-            say_goodbye(&mut stream).await;
-            linger(stream).await;
-        }
-        Ended::Tunnel(tunnel) => {
+        Ended::Done => end(stream, false).await,
+        Ended::Unread => end(stream, true).await,
+        Ended::Tunnel => {
+            let Some(tunnel) = io.tunnel.take() else {
+                return;
+            };
             let _begun = worker.tunnel();
             let ahead = io.input.into_inner().freeze();
             // In a box, as few connections become one.
@@ -96,19 +93,14 @@ pub(crate) async fn serve(client: Rc<Client>, stream: Stream, input: BytesMut) {
 }
 
 /// Serves one request after the other, each at a desk of the worker's.
-async fn session(client: &Rc<Client>, io: &Rc<Io>, watch: &Rc<Watch>) -> Ended {
-    let worker = &client.worker;
+async fn session(io: &Rc<Io>) -> Ended {
+    let worker = &io.client.worker;
     let mut served = 0;
-    while is_asked(client, io).await {
+    while is_asked(io).await {
         served += 1;
         let most = worker.limits.requests_per_connection;
-        let job = Job {
-            client: Rc::clone(client),
-            io: Rc::clone(io),
-            watch: Rc::clone(watch),
-            is_last: most.is_some_and(|most| served >= most),
-        };
-        let mut desk = worker.http1_desks.take(job, || serve_one);
+        io.is_last.set(most.is_some_and(|most| served >= most));
+        let mut desk = worker.http1_desks.take(Rc::clone(io), || serve_one);
         let next = desk.done().await;
         worker.http1_desks.put(desk);
         if let Next::End(ended) = next {
@@ -119,7 +111,7 @@ async fn session(client: &Rc<Client>, io: &Rc<Io>, watch: &Rc<Watch>) -> Ended {
 }
 
 /// Waits for the first of a request. None comes when the client has ended, or the connection is to end before it.
-async fn is_asked(client: &Client, io: &Io) -> bool {
+async fn is_asked(io: &Io) -> bool {
     let mut polls = 0;
     poll_fn(|context| {
         let mut input = io.input.borrow_mut();
@@ -128,21 +120,12 @@ async fn is_asked(client: &Client, io: &Io) -> bool {
         }
         polls += 1;
         // Something came since the first time. Once it was told to wait, it is woken in its turn.
-        if polls == 2 && client.worker.admission.holds(context) {
+        if polls == 2 && io.client.worker.admission.holds(context) {
             return Poll::Pending;
         }
-        poll_input(client, io, &mut input, context)
+        poll_input(io, &mut input, context)
     })
     .await
-}
-
-/// A request to be read and answered.
-pub(crate) struct Job {
-    client: Rc<Client>,
-    io: Rc<Io>,
-    watch: Rc<Watch>,
-    /// Whether the connection ends with it.
-    is_last: bool,
 }
 
 /// What follows a request.
@@ -152,12 +135,7 @@ pub(crate) enum Next {
 }
 
 /// Reads more of what the client sends, if it sends more.
-fn poll_input(
-    client: &Client,
-    io: &Io,
-    input: &mut BytesMut,
-    context: &mut Context<'_>,
-) -> Poll<bool> {
+fn poll_input(io: &Io, input: &mut BytesMut, context: &mut Context<'_>) -> Poll<bool> {
     let stream = &mut io.stream.borrow_mut();
     match poll_read(stream, input, HEAD_ROOM, &io.spares, context) {
         Poll::Ready(Ok(read)) if read > 0 => {
@@ -167,7 +145,7 @@ fn poll_input(
         Poll::Ready(_) => Poll::Ready(false),
         Poll::Pending => {
             // Closed at once, it would lose a request that is on its way.
-            if let Some(until) = client.worker.idle_until() {
+            if let Some(until) = io.client.worker.idle_until() {
                 io.watch.idle_until(until);
             }
             if input.is_empty() {
@@ -181,42 +159,13 @@ fn poll_input(
     }
 }
 
-/// Reads the head of a request into `head`, where it stays, as it is large to be moved. There is none when the client has
-/// ended, or the connection is to end before it.
-async fn read_head(
-    client: &Client,
-    io: &Io,
-    head: &mut Option<RequestHead>,
-) -> Result<(), RequestFault> {
-    let worker = &client.worker;
-    let mut reader = HeadReader::default();
-    let is_noted = Account::is_wanted(worker);
-    let looks_at = |name: &[u8], value: &[u8]| is_noted || needs_map(name, value, &client.peer);
-    poll_fn(|context| {
-        let mut input = io.input.borrow_mut();
-        loop {
-            if !input.is_empty() {
-                let limits = &worker.head_limits;
-                *head = reader.request(&mut input, limits, looks_at, || io.spares.take_map())?;
-                if head.is_some() {
-                    return Poll::Ready(Ok(()));
-                }
-            }
-            if !ready!(poll_input(client, io, &mut input, context)) {
-                return Poll::Ready(Ok(()));
-            }
-        }
-    })
-    .await
-}
-
 /// Tells a client that what it sent is no HTTP that can be passed on.
-async fn reject(client: &Client, io: &Io, fault: RequestFault) -> Ended {
-    let mut response = Refusal::Malformed(fault).unrouted(client, None);
+async fn reject(io: &Io, fault: RequestFault) -> Ended {
+    let mut response = Refusal::Malformed(fault).unrouted(&io.client, None);
     // Text is all that such an answer has.
     let reader = Reader {
         version: Version::HTTP_11,
-        method: Method::GET,
+        is_head: false,
         takes_trailers: false,
     };
     let written = write(io, &reader, &mut response, false).await;
@@ -227,99 +176,125 @@ async fn reject(client: &Client, io: &Io, fault: RequestFault) -> Ended {
 }
 
 /// Reads a request, the first of which has come, and answers it.
-async fn serve_one(job: &Job) -> Next {
-    let Job {
-        client,
-        io,
-        watch,
-        is_last,
-    } = job;
-    let mut head = None;
-    if let Err(fault) = read_head(client, io, &mut head).await {
-        return Next::End(reject(client, io, fault).await);
-    }
-    match &mut head {
-        Some(head) => pin!(answer(client, io, watch, head, *is_last)).await,
-        None => Next::End(Ended::Done),
+async fn serve_one(io: &Rc<Io>) -> Next {
+    let mut request = Request { io, head: None };
+    match request.read_head().await {
+        Ok(()) => pin!(request.answer()).await,
+        Err(fault) => Next::End(reject(io, fault).await),
     }
 }
 
-/// Answers one request.
-async fn answer(
-    client: &Rc<Client>,
-    io: &Rc<Io>,
-    watch: &Rc<Watch>,
-    head: &mut RequestHead,
-    is_last: bool,
-) -> Next {
-    let framing = head.framing;
-    let reader = Reader {
-        version: head.parts.version,
-        method: head.parts.method.clone(),
-        takes_trailers: head.takes_trailers,
-    };
-    // What the route of an earlier request allowed is over.
-    watch.limit(client.worker.timeouts, None);
-    *io.decoder.borrow_mut() = Decoder::new(framing, &client.worker.head_limits);
-    io.waits_to_continue
-        .set(head.expects_continue && !matches!(framing, Framing::None));
-    let mut body = RequestBody::http1(io, framing, watch);
-    let ask = Ask {
-        client: Rc::clone(client),
-        watch: Rc::clone(watch),
-        early: if reader.version == Version::HTTP_11 {
-            Early::Http1(Rc::clone(io))
-        } else {
-            Early::Nowhere
-        },
-    };
-    let mut asked = Asked::new(&mut head.parts, head.lines.take(), &client.peer);
-    let mut answer = None;
-    {
-        let mut forwarding = pin!(forward(&ask, &mut asked, &mut body, &mut answer));
+/// A request, which stays where it is read, as it is large to be moved.
+struct Request<'a> {
+    io: &'a Rc<Io>,
+    head: Option<RequestHead>,
+}
+
+impl Request<'_> {
+    /// Reads the head. There is none when the client has ended, or the connection is to end before it.
+    async fn read_head(&mut self) -> Result<(), RequestFault> {
+        let Self { io, head } = self;
+        let client = &io.client;
+        let worker = &client.worker;
+        let mut reader = HeadReader::default();
+        let is_noted = Account::is_wanted(worker);
+        let looks_at = |name: &[u8], value: &[u8]| is_noted || needs_map(name, value, &client.peer);
         poll_fn(|context| {
-            let forwarded = forwarding.as_mut().poll(context);
-            let is_gone = forwarded.is_pending()
-                && (io.poll_flush(context).is_err() || io.poll_gone(context).is_ready());
-            if is_gone { Poll::Ready(()) } else { forwarded }
+            let mut input = io.input.borrow_mut();
+            loop {
+                if !input.is_empty() {
+                    let limits = &worker.head_limits;
+                    reader.request(&mut input, limits, looks_at, || io.spares.take_map(), head)?;
+                    if head.is_some() {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+                if !ready!(poll_input(io, &mut input, context)) {
+                    return Poll::Ready(Ok(()));
+                }
+            }
         })
-        .await;
+        .await
     }
-    let Some(response) = &mut answer else {
-        return Next::End(Ended::Broken);
-    };
-    // Nobody asks the client to go on with a body that it holds back.
-    let holds_back = io.waits_to_continue.take();
-    let keep_alive = head.keep_alive
-        && !is_last
-        && !holds_back
-        && !client.worker.is_draining()
-        && response.body().lets_stay()
-        && self::framing(&reader, response) != Framing::UntilClose;
-    let written = write(io, &reader, response, keep_alive).await;
-    io.spares.put_map(response.headers_mut());
-    let tunnel = response.body_mut().take_tunnel();
-    // What it holds is given back before the next request is waited for.
-    drop(answer);
-    if written.is_err() {
-        return Next::End(Ended::Broken);
-    }
-    if let Some(tunnel) = tunnel {
-        return Next::End(Ended::Tunnel(tunnel));
-    }
-    watch.enter(Phase::Idle);
-    let is_whole = io.skip_body();
-    match (keep_alive, is_whole) {
-        (true, true) => Next::Request,
-        (false, true) => Next::End(Ended::Done),
-        (_, false) => Next::End(Ended::Unread),
+
+    /// Answers it.
+    async fn answer(&mut self) -> Next {
+        let io = self.io;
+        let client = &io.client;
+        let Some(head) = &mut self.head else {
+            return Next::End(Ended::Done);
+        };
+        let framing = head.framing;
+        let reader = Reader {
+            version: head.parts.version,
+            is_head: head.parts.method == Method::HEAD,
+            takes_trailers: head.takes_trailers,
+        };
+        // What the route of an earlier request allowed is over.
+        io.watch.limit(client.worker.timeouts, None);
+        *io.decoder.borrow_mut() = Decoder::new(framing, &client.worker.head_limits);
+        io.waits_to_continue
+            .set(head.expects_continue && !matches!(framing, Framing::None));
+        let mut body = RequestBody::http1(io, framing, &io.watch);
+        let ask = Ask {
+            client: Rc::clone(client),
+            watch: Rc::clone(&io.watch),
+            early: if reader.version == Version::HTTP_11 {
+                Early::Http1(Rc::clone(io))
+            } else {
+                Early::Nowhere
+            },
+        };
+        let mut asked = Asked::new(&mut head.parts, head.lines.take(), &client.peer);
+        let mut answer = None;
+        {
+            let mut forwarding = pin!(forward(&ask, &mut asked, &mut body, &mut answer));
+            poll_fn(|context| {
+                let forwarded = forwarding.as_mut().poll(context);
+                let is_gone = forwarded.is_pending()
+                    && (io.poll_flush(context).is_err() || io.poll_gone(context).is_ready());
+                if is_gone { Poll::Ready(()) } else { forwarded }
+            })
+            .await;
+        }
+        let Some(response) = &mut answer else {
+            return Next::End(Ended::Broken);
+        };
+        // Nobody asks the client to go on with a body that it holds back.
+        let holds_back = io.waits_to_continue.take();
+        let keep_alive = head.keep_alive
+            && !io.is_last.get()
+            && !holds_back
+            && !client.worker.is_draining()
+            && response.body().lets_stay()
+            && self::framing(&reader, response) != Framing::UntilClose;
+        let written = write(io, &reader, response, keep_alive).await;
+        io.spares.put_map(response.headers_mut());
+        let tunnel = response.body_mut().take_tunnel();
+        // What it holds is given back before the next request is waited for.
+        drop(answer);
+        if written.is_err() {
+            return Next::End(Ended::Broken);
+        }
+        if let Some(tunnel) = tunnel {
+            io.tunnel.set(Some(tunnel));
+            return Next::End(Ended::Tunnel);
+        }
+        io.watch.enter(Phase::Idle);
+        let is_whole = io.skip_body();
+        match (keep_alive, is_whole) {
+            (true, true) => Next::Request,
+            (false, true) => Next::End(Ended::Done),
+            (_, false) => Next::End(Ended::Unread),
+        }
     }
 }
 
 /// What of a request decides how its answer is written.
 struct Reader {
     version: Version,
-    method: Method,
+    /// Whether nobody is to be sent a body (RFC 9110 section 9.3.2).
+    is_head: bool,
     /// RFC 9110 section 6.5.1: only who says so is sure to take them.
     takes_trailers: bool,
 }
@@ -371,6 +346,10 @@ async fn write(
         body.poll_upload(context).map_err(|_| Unwritten::Gone)?;
         loop {
             if !has_ended && io.outbox.borrow().has_room() {
+                let copy = |data: &[u8]| encoder.data(data, io.outbox.borrow_mut().buffer());
+                if framing != Framing::None && body.copy_piece(copy).map_err(|_| Unwritten::Cut)? {
+                    continue;
+                }
                 match body.poll_piece(context) {
                     // To a HEAD nobody is sent a body.
                     Poll::Ready(Ok(Piece::Data(_))) if framing == Framing::None => continue,
@@ -423,7 +402,7 @@ async fn write(
 /// How the client gets the body of `response`.
 fn framing(reader: &Reader, response: &Response<ResponseBody>) -> Framing {
     let status = response.status();
-    let is_bodiless = reader.method == Method::HEAD
+    let is_bodiless = reader.is_head
         || status.is_informational()
         || status == StatusCode::NO_CONTENT
         || status == StatusCode::NOT_MODIFIED;

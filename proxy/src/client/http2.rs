@@ -7,7 +7,7 @@ mod room;
 pub(crate) use answer::Job;
 pub(crate) use room::Purse;
 
-use super::{Client, linger, say_goodbye};
+use super::{Client, end};
 use crate::{
     contain,
     http2::{Broken, Handle, Session},
@@ -65,16 +65,7 @@ pub(crate) async fn serve(client: Rc<Client>, stream: Stream, input: BytesMut) {
     let mut driver = Driver::new(client, stream, input);
     let ended = drive(&worker, &mut driver).await;
     driver.session.borrow_mut().break_off(None);
-    let Driver { mut stream, .. } = driver;
-    match ended {
-        // A socket by itself says as much when it is closed.
-        Ended::Done if stream.is_tls() => say_goodbye(&mut stream).await,
-        Ended::Done => {}
-        Ended::Unread => {
-            say_goodbye(&mut stream).await;
-            linger(stream).await;
-        }
-    }
+    end(driver.stream, ended == Ended::Unread).await;
 }
 
 /// Drives the connection until it ends, lies idle for too long, or has to end for draining.

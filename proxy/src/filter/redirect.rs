@@ -71,7 +71,7 @@ mod tests {
             method: request.method(),
             uri: request.uri(),
             headers: request.headers().into(),
-            client: IpAddr::from([127, 0, 0, 1]),
+            client: &IpAddr::from([127, 0, 0, 1]),
             listener: "",
         };
         match location(redirect, &head, came_by, Some("/foo")) {

@@ -52,11 +52,13 @@ fn arrive_at<'a>(
         method: &request.method,
         uri: &request.uri,
         headers: (&request.headers).into(),
-        client: IpAddr::from([192, 0, 2, 7]),
+        client: &IpAddr::from([192, 0, 2, 7]),
         listener: "http",
     };
     let found = table.find(&head).unwrap();
-    arrive(&head, &request.headers, &found, &peer(), now)
+    let mut passage = Passage::default();
+    arrive(&head, &request.headers, &found, &peer(), now, &mut passage)?;
+    Ok(passage)
 }
 
 /// The answer that a request gets at once.

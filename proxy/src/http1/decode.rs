@@ -1,7 +1,7 @@
 //! A body as it is read.
 
 use super::{Framing, HeadFault, HeadLimits, chunked::Chunked};
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use http::HeaderMap;
 
 /// A part of a body.
@@ -82,10 +82,7 @@ impl Decoder {
             State::Length(_) | State::UntilClose if buffer.is_empty() => None,
             State::Length(remaining) => {
                 let data = take(buffer, *remaining);
-                *remaining -= data.len() as u64;
-                if *remaining == 0 {
-                    self.state = State::Complete;
-                }
+                self.count(data.len());
                 Some(Piece::Data(data))
             }
             State::UntilClose => Some(Piece::Data(buffer.split().freeze())),
@@ -97,6 +94,41 @@ impl Decoder {
             self.state = State::Complete;
         }
         Ok(piece)
+    }
+
+    /// Gives what is in `buffer` of a body that comes as it is to `copy`, and takes it off, if it is fewer than `limit` bytes; in
+    /// place of [`Self::decode`], which counts who holds the memory. Whether there was any.
+    ///
+    /// # Errors
+    /// What `copy` says.
+    pub(crate) fn copy<E>(
+        &mut self,
+        buffer: &mut BytesMut,
+        limit: usize,
+        copy: impl FnOnce(&[u8]) -> Result<(), E>,
+    ) -> Result<bool, E> {
+        let length = match self.state {
+            State::Length(remaining) => within(buffer, remaining),
+            State::UntilClose => buffer.len(),
+            State::Chunked(_) | State::Complete | State::Ended => 0,
+        };
+        if !(1..limit).contains(&length) {
+            return Ok(false);
+        }
+        copy(&buffer[..length])?;
+        buffer.advance(length);
+        self.count(length);
+        Ok(true)
+    }
+
+    /// So many bytes of data were taken.
+    fn count(&mut self, taken: usize) {
+        if let State::Length(remaining) = &mut self.state {
+            *remaining -= taken as u64;
+            if *remaining == 0 {
+                self.state = State::Complete;
+            }
+        }
     }
 
     /// The peer closed its side, and what it sent before has been decoded. Fails when the body is not whole. A body
@@ -129,6 +161,10 @@ impl Decoder {
 
 /// What is in `buffer`, up to `most` bytes.
 pub(super) fn take(buffer: &mut BytesMut, most: u64) -> Bytes {
-    let length = usize::try_from(most).map_or(buffer.len(), |most| most.min(buffer.len()));
-    buffer.split_to(length).freeze()
+    buffer.split_to(within(buffer, most)).freeze()
+}
+
+/// How many bytes are in `buffer`, up to `most`.
+fn within(buffer: &[u8], most: u64) -> usize {
+    usize::try_from(most).map_or(buffer.len(), |most| most.min(buffer.len()))
 }

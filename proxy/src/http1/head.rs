@@ -69,21 +69,22 @@ pub(crate) struct HeadReader {
 }
 
 impl HeadReader {
-    /// Takes a request's head off `buffer`, or nothing when it is not whole. Its headers stay lines where they can, unless
-    /// there is one, by name and value, that `looks_at` says is looked at, or one whose name has an underscore; else they are
-    /// in `recycled`, whose contents are dropped and whose room is kept.
+    /// Takes a request's head off `buffer`, or nothing when it is not whole, and puts it into `into`, as it is large to be moved.
+    /// Its headers stay lines where they can, unless there is one, by name and value, that `looks_at` says is looked at, or one
+    /// whose name has an underscore; else they are in `recycled`, whose contents are dropped and whose room is kept.
     pub(crate) fn request(
         &mut self,
         buffer: &mut BytesMut,
         limits: &HeadLimits,
         looks_at: impl Fn(&[u8], &[u8]) -> bool,
         recycled: impl FnOnce() -> HeaderMap,
-    ) -> Result<Option<RequestHead>, RequestFault> {
+        into: &mut Option<RequestHead>,
+    ) -> Result<(), RequestFault> {
         self.skip_empty_lines(buffer)?;
         match buffer.first() {
-            None => return Ok(None),
+            None => return Ok(()),
             // An empty line that is not whole yet.
-            Some(b'\r') if buffer.len() == 1 => return Ok(None),
+            Some(b'\r') if buffer.len() == 1 => return Ok(()),
             // Said at once: who begins a TLS handshake never sends the end of a head.
             Some(first) if !is_token_byte(*first) => return Err(RequestFault::RequestLine),
             Some(_) => {}
@@ -95,21 +96,21 @@ impl HeadReader {
             if found.is_ok() {
                 self.empty_lines = 0;
                 let head = buffer.split_to(read.len()).freeze();
-                return read.understand(head, limits, recycled);
+                return read.understand(head, limits, recycled, into);
             }
         }
         let end = self.section.end(buffer, limits.head_bytes);
         let Some(length) = end.map_err(RequestFault::from)? else {
-            return Ok(None);
+            return Ok(());
         };
         self.empty_lines = 0;
         let head = buffer.split_to(length).freeze();
-        request::parse(head, limits, looks_at, recycled)
+        request::parse(head, limits, looks_at, recycled, into)
     }
 
-    /// Takes the head of the response to a request of `request_method` off `buffer`, or nothing when it is not whole.
-    /// Interim responses (1xx) are given as any other. Of an answer whose headers are not `looked_at`, they stay lines where
-    /// they can.
+    /// Takes the head of the response to a request of `request_method` off `buffer`, or nothing when it is not whole, and puts it
+    /// into `into`, as it is large to be moved. Interim responses (1xx) are given as any other. Of an answer whose headers are not
+    /// `looked_at`, they stay lines where they can.
     pub(crate) fn response(
         &mut self,
         buffer: &mut BytesMut,
@@ -117,7 +118,8 @@ impl HeadReader {
         request_method: &Method,
         looked_at: bool,
         recycled: impl FnOnce() -> HeaderMap,
-    ) -> Result<Option<ResponseHead>, ResponseFault> {
+        into: &mut Option<ResponseHead>,
+    ) -> Result<(), ResponseFault> {
         let begun = buffer.len().min(5);
         if buffer[..begun] != b"HTTP/"[..begun] {
             return Err(ResponseFault::StatusLine);
@@ -126,15 +128,45 @@ impl HeadReader {
             let mut read = response::Read::default();
             if read.find(within(buffer, limits), limits).is_ok() {
                 let head = buffer.split_to(read.len()).freeze();
-                return read.understand(head, request_method, looked_at, recycled);
+                return read.understand(head, request_method, looked_at, recycled, into);
             }
         }
         let end = self.section.end(buffer, limits.head_bytes);
         let Some(length) = end.map_err(|fault| ResponseFault::Head(fault.into()))? else {
-            return Ok(None);
+            return Ok(());
         };
         let head = buffer.split_to(length).freeze();
-        response::parse(head, limits, request_method, looked_at, recycled)
+        response::parse(head, limits, request_method, looked_at, recycled, into)
+    }
+
+    /// As [`Self::request`], but gives the head.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn next_request(
+        &mut self,
+        buffer: &mut BytesMut,
+        limits: &HeadLimits,
+        looks_at: impl Fn(&[u8], &[u8]) -> bool,
+        recycled: impl FnOnce() -> HeaderMap,
+    ) -> Result<Option<RequestHead>, RequestFault> {
+        let mut head = None;
+        self.request(buffer, limits, looks_at, recycled, &mut head)?;
+        Ok(head)
+    }
+
+    /// As [`Self::response`], but gives the head.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn next_response(
+        &mut self,
+        buffer: &mut BytesMut,
+        limits: &HeadLimits,
+        request_method: &Method,
+        looked_at: bool,
+        recycled: impl FnOnce() -> HeaderMap,
+    ) -> Result<Option<ResponseHead>, ResponseFault> {
+        let mut head = None;
+        let method = request_method;
+        self.response(buffer, limits, method, looked_at, recycled, &mut head)?;
+        Ok(head)
     }
 
     fn skip_empty_lines(&mut self, buffer: &mut BytesMut) -> Result<(), RequestFault> {

@@ -121,13 +121,14 @@ pub(crate) fn parse(
     limits: &HeadLimits,
     looks_at: impl Fn(&[u8], &[u8]) -> bool,
     recycled: impl FnOnce() -> HeaderMap,
-) -> Result<Option<RequestHead>, RequestFault> {
+    into: &mut Option<RequestHead>,
+) -> Result<(), RequestFault> {
     let mut read = Read::default();
     read.find(&head, limits, looks_at)?;
     if read.len() != head.len() {
         return Err(RequestFault::RequestLine);
     }
-    read.understand(head, limits, recycled)
+    read.understand(head, limits, recycled, into)
 }
 
 impl Read {
@@ -179,13 +180,14 @@ impl Read {
         (method, &target[1..], minor)
     }
 
-    /// What `head` means, whose parts these are. It is given as it is given on, as it is large to be moved.
+    /// What `head` means, whose parts these are, put into `into`.
     pub(super) fn understand(
         &self,
         head: Bytes,
         limits: &HeadLimits,
         recycled: impl FnOnce() -> HeaderMap,
-    ) -> Result<Option<RequestHead>, RequestFault> {
+        into: &mut Option<RequestHead>,
+    ) -> Result<(), RequestFault> {
         let Self {
             version,
             ref fields,
@@ -204,19 +206,15 @@ impl Read {
             && !fields.names_others()
             && !fields.is_looked_at
             && Lines::can_be(fields);
-        let (mut parts, ()) = http::Request::new(()).into_parts();
+        let mut headers = HeaderMap::new();
         if !are_plain {
-            parts.headers = recycled();
-            parts.headers.clear();
-            let collected = collect(&head, fields, &mut parts.headers);
-            collected.map_err(RequestFault::Head)?;
+            headers = recycled();
+            headers.clear();
+            collect(&head, fields, &mut headers).map_err(RequestFault::Head)?;
         }
-
-        parts.method = method;
-        parts.uri = uri;
-        parts.version = version;
+        let (parts, ()) = http::Request::new(()).into_parts();
         let has_body = !matches!(framing, Framing::None | Framing::Length(0));
-        Ok(Some(RequestHead {
+        let into = into.insert(RequestHead {
             parts,
             lines: are_plain.then(|| Lines::of(head, fields, true)),
             framing,
@@ -224,7 +222,12 @@ impl Read {
             // RFC 9110 section 10.1.1: to be ignored in HTTP/1.0.
             takes_trailers: fields.takes_trailers,
             expects_continue: fields.expects_continue && has_body && version == Version::HTTP_11,
-        }))
+        });
+        into.parts.method = method;
+        into.parts.uri = uri;
+        into.parts.version = version;
+        into.parts.headers = headers;
+        Ok(())
     }
 }
 

@@ -76,13 +76,14 @@ pub(super) fn parse(
     request_method: &Method,
     looked_at: bool,
     recycled: impl FnOnce() -> HeaderMap,
-) -> Result<Option<ResponseHead>, ResponseFault> {
+    into: &mut Option<ResponseHead>,
+) -> Result<(), ResponseFault> {
     let mut read = Read::default();
     read.find(&head, limits)?;
     if read.len() != head.len() {
         return Err(ResponseFault::StatusLine);
     }
-    read.understand(head, request_method, looked_at, recycled)
+    read.understand(head, request_method, looked_at, recycled, into)
 }
 
 impl Read {
@@ -133,15 +134,15 @@ impl Read {
         (minor, self.code, &head[self.words.0..self.words.1])
     }
 
-    /// What `head` means, whose parts these are, in answer to a request of `request_method`. It is given as it
-    /// is given on, as it is large to be moved.
+    /// What `head` means, whose parts these are, in answer to a request of `request_method`, put into `into`.
     pub(super) fn understand(
         &self,
         head: Bytes,
         request_method: &Method,
         looked_at: bool,
         recycled: impl FnOnce() -> HeaderMap,
-    ) -> Result<Option<ResponseHead>, ResponseFault> {
+        into: &mut Option<ResponseHead>,
+    ) -> Result<(), ResponseFault> {
         let status = StatusCode::from_u16(self.code).map_err(|_| ResponseFault::StatusLine)?;
         let (version, fields) = (self.version, &self.fields);
         let are_plain = !looked_at
@@ -155,13 +156,11 @@ impl Read {
         let (from, to) = self.words;
         let words = head.get(from..to).filter(|words| !words.is_empty());
         let has_start = words.is_some() && version == Version::HTTP_11;
-        let (mut parts, ()) = http::Response::new(()).into_parts();
-        let headers = &mut parts.headers;
+        let mut headers = HeaderMap::new();
         if !are_plain {
-            *headers = recycled();
+            headers = recycled();
             headers.clear();
-            let collected = collect(&apart(&head), fields, headers);
-            collected.map_err(ResponseFault::Head)?;
+            collect(&apart(&head), fields, &mut headers).map_err(ResponseFault::Head)?;
         }
         if has_never_a_body(status) {
             // Who reads them would wait for a body that does not come (RFC 9110 section 8.6, RFC 9112 section 6.1).
@@ -171,22 +170,25 @@ impl Read {
         // Of such an endpoint one does not know whether it sends the body nevertheless, where a next response begins.
         let is_doubtful =
             has_never_a_body(status) && !matches!(announced, Framing::None | Framing::Length(0));
-
-        parts.status = status;
-        parts.version = version;
-        if let Some(words) = words
-            && status.canonical_reason().map(str::as_bytes) != Some(words)
-        {
-            parts.extensions.insert(Reason(head.slice(from..to)));
-        }
-        Ok(Some(ResponseHead {
+        let reason = words
+            .filter(|words| status.canonical_reason().map(str::as_bytes) != Some(words))
+            .map(|_| Reason(head.slice(from..to)));
+        let (parts, ()) = http::Response::new(()).into_parts();
+        let into = into.insert(ResponseHead {
             parts,
             lines: are_plain.then(|| Lines::of(head, fields, has_start)),
             framing,
             keep_alive: fields.keep_alive(version)
                 && framing != Framing::UntilClose
                 && !is_doubtful,
-        }))
+        });
+        into.parts.status = status;
+        into.parts.version = version;
+        into.parts.headers = headers;
+        if let Some(reason) = reason {
+            into.parts.extensions.insert(reason);
+        }
+        Ok(())
     }
 }
 

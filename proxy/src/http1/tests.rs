@@ -21,7 +21,8 @@ const LIMITS: HeadLimits = HeadLimits {
 fn request(bytes: &[u8]) -> Result<Option<(RequestHead, BytesMut)>, RequestFault> {
     transcript::check_request_lines(bytes, &LIMITS);
     let mut buffer = BytesMut::from(bytes);
-    let head = HeadReader::default().request(&mut buffer, &LIMITS, |_, _| true, HeaderMap::new)?;
+    let head =
+        HeadReader::default().next_request(&mut buffer, &LIMITS, |_, _| true, HeaderMap::new)?;
     Ok(head.map(|head| (head, buffer)))
 }
 
@@ -30,5 +31,5 @@ fn request(bytes: &[u8]) -> Result<Option<(RequestHead, BytesMut)>, RequestFault
 fn response(bytes: &[u8], method: &Method) -> Result<Option<ResponseHead>, ResponseFault> {
     transcript::check_lines(bytes, method, &LIMITS);
     let mut buffer = BytesMut::from(bytes);
-    HeadReader::default().response(&mut buffer, &LIMITS, method, true, HeaderMap::new)
+    HeadReader::default().next_response(&mut buffer, &LIMITS, method, true, HeaderMap::new)
 }

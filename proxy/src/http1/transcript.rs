@@ -64,7 +64,7 @@ impl Requests {
     fn head(&mut self, limits: &HeadLimits) -> bool {
         match self
             .heads
-            .request(&mut self.buffer, limits, |_, _| true, HeaderMap::new)
+            .next_request(&mut self.buffer, limits, |_, _| true, HeaderMap::new)
         {
             Ok(None) => return false,
             Ok(Some(head)) => {
@@ -183,7 +183,7 @@ pub(crate) fn responses<'a>(
         buffer.extend_from_slice(part);
         while end.is_none() {
             let Some((message, decoder, keep_alive)) = &mut current else {
-                match heads.response(&mut buffer, limits, method, true, HeaderMap::new) {
+                match heads.next_response(&mut buffer, limits, method, true, HeaderMap::new) {
                     Ok(None) => break,
                     Ok(Some(head)) => {
                         let message = Message::new(head.parts.status, head.framing);
@@ -271,7 +271,7 @@ pub(crate) fn check_request_lines(bytes: &[u8], limits: &HeadLimits) {
     let read = |looked_at: bool| {
         let mut buffer = BytesMut::from(bytes);
         let mut heads = HeadReader::default();
-        let head = heads.request(&mut buffer, limits, |_, _| looked_at, HeaderMap::new);
+        let head = heads.next_request(&mut buffer, limits, |_, _| looked_at, HeaderMap::new);
         head.map(|head| head.map(|head| (head, buffer)))
     };
     let (map, lines) = match (read(true), read(false)) {
@@ -301,7 +301,7 @@ pub(crate) fn check_lines(bytes: &[u8], method: &Method, limits: &HeadLimits) {
     let read = |looked_at| {
         let mut buffer = BytesMut::from(bytes);
         let mut heads = HeadReader::default();
-        heads.response(&mut buffer, limits, method, looked_at, HeaderMap::new)
+        heads.next_response(&mut buffer, limits, method, looked_at, HeaderMap::new)
     };
     let (map, lines) = match (read(true), read(false)) {
         (Ok(Some(map)), Ok(Some(lines))) => (map, lines),
@@ -330,7 +330,7 @@ pub(crate) fn check_lines(bytes: &[u8], method: &Method, limits: &HeadLimits) {
             ..*limits
         };
         let mut heads = HeadReader::default();
-        let read = heads.response(&mut out, &roomy, method, true, HeaderMap::new);
+        let read = heads.next_response(&mut out, &roomy, method, true, HeaderMap::new);
         assert!(out.is_empty(), "nothing but one head was written");
         let read = read.expect("it was written here").expect("it is whole");
         read.parts.headers

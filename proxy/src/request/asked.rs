@@ -52,7 +52,7 @@ impl<'a> Asked<'a> {
     }
 
     /// What routes look at, of a request that came from `client` in at `listener`.
-    pub(crate) fn seen<'s>(&'s self, client: IpAddr, listener: &'s str) -> Head<'s> {
+    pub(crate) fn seen<'s>(&'s self, client: &'s IpAddr, listener: &'s str) -> Head<'s> {
         Head {
             method: &self.parts.method,
             uri: &self.parts.uri,

@@ -89,7 +89,7 @@ pub(crate) fn check_lines(bytes: &[u8], policy: u8) -> bool {
     let peer = peer(policy);
     let read = |looks_at: &dyn Fn(&[u8], &[u8]) -> bool| {
         let mut heads = HeadReader::default();
-        heads.request(
+        heads.next_request(
             &mut BytesMut::from(bytes),
             &LIMITS,
             looks_at,

@@ -48,7 +48,7 @@ pub(crate) struct Connection {
     /// Whether the connection may carry another request.
     may_stay: bool,
     /// The head of the present answer, until it is taken.
-    answer: Option<Answer>,
+    answer: Option<ResponseHead>,
     /// Trailers to be sent at the end of the request's body.
     trailers: Option<Box<HeaderMap>>,
     slot: Slot,
@@ -145,6 +145,7 @@ impl Connection {
             _ => Upload::Open,
         };
         self.has_answered = false;
+        self.answer = None;
         self.interim = 0;
         self.may_stay = false;
         self.trailers = None;
@@ -206,17 +207,22 @@ impl Connection {
     ) -> Poll<Result<StatusCode, SendError>> {
         loop {
             let read = match self.input.is_empty() {
-                true => Ok(None),
+                true => Ok(()),
                 false => self.reader.response(
                     &mut self.input,
                     &self.limits,
                     &self.method,
                     self.is_looked_at,
                     || self.spares.take_map(),
+                    &mut self.answer,
                 ),
             };
-            match read {
-                Ok(Some(head)) if is_interim(head.parts.status) => {
+            if let Err(fault) = read {
+                tracing::debug!(fault = fault.as_str(), "an endpoint's answer is no HTTP");
+                return Poll::Ready(Err(SendError::Failed(Failure::Protocol)));
+            }
+            match &self.answer {
+                Some(head) if is_interim(head.parts.status) => {
                     self.interim += 1;
                     if self.interim > MOST_INTERIM {
                         tracing::debug!("an endpoint floods with interim answers");
@@ -226,14 +232,15 @@ impl Connection {
                     if head.parts.status != StatusCode::CONTINUE {
                         early.inform(&head.parts);
                     }
+                    self.answer = None;
                     continue;
                 }
-                Ok(Some(head)) => return Poll::Ready(Ok(self.answered(head))),
-                Ok(None) => {}
-                Err(fault) => {
-                    tracing::debug!(fault = fault.as_str(), "an endpoint's answer is no HTTP");
-                    return Poll::Ready(Err(SendError::Failed(Failure::Protocol)));
+                Some(head) => {
+                    self.may_stay = head.keep_alive && head.framing != Framing::UntilClose;
+                    self.decoder = Decoder::new(head.framing, &self.limits);
+                    return Poll::Ready(Ok(head.parts.status));
                 }
+                None => {}
             }
             let read = poll_read(
                 &mut self.stream,
@@ -249,20 +256,14 @@ impl Connection {
         }
     }
 
-    fn answered(&mut self, head: ResponseHead) -> StatusCode {
-        self.may_stay = head.keep_alive && head.framing != Framing::UntilClose;
-        self.decoder = Decoder::new(head.framing, &self.limits);
-        let status = head.parts.status;
-        self.answer = Some(Answer {
-            parts: head.parts,
-            lines: head.lines,
-            framing: head.framing,
-        });
-        status
-    }
-
     pub(super) fn take_answer(&mut self) -> Answer {
-        self.answer.take().unwrap_or_default()
+        self.answer
+            .take()
+            .map_or_else(Answer::default, |head| Answer {
+                parts: head.parts,
+                lines: head.lines,
+                framing: head.framing,
+            })
     }
 
     /// What it means that the connection ended before the answer's head.
@@ -315,6 +316,14 @@ impl Connection {
                 }
             }
         }
+    }
+
+    /// Gives the next piece to `copy` if it is here, and is little data. Whether it was.
+    pub(super) fn copy_piece<E>(
+        &mut self,
+        copy: impl FnOnce(&[u8]) -> Result<(), E>,
+    ) -> Result<bool, E> {
+        self.decoder.copy(&mut self.input, UNCOPIED, copy)
     }
 
     /// The socket, and the bytes that came after the answer that ended HTTP on it.

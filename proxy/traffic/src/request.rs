@@ -21,7 +21,7 @@ pub struct Head<'a> {
     /// The headers.
     pub headers: Headers<'a>,
     /// The client's address: where the connection came from, or what a trusted peer says of it.
-    pub client: IpAddr,
+    pub client: &'a IpAddr,
     /// The name of the listener that it came in at.
     pub listener: &'a str,
 }
@@ -110,7 +110,7 @@ mod tests {
             method: request.method(),
             uri: request.uri(),
             headers: request.headers().into(),
-            client: IpAddr::from([127, 0, 0, 1]),
+            client: &IpAddr::from([127, 0, 0, 1]),
             listener: "",
         };
         look(head)

@@ -1,6 +1,6 @@
 //! The two directions of a client's HTTP/1 connection.
 
-use super::hangup::Hangup;
+use super::{super::Client, hangup::Hangup};
 use crate::{
     body::BodyError,
     http1::{Decoder, Framing, Piece, StatusLine, write_response},
@@ -8,8 +8,8 @@ use crate::{
     outbox::Outbox,
     spares::Spares,
     stream::Stream,
+    tunnel::Tunnel,
     watch::Watch,
-    worker::Worker,
 };
 use bytes::BytesMut;
 use http::{HeaderMap, StatusCode, Version};
@@ -23,8 +23,9 @@ use std::{
 /// How much of a client's bytes may wait that nobody has asked for, before nothing more is read.
 const AHEAD: usize = 16 * 1024;
 
-/// The two directions of a connection, shared by the requests' bodies and by whoever answers.
+/// A connection and its two directions, shared by the requests' bodies and by whoever answers.
 pub(crate) struct Io {
+    pub(super) client: Rc<Client>,
     pub(super) stream: RefCell<Stream>,
     pub(super) input: RefCell<BytesMut>,
     pub(super) outbox: RefCell<Outbox>,
@@ -34,6 +35,10 @@ pub(crate) struct Io {
     pub(super) waits_to_continue: Cell<bool>,
     /// Whether an answer is under way that only the connection's end tells the end of.
     pub(super) ends_answer: Cell<bool>,
+    /// Whether the connection ends with the present request.
+    pub(super) is_last: Cell<bool>,
+    /// What the connection becomes when HTTP ends on it.
+    pub(super) tunnel: Cell<Option<Box<Tunnel>>>,
     /// Tells that the client has gone while nothing is read; there once it was asked for.
     hangup: Cell<Option<Box<Hangup>>>,
     pub(super) watch: Rc<Watch>,
@@ -42,18 +47,22 @@ pub(crate) struct Io {
 
 impl Io {
     pub(super) fn new(
+        client: &Rc<Client>,
         stream: Stream,
         input: BytesMut,
         watch: &Rc<Watch>,
-        worker: &Worker,
     ) -> Rc<Self> {
+        let worker = &client.worker;
         Rc::new(Self {
+            client: Rc::clone(client),
             stream: RefCell::new(stream),
             input: RefCell::new(input),
             outbox: RefCell::default(),
             decoder: RefCell::new(Decoder::new(Framing::None, &worker.head_limits)),
             waits_to_continue: Cell::new(false),
             ends_answer: Cell::new(false),
+            is_last: Cell::new(false),
+            tunnel: Cell::default(),
             hangup: Cell::default(),
             watch: Rc::clone(watch),
             spares: Rc::clone(&worker.spares),

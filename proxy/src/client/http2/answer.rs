@@ -88,11 +88,11 @@ async fn exchange(watch: &Rc<Watch>, job: &Job) {
         ..
     } = job;
     let length = arrived.head.length;
-    let mut answer = None;
+    let (mut head, mut answer) = (None, None);
     let mut is_head = false;
-    match read(client, &arrived.head) {
+    match read(client, &arrived.head, &mut head) {
         Err(refusal) => answer = Some(refusal.unrouted(client, None)),
-        Ok(mut head) => {
+        Ok(head) => {
             is_head = head.parts.method == Method::HEAD;
             let ask = Ask {
                 client: Rc::clone(client),
@@ -126,8 +126,12 @@ async fn exchange(watch: &Rc<Watch>, job: &Job) {
     }
 }
 
-/// Reads the head of a request.
-fn read(client: &Client, head: &Head) -> Result<RequestHead, Refusal> {
+/// Reads the head of a request into `into`.
+fn read<'h>(
+    client: &Client,
+    head: &Head,
+    into: &'h mut Option<RequestHead>,
+) -> Result<&'h mut RequestHead, Refusal> {
     let text = head.text.as_ref().map_err(|refused| match refused {
         Refused::Request(fault) => Refusal::Malformed(*fault),
         Refused::Stream(fault) => Refusal::BadRequest(*fault),
@@ -136,9 +140,9 @@ fn read(client: &Client, head: &Head) -> Result<RequestHead, Refusal> {
     let is_noted = Account::is_wanted(worker);
     let looks_at = |name: &[u8], value: &[u8]| is_noted || needs_map(name, value, &client.peer);
     let recycled = || worker.spares.take_map();
-    let head = parse_request(text.clone(), &worker.head_limits, looks_at, recycled);
-    let head = head.and_then(|head| head.ok_or(RequestFault::RequestLine));
-    let mut head = head.map_err(Refusal::Malformed)?;
+    let read = parse_request(text.clone(), &worker.head_limits, looks_at, recycled, into);
+    let head = read.and_then(|()| into.as_mut().ok_or(RequestFault::RequestLine));
+    let head = head.map_err(Refusal::Malformed)?;
     head.parts.version = Version::HTTP_2;
     Ok(head)
 }

@@ -5,13 +5,33 @@ use bytes::Bytes;
 /// What a body is: its data, its trailers as lines, and how many bytes are behind it.
 type Body = (Vec<u8>, Vec<String>, usize);
 
-/// Decodes `bytes`, of which so many come at a time.
+/// Decodes `bytes`, of which so many come at a time. It makes no difference whether a few of them are copied.
 fn decode(framing: Framing, bytes: &[u8], at_a_time: usize) -> Result<Option<Body>, BodyFault> {
+    let body = decode_by(framing, bytes, at_a_time, 0);
+    for limit in [2, 100_000] {
+        assert_eq!(decode_by(framing, bytes, at_a_time, limit), body);
+    }
+    body
+}
+
+/// Decodes `bytes`, of which so many come at a time, and copies data of fewer than `limit` bytes.
+fn decode_by(
+    framing: Framing,
+    bytes: &[u8],
+    at_a_time: usize,
+    limit: usize,
+) -> Result<Option<Body>, BodyFault> {
     let mut decoder = Decoder::new(framing, &LIMITS);
     let mut buffer = BytesMut::new();
     let mut body: Body = Default::default();
     for (i, part) in bytes.chunks(at_a_time).enumerate() {
         buffer.extend_from_slice(part);
+        let mut copy = |data: &[u8]| {
+            assert!((1..limit).contains(&data.len()));
+            body.0.extend_from_slice(data);
+            Ok(())
+        };
+        while decoder.copy(&mut buffer, limit, &mut copy)? {}
         while let Some(piece) = decoder.decode(&mut buffer)? {
             match piece {
                 Piece::Data(data) => {

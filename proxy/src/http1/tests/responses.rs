@@ -217,7 +217,7 @@ fn a_map_keeps_nothing_that_was_read_with_it() {
     let mut buffer = BytesMut::from("HTTP/1.1 200 OK\r\nx-request-id: 7\r\n\r\nand more");
     let room = buffer.capacity();
     let head = HeadReader::default()
-        .response(&mut buffer, &LIMITS, &Method::GET, true, HeaderMap::new)
+        .next_response(&mut buffer, &LIMITS, &Method::GET, true, HeaderMap::new)
         .unwrap()
         .unwrap();
     buffer.clear();

@@ -30,7 +30,7 @@ fn found(table: &RouteTable, method: Method, uri: &str, headers: &HeaderMap) -> 
         method: request.method(),
         uri: request.uri(),
         headers: headers.into(),
-        client: std::net::IpAddr::from([127, 0, 0, 1]),
+        client: &std::net::IpAddr::from([127, 0, 0, 1]),
         listener: "",
     };
     table.find(&head).map(|found| match found.target {
@@ -285,7 +285,7 @@ fn routes_are_for_their_listeners() {
             method: request.method(),
             uri: request.uri(),
             headers: request.headers().into(),
-            client: std::net::IpAddr::from([127, 0, 0, 1]),
+            client: &std::net::IpAddr::from([127, 0, 0, 1]),
             listener,
         };
         let found = table.find(&head).unwrap();

@@ -39,7 +39,7 @@ fn choose<'a>(split: &'a Split, headers: &HeaderMap, worker: usize) -> Choice<'a
         method: &Method::GET,
         uri: &uri,
         headers: headers.into(),
-        client: IpAddr::from([10, 0, 0, 1]),
+        client: &IpAddr::from([10, 0, 0, 1]),
         listener: "",
     };
     split.choose(&head, worker, || 42)
@@ -226,7 +226,7 @@ fn copies_are_made_of_what_meets_a_condition_as_a_whole() {
             method: &method,
             uri: &uri,
             headers: (&headers).into(),
-            client: IpAddr::from([10, 0, 0, 1]),
+            client: &IpAddr::from([10, 0, 0, 1]),
             listener: "",
         };
         let found = split.copy_of(&head).map(|mirror| mirror.share);

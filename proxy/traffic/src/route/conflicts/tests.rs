@@ -195,7 +195,7 @@ proptest! {
             method: request.method(),
             uri: request.uri(),
             headers: request.headers().into(),
-            client: std::net::IpAddr::from([127, 0, 0, 1]),
+            client: &std::net::IpAddr::from([127, 0, 0, 1]),
             listener: "",
         };
         if let Some(found) = table.find(&head) {

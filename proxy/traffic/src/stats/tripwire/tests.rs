@@ -87,7 +87,7 @@ impl Site {
             method: &Method::GET,
             uri: &uri,
             headers: headers.into(),
-            client: IpAddr::from([10, 0, 0, 1]),
+            client: &IpAddr::from([10, 0, 0, 1]),
             listener: "",
         };
         let choice = self.split.choose(&head, worker, || 42);

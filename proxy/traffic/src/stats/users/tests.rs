@@ -62,7 +62,7 @@ impl Site {
             method: &Method::GET,
             uri: &uri,
             headers: (&headers).into(),
-            client: IpAddr::from([10, 0, 0, 1]),
+            client: &IpAddr::from([10, 0, 0, 1]),
             listener: "",
         };
         let choice = self.split.choose(&head, worker, || 42);
@@ -163,7 +163,7 @@ fn a_user_without_a_cookie_gets_one_and_is_counted_by_it() {
         method: &Method::GET,
         uri: &uri,
         headers: (&headers).into(),
-        client: IpAddr::from([10, 0, 0, 1]),
+        client: &IpAddr::from([10, 0, 0, 1]),
         listener: "",
     };
     let choice = site.split.choose(&head, 0, || 42);
