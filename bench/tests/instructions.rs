@@ -47,11 +47,11 @@ const LOWER: f64 = 0.9;
 /// What a forwarded request takes at most, all of the proxy's own together. The answer has two headers and a body of 63
 /// bytes.
 const FORWARDED: &[(&str, Load, f64)] = &[
-    ("a GET", Load::Get, 16_300.0),
-    ("a GET on one of 256 connections", Load::Crowd, 15_020.0),
-    ("a POST of 1 KiB", Load::Post, 17_510.0),
-    ("a GET on a connection of its own", Load::Fresh, 26_600.0),
-    ("a GET by HTTP/2", Load::Http2, 19_220.0),
+    ("a GET", Load::Get, 15_980.0),
+    ("a GET on one of 256 connections", Load::Crowd, 14_680.0),
+    ("a POST of 1 KiB", Load::Post, 17_380.0),
+    ("a GET on a connection of its own", Load::Fresh, 24_960.0),
+    ("a GET by HTTP/2", Load::Http2, 18_780.0),
 ];
 
 /// A multiple of what a crowd asks at once, as [`MANY`].
