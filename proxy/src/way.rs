@@ -239,6 +239,10 @@ impl<'a> Way<'a> {
     }
 
     /// Has the version `to` answer, and gives the status; the answer itself is put into `answered`.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the last is where what is large to be moved is put"
+    )]
     async fn deliver(
         &self,
         to: Destination<'_>,
@@ -304,6 +308,10 @@ impl<'a> Way<'a> {
     }
 
     /// Passes the answer of `backend` on.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the last is where what is large to be moved is put"
+    )]
     fn pass<'r>(
         &self,
         prepared: &Prepared,

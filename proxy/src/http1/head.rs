@@ -111,6 +111,10 @@ impl HeadReader {
     /// Takes the head of the response to a request of `request_method` off `buffer`, or nothing when it is not whole, and puts it
     /// into `into`, as it is large to be moved. Interim responses (1xx) are given as any other. Of an answer whose headers are not
     /// `looked_at`, they stay lines where they can.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the last is where what is large to be moved is put"
+    )]
     pub(crate) fn response(
         &mut self,
         buffer: &mut BytesMut,
