@@ -29,7 +29,7 @@ fn check_found(table: &RouteTable, listener: &str, uri: &str, check: impl FnOnce
         method: &Method::GET,
         uri: &uri,
         headers: (&headers).into(),
-        client: IpAddr::from([127, 0, 0, 1]),
+        client: &IpAddr::from([127, 0, 0, 1]),
         listener,
     };
     check(table.find(&head).unwrap());

@@ -189,19 +189,18 @@ impl World {
     fn send(&mut self, requests: u64) {
         let view = std::rc::Rc::clone(self.reader.view());
         let (uri, headers) = (Uri::from_static("/"), HeaderMap::new());
-        let mut head = Head {
-            method: &Method::GET,
-            uri: &uri,
-            headers: (&headers).into(),
-            client: IpAddr::from([127, 0, 0, 1]),
-            listener: "",
-        };
         for _ in 0..requests {
             let client = match self.clients {
                 1 => 0,
                 clients => (self.drawn() * f64::from(clients)) as u8,
             };
-            head.client = IpAddr::from([127, 0, 0, client + 1]);
+            let head = Head {
+                method: &Method::GET,
+                uri: &uri,
+                headers: (&headers).into(),
+                client: &IpAddr::from([127, 0, 0, client + 1]),
+                listener: "",
+            };
             let Some(Target::Split(split)) = view.table().find(&head).map(|found| found.target)
             else {
                 panic!("no route")

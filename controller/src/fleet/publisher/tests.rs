@@ -167,7 +167,7 @@ fn ask(reader: &mut Reader, failures: usize) {
         method: &Method::GET,
         uri: &uri,
         headers: (&headers).into(),
-        client: [127, 0, 0, 1].into(),
+        client: &[127, 0, 0, 1].into(),
         listener: "any",
     };
     let mut failed = 0;

@@ -96,11 +96,12 @@ fn leads(outline: &Outline, host: &str) -> String {
         "x-beta".parse().unwrap(),
         http::HeaderValue::from_static("1"),
     )]);
+    let client = IpAddr::from([127, 0, 0, 1]);
     let head = |headers| Head {
         method: &Method::GET,
         uri: &uri,
         headers,
-        client: IpAddr::from([127, 0, 0, 1]),
+        client: &client,
         listener: "any",
     };
     let plain = HeaderMap::new();
