@@ -34,6 +34,8 @@ pub(crate) use encode::Encoder;
 use encode::{Overrun, Short};
 pub(crate) use fields::{apart, collect_lines};
 pub(crate) use framing::{Framing, FramingFault};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use head::given;
 pub(crate) use head::{HeadFault, HeadLimits, HeadReader};
 pub(crate) use host::is_host;
 pub(crate) use lines::Lines;

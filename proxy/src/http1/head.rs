@@ -143,36 +143,6 @@ impl HeadReader {
         response::parse(head, limits, request_method, looked_at, recycled, into)
     }
 
-    /// As [`Self::request`], but gives the head.
-    #[cfg(any(test, feature = "fuzzing"))]
-    pub(crate) fn next_request(
-        &mut self,
-        buffer: &mut BytesMut,
-        limits: &HeadLimits,
-        looks_at: impl Fn(&[u8], &[u8]) -> bool,
-        recycled: impl FnOnce() -> HeaderMap,
-    ) -> Result<Option<RequestHead>, RequestFault> {
-        let mut head = None;
-        self.request(buffer, limits, looks_at, recycled, &mut head)?;
-        Ok(head)
-    }
-
-    /// As [`Self::response`], but gives the head.
-    #[cfg(any(test, feature = "fuzzing"))]
-    pub(crate) fn next_response(
-        &mut self,
-        buffer: &mut BytesMut,
-        limits: &HeadLimits,
-        request_method: &Method,
-        looked_at: bool,
-        recycled: impl FnOnce() -> HeaderMap,
-    ) -> Result<Option<ResponseHead>, ResponseFault> {
-        let mut head = None;
-        let method = request_method;
-        self.response(buffer, limits, method, looked_at, recycled, &mut head)?;
-        Ok(head)
-    }
-
     fn skip_empty_lines(&mut self, buffer: &mut BytesMut) -> Result<(), RequestFault> {
         while buffer.starts_with(b"\r\n") {
             if self.empty_lines == EMPTY_LINES {
@@ -183,6 +153,16 @@ impl HeadReader {
         }
         Ok(())
     }
+}
+
+/// What `read` puts into the place that it is given.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn given<H, F>(
+    read: impl FnOnce(&mut Option<H>) -> Result<(), F>,
+) -> Result<Option<H>, F> {
+    let mut head = None;
+    read(&mut head)?;
+    Ok(head)
 }
 
 /// The bytes at the beginning of `buffer` that a head may have.

@@ -21,8 +21,9 @@ const LIMITS: HeadLimits = HeadLimits {
 fn request(bytes: &[u8]) -> Result<Option<(RequestHead, BytesMut)>, RequestFault> {
     transcript::check_request_lines(bytes, &LIMITS);
     let mut buffer = BytesMut::from(bytes);
+    let mut heads = HeadReader::default();
     let head =
-        HeadReader::default().next_request(&mut buffer, &LIMITS, |_, _| true, HeaderMap::new)?;
+        given(|into| heads.request(&mut buffer, &LIMITS, |_, _| true, HeaderMap::new, into))?;
     Ok(head.map(|head| (head, buffer)))
 }
 
@@ -31,5 +32,6 @@ fn request(bytes: &[u8]) -> Result<Option<(RequestHead, BytesMut)>, RequestFault
 fn response(bytes: &[u8], method: &Method) -> Result<Option<ResponseHead>, ResponseFault> {
     transcript::check_lines(bytes, method, &LIMITS);
     let mut buffer = BytesMut::from(bytes);
-    HeadReader::default().next_response(&mut buffer, &LIMITS, method, true, HeaderMap::new)
+    let mut heads = HeadReader::default();
+    given(|into| heads.response(&mut buffer, &LIMITS, method, true, HeaderMap::new, into))
 }

@@ -62,10 +62,8 @@ impl Requests {
     }
 
     fn head(&mut self, limits: &HeadLimits) -> bool {
-        match self
-            .heads
-            .next_request(&mut self.buffer, limits, |_, _| true, HeaderMap::new)
-        {
+        let (heads, buffer) = (&mut self.heads, &mut self.buffer);
+        match given(|into| heads.request(buffer, limits, |_, _| true, HeaderMap::new, into)) {
             Ok(None) => return false,
             Ok(Some(head)) => {
                 let decoder = Decoder::new(head.framing, limits);
@@ -183,7 +181,10 @@ pub(crate) fn responses<'a>(
         buffer.extend_from_slice(part);
         while end.is_none() {
             let Some((message, decoder, keep_alive)) = &mut current else {
-                match heads.next_response(&mut buffer, limits, method, true, HeaderMap::new) {
+                let read = given(|into| {
+                    heads.response(&mut buffer, limits, method, true, HeaderMap::new, into)
+                });
+                match read {
                     Ok(None) => break,
                     Ok(Some(head)) => {
                         let message = Message::new(head.parts.status, head.framing);
@@ -271,7 +272,9 @@ pub(crate) fn check_request_lines(bytes: &[u8], limits: &HeadLimits) {
     let read = |looked_at: bool| {
         let mut buffer = BytesMut::from(bytes);
         let mut heads = HeadReader::default();
-        let head = heads.next_request(&mut buffer, limits, |_, _| looked_at, HeaderMap::new);
+        let head = given(|into| {
+            heads.request(&mut buffer, limits, |_, _| looked_at, HeaderMap::new, into)
+        });
         head.map(|head| head.map(|head| (head, buffer)))
     };
     let (map, lines) = match (read(true), read(false)) {
@@ -301,7 +304,7 @@ pub(crate) fn check_lines(bytes: &[u8], method: &Method, limits: &HeadLimits) {
     let read = |looked_at| {
         let mut buffer = BytesMut::from(bytes);
         let mut heads = HeadReader::default();
-        heads.next_response(&mut buffer, limits, method, looked_at, HeaderMap::new)
+        given(|into| heads.response(&mut buffer, limits, method, looked_at, HeaderMap::new, into))
     };
     let (map, lines) = match (read(true), read(false)) {
         (Ok(Some(map)), Ok(Some(lines))) => (map, lines),
@@ -330,7 +333,8 @@ pub(crate) fn check_lines(bytes: &[u8], method: &Method, limits: &HeadLimits) {
             ..*limits
         };
         let mut heads = HeadReader::default();
-        let read = heads.next_response(&mut out, &roomy, method, true, HeaderMap::new);
+        let read =
+            given(|into| heads.response(&mut out, &roomy, method, true, HeaderMap::new, into));
         assert!(out.is_empty(), "nothing but one head was written");
         let read = read.expect("it was written here").expect("it is whole");
         read.parts.headers

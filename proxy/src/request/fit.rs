@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     config::{ForwardedHeaders, Forwarding, Network},
-    http1::{HeadLimits, HeadReader, RequestHead},
+    http1::{HeadLimits, HeadReader, RequestHead, given},
     spares::Spares,
 };
 use bytes::BytesMut;
@@ -89,12 +89,8 @@ pub(crate) fn check_lines(bytes: &[u8], policy: u8) -> bool {
     let peer = peer(policy);
     let read = |looks_at: &dyn Fn(&[u8], &[u8]) -> bool| {
         let mut heads = HeadReader::default();
-        heads.next_request(
-            &mut BytesMut::from(bytes),
-            &LIMITS,
-            looks_at,
-            HeaderMap::new,
-        )
+        let buffer = &mut BytesMut::from(bytes);
+        given(|into| heads.request(buffer, &LIMITS, looks_at, HeaderMap::new, into))
     };
     let sent = |mut head: RequestHead, is_taken_apart: bool| {
         let mut asked = Asked::new(&mut head.parts, head.lines.take(), &peer);

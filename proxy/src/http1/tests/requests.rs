@@ -409,7 +409,8 @@ fn headers_are_slices_of_what_was_read() {
     let mut recycled = HeaderMap::with_capacity(50);
     recycled.insert("old", "value".parse().unwrap());
     let room = recycled.capacity();
-    let head = HeadReader::default().next_request(&mut buffer, &LIMITS, |_, _| true, || recycled);
+    let mut reader = HeadReader::default();
+    let head = given(|into| reader.request(&mut buffer, &LIMITS, |_, _| true, || recycled, into));
     let parts = head.unwrap().unwrap().parts;
     assert!(whole.contains(&parts.headers["accept"].as_bytes().as_ptr()));
     assert!(whole.contains(&parts.uri.path().as_ptr()));
@@ -422,7 +423,8 @@ fn requests_follow_each_other() {
     let mut buffer = BytesMut::from(&one.repeat(20)[..]);
     let mut reader = HeadReader::default();
     for _ in 0..20 {
-        let head = reader.next_request(&mut buffer, &LIMITS, |_, _| true, HeaderMap::new);
+        let head =
+            given(|into| reader.request(&mut buffer, &LIMITS, |_, _| true, HeaderMap::new, into));
         assert_eq!(head.unwrap().unwrap().parts.uri, "/1");
     }
     assert!(buffer.is_empty());

@@ -216,10 +216,10 @@ fn the_request_and_the_status_decide_about_the_body() {
 fn a_map_keeps_nothing_that_was_read_with_it() {
     let mut buffer = BytesMut::from("HTTP/1.1 200 OK\r\nx-request-id: 7\r\n\r\nand more");
     let room = buffer.capacity();
-    let head = HeadReader::default()
-        .next_response(&mut buffer, &LIMITS, &Method::GET, true, HeaderMap::new)
-        .unwrap()
-        .unwrap();
+    let (mut heads, method) = (HeadReader::default(), &Method::GET);
+    let head =
+        given(|into| heads.response(&mut buffer, &LIMITS, method, true, HeaderMap::new, into));
+    let head = head.unwrap().unwrap();
     buffer.clear();
     assert!(buffer.try_reclaim(room));
     assert_eq!(head.parts.headers["x-request-id"], "7");
